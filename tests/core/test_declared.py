@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from watcher.core import declared
+from watcher.core.declared import LISTENABLE, declared_rule, detail, facts, sentence
+from watcher.core.events import (
+    EVENT_TYPES,
+    KINDS,
+    CauseId,
+    DeadlinePassed,
+    Event,
+    EventId,
+    JobAppeared,
+    JobFailed,
+    JobPriorityChanged,
+    JobReappeared,
+    JobReasonChanged,
+    JobRestarted,
+    JobResumed,
+    JobStatusChanged,
+    JobStopped,
+    JobSubStatusChanged,
+    JobSucceeded,
+    JobVanished,
+    PodAppeared,
+    PodEvicted,
+    PodMoved,
+    PodPlaced,
+    PodRestarted,
+    PodStatusChanged,
+    PodVanished,
+    RuleFailed,
+    WatchBlind,
+    WatchRecovered,
+    When,
+)
+from watcher.core.model import JobId, JobRef, PodKey, SourceName
+from watcher.core.phases import Phase
+from watcher.core.rule import BoundRule, Context, Notify, RuleReason, Severity, evaluate
+from watcher.core.summary import compile_summary
+
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+REF = JobRef(SourceName("hz"), JobId("dlc1"))
+BASE: dict[str, Any] = {"id": EventId("e"), "when": When(observed_at=NOW), "cause": CauseId("c")}
+OF_JOB = BASE | {"job": REF}
+OF_POD = OF_JOB | {"pod": PodKey("w0", "u1")}
+HOUR = timedelta(hours=1)
+HZ = SourceName("hz")
+RUN, WAIT = Phase.RUNNING, Phase.PENDING
+
+SAID: list[tuple[Event, str]] = [
+    (JobAppeared(**OF_JOB, status="Queuing", phase=WAIT), "First seen, Queuing"),
+    (JobAppeared(**OF_JOB, status="", phase=Phase.UNKNOWN), "First seen, status unknown"),
+    (JobResumed(**OF_JOB, status="Running", phase=RUN), "Watched again, Running"),
+    (
+        JobStatusChanged(**OF_JOB, old_status="Queuing", new_status="Running", old_phase=WAIT, new_phase=RUN),
+        "Queuing -> Running",
+    ),
+    (JobSubStatusChanged(**OF_JOB, old_sub_status="", new_sub_status="Restarting"), "Sub-status none -> Restarting"),
+    (JobReasonChanged(**OF_JOB, old_code="", new_code="A", old_message="", new_message="m"), "Reason none -> A"),
+    (JobReasonChanged(**OF_JOB, old_code="A", new_code="A", old_message="", new_message="m"), "New reason message (A)"),
+    (JobReasonChanged(**OF_JOB, old_code="", new_code="", old_message="", new_message="m"), "New reason message"),
+    (JobRestarted(**OF_JOB, used=2, limit=10), "Restart 2 of 10"),
+    (JobRestarted(**OF_JOB, used=2, limit=None), "Restart 2"),
+    (JobRestarted(**OF_JOB, used=90, limit=100, count=89), "89 restarts at once, now 90 of 100"),
+    (JobPriorityChanged(**OF_JOB, old_priority=None, new_priority=0), "Priority none -> 0"),
+    (JobSucceeded(**OF_JOB, status="Succeeded", lived=HOUR), "Succeeded after 1 h"),
+    (JobFailed(**OF_JOB, status="Failed"), "Failed"),
+    (JobStopped(**OF_JOB, status="Stopped", lived=HOUR), "Stopped after 1 h"),
+    (JobVanished(**OF_JOB, last_status="Running"), "DLC no longer knows this job, last seen Running"),
+    (JobVanished(**OF_JOB, last_status=""), "DLC no longer knows this job, last seen without a status"),
+    (JobReappeared(**OF_JOB, status="Running", phase=RUN), "DLC knows this job again, Running"),
+    (PodAppeared(**OF_POD, status="Pending"), "Pod w0 appeared, Pending"),
+    (PodStatusChanged(**OF_POD, old_status="Pending", new_status="Running"), "Pod w0: Pending -> Running"),
+    (
+        PodStatusChanged(**OF_POD, old_status="A", new_status="A", old_sub_status="Normal", new_sub_status="Evicted"),
+        "Pod w0: sub-status Normal -> Evicted",
+    ),
+    (PodEvicted(**OF_POD, node="n1"), "Pod w0 was evicted from node n1"),
+    (PodEvicted(**OF_POD), "Pod w0 was evicted"),
+    (PodRestarted(**OF_POD, node="n2", old_incarnation="u0"), "Pod w0 was replaced by a new one on node n2"),
+    (PodPlaced(**OF_POD, node="n1", ip="10.0.0.1"), "Pod w0 got node n1"),
+    (PodPlaced(**OF_POD, ip="10.0.0.1"), "Pod w0 got address 10.0.0.1"),
+    (PodMoved(**OF_POD, node="n2", old_node="n1", old_ip=""), "Pod w0 moved: n1 -> n2"),
+    (PodMoved(**OF_POD, node="n1", ip="b", old_node="n1", old_ip="a"), "Pod w0 moved: a -> b"),
+    (PodVanished(**OF_POD, last_status="Running"), "Pod w0 is gone, last seen Running"),
+    (WatchBlind(**BASE, source=HZ, since=NOW, permanent=True, error="x"), "We cannot see source hz"),
+    (WatchRecovered(**BASE, source=HZ, blind_since=NOW), "We see source hz again"),
+    (RuleFailed(**BASE, rule="mine", event_id=EventId("e0"), error="x"), "Rule mine failed"),
+    (DeadlinePassed(**OF_JOB, rule="mine", key="k", due_at=NOW), "Deadline of rule mine passed"),
+]
+
+
+@pytest.mark.parametrize(("event", "words"), SAID, ids=[f"{event.kind}: {words}" for event, words in SAID])
+def test_every_event_has_its_default_words(event: Event, words: str) -> None:
+    assert sentence(event) == words
+
+
+def test_no_type_of_event_is_without_words_or_without_a_test() -> None:
+    assert set(declared._SENTENCES) == set(EVENT_TYPES)
+    assert {type(event) for event, _ in SAID} == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("event", [event for event, _ in SAID], ids=[words for _, words in SAID])
+def test_facts_are_never_empty_and_never_twice(event: Event) -> None:
+    labels = [label for label, _ in facts(event)]
+    assert len(labels) == len(set(labels))
+    assert all(label and value for label, value in facts(event))
+
+
+def test_facts_tell_what_the_sentence_leaves_out() -> None:
+    moved = PodMoved(**OF_POD, role="worker", node="n2", ip="b", old_node="n1", old_ip="a")
+    assert facts(moved) == (
+        ("Pod", "w0"),
+        ("Role", "worker"),
+        ("Node", "n2"),
+        ("Address", "b"),
+        ("Node before", "n1"),
+        ("Address before", "a"),
+    )
+    assert facts(JobFailed(**OF_JOB, status="Failed", reason_code="OOM")) == (("Reason", "OOM"),)
+
+
+def test_the_detail_is_dlcs_own_message() -> None:
+    assert detail(JobFailed(**OF_JOB, status="Failed", reason_message="boom")) == "boom"
+    changed = JobReasonChanged(**OF_JOB, old_code="", new_code="", old_message="", new_message="m")
+    assert detail(changed) == "m"
+    assert detail(JobVanished(**OF_JOB, last_status="Running")) == ""
+
+
+def test_a_declared_rule_says_the_default_words_about_each_event_of_its_kinds() -> None:
+    rule = declared_rule("mine", ["pod.evicted", "job.failed", "pod.evicted"], Severity.CRITICAL)
+    assert (rule.name, rule.on, rule.severity) == ("mine", (PodEvicted, JobFailed), Severity.CRITICAL)
+    evicted = PodEvicted(**OF_POD, node="n1", reason_message="preempted")
+    answer = evaluate(
+        [BoundRule(name="mine", rule=rule)], [evicted, JobVanished(**OF_JOB, last_status="")], Context(now=NOW)
+    )
+    assert [(said.headline, said.severity, said.detail) for said in answer.notifications] == [
+        ("Pod w0 was evicted from node n1", Severity.CRITICAL, "preempted")
+    ]
+    assert [decision.reason for decision in answer.decisions] == [RuleReason.NOTIFIED]
+
+
+def test_a_declared_rule_with_a_summary_says_the_summary() -> None:
+    rule = declared_rule("mine", ["pod.evicted"], summary=compile_summary("{{ pod.id }} is off {{ pod.node }}"))
+    (said,) = rule.consider(PodEvicted(**OF_POD, node="n1"), Context(now=NOW))
+    assert isinstance(said, Notify)
+    assert said.headline == "w0 is off n1"
+    assert rule.severity is Severity.INFO
+
+
+def test_a_declared_rule_listens_to_all_kinds_but_passed_deadlines() -> None:
+    assert set(LISTENABLE) == KINDS - {"deadline.passed"}
+    assert declared_rule("all", sorted(LISTENABLE)).Options().model_dump() == {}
+    for on, message in (
+        ([], "listens to nothing"),
+        (["pod.evict"], "no event kind 'pod.evict'"),
+        (["deadline.passed"], "no event kind"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            declared_rule("mine", on)

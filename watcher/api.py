@@ -1,0 +1,125 @@
+"""All that authors of rules and notifiers may import.
+
+A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registered as an entry point in the group
+`dlc_watcher.rules`. A notifier: a class with `kind`, `Settings`, `pace`, `render`, `send` and `aclose`, registered in the group
+`dlc_watcher.notifiers`. The built-in ones are registered in the same way; read them as examples.
+"""
+
+from __future__ import annotations
+
+from watcher.core.delivery import Receipt
+from watcher.core.duration import spell_duration
+from watcher.core.events import (
+    DeadlinePassed,
+    Event,
+    JobAppeared,
+    JobEvent,
+    JobFailed,
+    JobPriorityChanged,
+    JobReappeared,
+    JobReasonChanged,
+    JobRestarted,
+    JobResumed,
+    JobStatusChanged,
+    JobStopped,
+    JobSubStatusChanged,
+    JobSucceeded,
+    JobVanished,
+    PodAppeared,
+    PodEvent,
+    PodEvicted,
+    PodMoved,
+    PodPlaced,
+    PodRestarted,
+    PodStatusChanged,
+    PodVanished,
+    Provenance,
+    RuleFailed,
+    WatchBlind,
+    WatchRecovered,
+    When,
+)
+from watcher.core.message import Item, JobCard, Message
+from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RoleSpec
+from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
+from watcher.core.rule import (
+    Context,
+    Deadline,
+    Facts,
+    Intent,
+    NoOptions,
+    Notify,
+    Rule,
+    RuleOptions,
+    Severity,
+    Silence,
+)
+from watcher.errors import NotifierError
+from watcher.ports import Notifier, Wire
+from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
+
+__all__ = [
+    "LIVE",
+    "RESERVED",
+    "TERMINAL",
+    "Context",
+    "Deadline",
+    "DeadlinePassed",
+    "Duration",
+    "Event",
+    "Facts",
+    "Intent",
+    "Item",
+    "JobAppeared",
+    "JobCard",
+    "JobEvent",
+    "JobFailed",
+    "JobPriorityChanged",
+    "JobReappeared",
+    "JobReasonChanged",
+    "JobRef",
+    "JobRestarted",
+    "JobResumed",
+    "JobSnapshot",
+    "JobStatusChanged",
+    "JobStopped",
+    "JobSubStatusChanged",
+    "JobSucceeded",
+    "JobVanished",
+    "Message",
+    "NoOptions",
+    "Notifier",
+    "NotifierError",
+    "Notify",
+    "OneOrMany",
+    "Phase",
+    "PodAppeared",
+    "PodEvent",
+    "PodEvicted",
+    "PodKey",
+    "PodMoved",
+    "PodPhase",
+    "PodPlaced",
+    "PodRestarted",
+    "PodSnapshot",
+    "PodStatusChanged",
+    "PodVanished",
+    "Provenance",
+    "Receipt",
+    "RestartCount",
+    "RoleSpec",
+    "Rule",
+    "RuleFailed",
+    "RuleOptions",
+    "SecretFile",
+    "Settings",
+    "Severity",
+    "Silence",
+    "WatchBlind",
+    "WatchRecovered",
+    "When",
+    "Wire",
+    "exactly_one",
+    "reveal",
+    "spell_duration",
+]

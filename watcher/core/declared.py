@@ -1,0 +1,189 @@
+"""Rules written as data, and the default words for every event.
+
+`sentence` and `facts` say in plain words what an event is, without the job's name (whoever shows them shows the job too). They
+serve declared rules and every place that lists events. `DeclaredRule` is a rule of which the configuration gives all: it says
+the default words, or its summary, about each event of its kinds; `match` and `when` are applied around it (`rule.BoundRule`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, cast
+
+from watcher.core.duration import spell_duration
+from watcher.core.events import (
+    EVENT_TYPES,
+    DeadlinePassed,
+    Event,
+    JobAppeared,
+    JobFailed,
+    JobPriorityChanged,
+    JobReappeared,
+    JobReasonChanged,
+    JobRestarted,
+    JobResumed,
+    JobStatusChanged,
+    JobStopped,
+    JobSubStatusChanged,
+    JobSucceeded,
+    JobVanished,
+    PodAppeared,
+    PodEvicted,
+    PodMoved,
+    PodPlaced,
+    PodRestarted,
+    PodStatusChanged,
+    PodVanished,
+    RuleFailed,
+    WatchBlind,
+    WatchRecovered,
+    kind_of,
+    pod_of,
+)
+from watcher.core.model import RestartCount
+from watcher.core.rule import Context, Facts, Intent, NoOptions, Notify, Rule, RuleOptions, Severity, Summary
+
+LISTENABLE: Final[Mapping[str, type[Event]]] = MappingProxyType(
+    {kind_of(event_type): event_type for event_type in EVENT_TYPES if event_type is not DeadlinePassed}
+)
+"""The kinds that `on` takes. A passed deadline goes only to the rule that set it, and a declared rule sets none."""
+
+
+def _or_none(value: object) -> str:
+    return "none" if value is None or value == "" else str(value)
+
+
+def _sub_status(event: JobSubStatusChanged) -> str:
+    return f"Sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
+
+
+def _reason(event: JobReasonChanged) -> str:
+    if event.old_code == event.new_code:
+        return f"New reason message ({event.new_code})" if event.new_code else "New reason message"
+    return f"Reason {_or_none(event.old_code)} -> {_or_none(event.new_code)}"
+
+
+def _restarted(event: JobRestarted) -> str:
+    count = RestartCount(used=event.used, limit=event.limit)
+    return f"Restart {count}" if event.count == 1 else f"{event.count} restarts at once, now {count}"
+
+
+def _ended(word: str) -> Callable[[Any], str]:
+    return lambda event: word if event.lived is None else f"{word} after {spell_duration(event.lived)}"
+
+
+def _pod_status(event: PodStatusChanged) -> str:
+    changed = f"Pod {event.pod.pod_id}: "
+    if event.old_status != event.new_status:
+        return changed + f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}"
+    return changed + f"sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
+
+
+def _on(node: str, word: str = "on") -> str:
+    return f" {word} node {node}" if node else ""
+
+
+def _placed(event: PodPlaced) -> str:
+    return f"Pod {event.pod.pod_id} got " + (f"node {event.node}" if event.node else f"address {_or_none(event.ip)}")
+
+
+def _moved(event: PodMoved) -> str:
+    old, new = (event.old_node, event.node) if event.old_node != event.node else (event.old_ip, event.ip)
+    return f"Pod {event.pod.pod_id} moved: {_or_none(old)} -> {_or_none(new)}"
+
+
+_SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
+    JobAppeared: lambda event: f"First seen, {event.status or 'status unknown'}",
+    JobResumed: lambda event: f"Watched again, {event.status or 'status unknown'}",
+    JobStatusChanged: lambda event: f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}",
+    JobSubStatusChanged: _sub_status,
+    JobReasonChanged: _reason,
+    JobRestarted: _restarted,
+    JobPriorityChanged: lambda event: f"Priority {_or_none(event.old_priority)} -> {_or_none(event.new_priority)}",
+    JobSucceeded: _ended("Succeeded"),
+    JobFailed: _ended("Failed"),
+    JobStopped: _ended("Stopped"),
+    JobVanished: lambda event: f"DLC no longer knows this job, last seen {event.last_status or 'without a status'}",
+    JobReappeared: lambda event: f"DLC knows this job again, {event.status or 'status unknown'}",
+    PodAppeared: lambda event: f"Pod {event.pod.pod_id} appeared, {event.status or 'status unknown'}",
+    PodStatusChanged: _pod_status,
+    PodEvicted: lambda event: f"Pod {event.pod.pod_id} was evicted{_on(event.node, 'from')}",
+    PodRestarted: lambda event: f"Pod {event.pod.pod_id} was replaced{_on(event.node, 'by a new one on')}",
+    PodPlaced: _placed,
+    PodMoved: _moved,
+    PodVanished: lambda event: f"Pod {event.pod.pod_id} is gone, last seen {event.last_status or 'without a status'}",
+    WatchBlind: lambda event: f"We cannot see source {event.source}",
+    WatchRecovered: lambda event: f"We see source {event.source} again",
+    RuleFailed: lambda event: f"Rule {event.rule} failed",
+    DeadlinePassed: lambda event: f"Deadline of rule {event.rule} passed",
+}
+"""One sentence for each type of event. A test holds it equal to `EVENT_TYPES`."""
+
+
+def sentence(event: Event) -> str:
+    """What happened, in one line of plain words, without the job's name."""
+    return _SENTENCES[type(event)](event)
+
+
+_FACTS: Final[tuple[tuple[str, str], ...]] = (
+    ("reason_code", "Reason"),
+    ("new_code", "Reason"),
+    ("role", "Role"),
+    ("node", "Node"),
+    ("ip", "Address"),
+    ("old_node", "Node before"),
+    ("old_ip", "Address before"),
+    ("rule", "Rule"),
+    ("error", "Error"),
+)
+"""Members of events that are worth showing under a label, in this order; the sentence has the rest."""
+
+
+def facts(event: Event) -> Facts:
+    """What else the event tells, as label and value; nothing that is empty."""
+    found = [(label, str(getattr(event, member, ""))) for member, label in _FACTS]
+    pod = pod_of(event)
+    if pod is not None:
+        found.insert(0, ("Pod", pod.pod_id))
+    return tuple((label, value) for label, value in found if value)
+
+
+def detail(event: Event) -> str:
+    """The longer text an event carries: DLC's reason message, or ""."""
+    return str(getattr(event, "reason_message", "") or getattr(event, "new_message", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRule:
+    """A rule of which everything is in the configuration. Build it with `declared_rule`."""
+
+    name: str
+    on: tuple[type[Event], ...]
+    severity: Severity = Severity.INFO
+    summary: Summary | None = None
+    Options: ClassVar[type[RuleOptions]] = NoOptions
+
+    def consider(self, event: Event, context: Context) -> Iterator[Intent]:
+        """Say it."""
+        headline = sentence(event) if self.summary is None else self.summary.text(event, context)
+        yield Notify(headline=headline, facts=facts(event), detail=detail(event))
+
+
+def declared_rule(
+    name: str, on: Collection[str], severity: Severity = Severity.INFO, summary: Summary | None = None
+) -> Rule:
+    """A rule on these event kinds.
+
+    Raises:
+        ValueError: no kind is given, or one that does not exist or cannot be listened to.
+    """
+    if not on:
+        raise ValueError(f"rule {name!r} listens to nothing; name at least one event kind in 'on'")
+    for kind in on:
+        if kind not in LISTENABLE:
+            raise ValueError(f"there is no event kind {kind!r} to listen to; there are {', '.join(sorted(LISTENABLE))}")
+    kinds = tuple(LISTENABLE[kind] for kind in dict.fromkeys(on))
+    # The protocol speaks of classes, where these members are class variables; here each rule is an instance of one class.
+    return cast("Rule", DeclaredRule(name, kinds, severity, summary))

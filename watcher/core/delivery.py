@@ -1,0 +1,168 @@
+"""The life of a delivery: one notification owed to one receiver.
+
+    PENDING --lease--> SENDING --ok--> DELIVERED
+                          |---permanent----------> DEAD
+                          `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
+
+A row is marked SENDING, with its attempt number, before the network is touched. So a row found SENDING after a crash means "maybe
+sent"; it is sent again under the same flush id, and the far side, or a look-up there, can tell the copy.
+
+Deliveries that left in one message share a `flush_id` from then on: a retry repeats exactly that message, never a larger one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from watcher.core.rule import Notification
+
+DeliveryId = NewType("DeliveryId", str)
+FlushId = NewType("FlushId", str)
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class DeliveryReason(StrEnum):
+    """Why a delivery stands where it does. Closed: metric label, row and text of a story."""
+
+    OWED = "owed"
+    """Waiting for its group's time."""
+    LEASED = "leased"
+    """On its way right now, or it was when the process died."""
+    ACCEPTED = "accepted"
+    """The far side took it."""
+    TRANSIENT = "transient"
+    """It failed in a way that may pass; it will be tried again."""
+    UNKNOWN_OUTCOME = "unknown-outcome"
+    """The connection broke when the far side may already have taken it; it will be sent again under the same id."""
+    PERMANENT = "permanent"
+    """It can never work as it is; the fix is in the row."""
+    EXPIRED = "expired"
+    """It was tried for as long as the schedule allows."""
+
+
+TERMINAL_STATES: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD})
+
+LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING}),
+    DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),
+    DeliveryState.SENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}),
+    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.DEAD: frozenset(),
+}
+"""Which state may follow which."""
+
+BACKOFF: Final = (
+    timedelta(seconds=1),
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+)
+"""Wait after the first, second ... failed attempt; the last one repeats."""
+
+GIVE_UP_AFTER: Final = timedelta(hours=24)
+"""Measured from the first attempt. A day outlives a night and a provider's outage."""
+
+LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
+"""A far side's own wish is honoured up to here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One outbox row."""
+
+    id: DeliveryId
+    receiver: str
+    notification: Notification
+    group_key: str
+    thread_key: str
+    """What the receiver shows as one thread: the job, else the group."""
+    state: DeliveryState = DeliveryState.PENDING
+    reason: DeliveryReason = DeliveryReason.OWED
+    attempt: int = 0
+    not_before: datetime
+    created_at: datetime
+    first_attempt_at: datetime | None = None
+    settled_at: datetime | None = None
+    flush_id: FlushId | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the far side returned for one message.
+
+    Attributes:
+        reference: how the far side names the message (Slack ts, Message-ID); "" when it gives no name.
+        thread_reference: what later messages of the same thread must point at; "" when there are no threads.
+        place: where it went (Slack channel id, recipients), for people.
+        note: anything a person should know, such as refused recipients; "" for none.
+    """
+
+    reference: str = ""
+    thread_reference: str = ""
+    place: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failed attempt, as a value."""
+
+    error: str
+    permanent: bool = False
+    ambiguous: bool = False
+    retry_after: timedelta | None = None
+
+
+Outcome = Receipt | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What becomes of the deliveries of one flush: the new state, why, and when to try again (only for RETRYING)."""
+
+    state: DeliveryState
+    reason: DeliveryReason
+    not_before: datetime | None = None
+    error: str = ""
+
+
+def settle(
+    outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: datetime, jitter: float
+) -> Settlement:
+    """What follows from an attempt's outcome.
+
+    Args:
+        outcome: the receipt, or the failure.
+        attempt: number of the attempt that just ended, from 1.
+        first_attempt_at: when the first attempt began.
+        now: now.
+        jitter: from 0 to 1; the wait lies between half and the whole of the step: never at once, never in step.
+    """
+    if isinstance(outcome, Receipt):
+        return Settlement(state=DeliveryState.DELIVERED, reason=DeliveryReason.ACCEPTED, error=outcome.note)
+    if outcome.permanent:
+        return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.PERMANENT, error=outcome.error)
+    wait = BACKOFF[min(attempt, len(BACKOFF)) - 1] * (0.5 + jitter / 2)
+    if outcome.retry_after is not None:
+        wait = max(wait, min(outcome.retry_after, LONGEST_RETRY_AFTER))
+    if now + wait > first_attempt_at + GIVE_UP_AFTER:
+        return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.EXPIRED, error=outcome.error)
+    reason = DeliveryReason.UNKNOWN_OUTCOME if outcome.ambiguous else DeliveryReason.TRANSIENT
+    return Settlement(state=DeliveryState.RETRYING, reason=reason, not_before=now + wait, error=outcome.error)

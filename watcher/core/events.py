@@ -1,0 +1,390 @@
+"""The closed union of events: facts between two looks at the world, named in the past participle.
+
+Ids. An event's id is a UUIDv5 made from what happened, so a re-run after a crash, or a second replica, makes the same id and the
+store refuses the copy. Where the fact has a natural key (the restart's number, the pod's incarnation) that key is used; a change of
+status can happen many times between the same two values, so it is keyed by the job's version, which only a commit moves on.
+
+Versioning. `EVENT_VERSION` is written beside every stored event. Members are only ever added, with defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal, NewType
+from uuid import UUID, uuid5
+
+from watcher.core.model import JobRef, PodKey, SourceName
+from watcher.core.phases import Phase
+
+EVENT_VERSION: Final = 1
+
+EventId = NewType("EventId", str)
+CauseId = NewType("CauseId", str)
+"""Carried from the observation that saw something to its events, notifications, deliveries and log lines."""
+
+_NAMESPACE: Final = UUID("6f1d6c1e-6d0b-5b7e-9a55-0d1c3a2f7d10")
+
+
+def deterministic_id(*parts: object) -> str:
+    """A UUIDv5 over the parts' texts, for anything that must get the same id whenever it is made again."""
+    return str(uuid5(_NAMESPACE, "\x1f".join(str(part) for part in parts)))
+
+
+class Provenance(StrEnum):
+    """How we know."""
+
+    OBSERVED = "observed"
+    """Two snapshots differ."""
+    REPORTED = "reported"
+    """DLC's own history or times say so."""
+    INFERRED = "inferred"
+    """It must have happened, though nothing shows it directly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The times of an event.
+
+    Attributes:
+        observed_at: when we learnt of it.
+        occurred_at: when it happened, where DLC tells; whole seconds of DLC's clock.
+        not_before: the last look that did not show it yet; None when there was no earlier look.
+        provenance: how we know.
+    """
+
+    observed_at: datetime
+    occurred_at: datetime | None = None
+    not_before: datetime | None = None
+    provenance: Provenance = Provenance.OBSERVED
+
+    @property
+    def at(self) -> datetime:
+        """The best single time to show: when it happened, else when we saw it."""
+        return self.occurred_at or self.observed_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    id: EventId
+    when: When
+    cause: CauseId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JobFact(_Fact):
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PodFact(_JobFact):
+    pod: PodKey
+    role: str = ""
+    node: str = ""
+    ip: str = ""
+
+
+# --- jobs ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAppeared(_JobFact):
+    """A job was seen for the first time: a baseline, not a change."""
+
+    kind: Literal["job.appeared"] = "job.appeared"
+    status: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResumed(_JobFact):
+    """The watcher started and already knew this live job: the moment for rules to set the deadlines they want."""
+
+    kind: Literal["job.resumed"] = "job.resumed"
+    status: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatusChanged(_JobFact):
+    """The raw status changed. Carries the reason that came with the new one."""
+
+    kind: Literal["job.status_changed"] = "job.status_changed"
+    old_status: str
+    new_status: str
+    old_phase: Phase
+    new_phase: Phase
+    reason_code: str = ""
+    reason_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubStatusChanged(_JobFact):
+    """The raw sub-status changed, for example to Restarting."""
+
+    kind: Literal["job.sub_status_changed"] = "job.sub_status_changed"
+    old_sub_status: str
+    new_sub_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReasonChanged(_JobFact):
+    """ReasonCode or ReasonMessage changed while the status stayed."""
+
+    kind: Literal["job.reason_changed"] = "job.reason_changed"
+    old_code: str
+    new_code: str
+    old_message: str
+    new_message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRestarted(_JobFact):
+    """RestartTimes grew: one event for each restart it counts.
+
+    Attributes:
+        used: the number of this restart, from 1.
+        limit: the most there may be, or None.
+        count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
+    """
+
+    kind: Literal["job.restarted"] = "job.restarted"
+    used: int
+    limit: int | None
+    count: int = 1
+    reason_code: str = ""
+    reason_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPriorityChanged(_JobFact):
+    """The priority was changed by somebody."""
+
+    kind: Literal["job.priority_changed"] = "job.priority_changed"
+    old_priority: int | None
+    new_priority: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JobEnd(_JobFact):
+    status: str
+    reason_code: str = ""
+    reason_message: str = ""
+    lived: timedelta | None = None
+    """From creation to the end, where both are known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSucceeded(_JobEnd):
+    """The job ended well."""
+
+    kind: Literal["job.succeeded"] = "job.succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed(_JobEnd):
+    """The job ended badly."""
+
+    kind: Literal["job.failed"] = "job.failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStopped(_JobEnd):
+    """The job was stopped by a person or by the system."""
+
+    kind: Literal["job.stopped"] = "job.stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobVanished(_JobFact):
+    """DLC no longer knows the job: not found twice, apart in time, and absent from a full list."""
+
+    kind: Literal["job.vanished"] = "job.vanished"
+    last_status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReappeared(_JobFact):
+    """A job that had vanished answers again."""
+
+    kind: Literal["job.reappeared"] = "job.reappeared"
+    status: str
+    phase: Phase
+
+
+# --- pods ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAppeared(_PodFact):
+    """A pod id that was not there before."""
+
+    kind: Literal["pod.appeared"] = "pod.appeared"
+    status: str
+    sub_status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodStatusChanged(_PodFact):
+    """Status or sub-status of one incarnation changed."""
+
+    kind: Literal["pod.status_changed"] = "pod.status_changed"
+    old_status: str
+    new_status: str
+    old_sub_status: str = ""
+    new_sub_status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodEvicted(_PodFact):
+    """One incarnation was taken off its node. Told once per incarnation."""
+
+    kind: Literal["pod.evicted"] = "pod.evicted"
+    reason_message: str = ""
+    """The job's reason text at that moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRestarted(_PodFact):
+    """A new incarnation of a pod id took the place of an earlier one. Told once per new incarnation."""
+
+    kind: Literal["pod.restarted"] = "pod.restarted"
+    old_incarnation: str
+    old_node: str = ""
+    old_ip: str = ""
+    status: str = ""
+    sub_status: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPlaced(_PodFact):
+    """An incarnation got its node or address; it had none so far."""
+
+    kind: Literal["pod.placed"] = "pod.placed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodMoved(_PodFact):
+    """The same incarnation shows another node or address than before."""
+
+    kind: Literal["pod.moved"] = "pod.moved"
+    old_node: str
+    old_ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodVanished(_PodFact):
+    """A pod id was left out of two answers in a row that spoke of pods."""
+
+    kind: Literal["pod.vanished"] = "pod.vanished"
+    last_status: str
+
+
+# --- the watcher itself -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBlind(_Fact):
+    """We cannot see a source's jobs. That says nothing about the jobs."""
+
+    kind: Literal["watch.blind"] = "watch.blind"
+    source: SourceName
+    since: datetime
+    permanent: bool
+    error: str
+    """Sentence of the error that made us blind, its fix included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRecovered(_Fact):
+    """We see the source again."""
+
+    kind: Literal["watch.recovered"] = "watch.recovered"
+    source: SourceName
+    blind_since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFailed(_Fact):
+    """A rule raised at run time, or a condition did not come to true or false. The other rules went on."""
+
+    kind: Literal["rule.failed"] = "rule.failed"
+    rule: str
+    event_id: EventId
+    error: str
+    job: JobRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePassed(_JobFact):
+    """A time that a rule asked to be woken at has come. Goes to that rule only."""
+
+    kind: Literal["deadline.passed"] = "deadline.passed"
+    rule: str
+    key: str
+    due_at: datetime
+
+
+JobEvent = (
+    JobAppeared
+    | JobResumed
+    | JobStatusChanged
+    | JobSubStatusChanged
+    | JobReasonChanged
+    | JobRestarted
+    | JobPriorityChanged
+    | JobSucceeded
+    | JobFailed
+    | JobStopped
+    | JobVanished
+    | JobReappeared
+)
+PodEvent = PodAppeared | PodStatusChanged | PodEvicted | PodRestarted | PodPlaced | PodMoved | PodVanished
+WatchEvent = WatchBlind | WatchRecovered | RuleFailed | DeadlinePassed
+Event = JobEvent | PodEvent | WatchEvent
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = (
+    JobAppeared,
+    JobResumed,
+    JobStatusChanged,
+    JobSubStatusChanged,
+    JobReasonChanged,
+    JobRestarted,
+    JobPriorityChanged,
+    JobSucceeded,
+    JobFailed,
+    JobStopped,
+    JobVanished,
+    JobReappeared,
+    PodAppeared,
+    PodStatusChanged,
+    PodEvicted,
+    PodRestarted,
+    PodPlaced,
+    PodMoved,
+    PodVanished,
+    WatchBlind,
+    WatchRecovered,
+    RuleFailed,
+    DeadlinePassed,
+)
+
+
+def kind_of(event_type: type[Event]) -> str:
+    """The kind that every event of this type carries, for example `pod.evicted`."""
+    return str(event_type.__dataclass_fields__["kind"].default)
+
+
+KINDS: Final[frozenset[str]] = frozenset(kind_of(event_type) for event_type in EVENT_TYPES)
+"""Every kind there is, in the spelling that configurations use."""
+
+
+def job_of(event: Event) -> JobRef | None:
+    """The job an event is about, or None when it is about the watcher itself."""
+    return None if isinstance(event, WatchBlind | WatchRecovered) else event.job
+
+
+def pod_of(event: Event) -> PodKey | None:
+    """The pod incarnation an event is about, or None."""
+    return getattr(event, "pod", None)

@@ -1,0 +1,42 @@
+"""What is said together: the group and the thread a notification joins, and when its group may speak.
+
+A group is named by the values of the route's `group_by` labels. It collects for `group_wait` from its first waiting notification on,
+then everything waiting in it goes out as one message. Grouping by job (the default) makes the group the job's own thread; grouping
+by anything wider makes one thread for the group.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from watcher.core.delivery import Delivery, DeliveryId
+from watcher.core.events import deterministic_id
+from watcher.core.routing import Route
+from watcher.core.rule import Notification
+
+
+def group_key(route: Route, notification: Notification) -> str:
+    """The name of the group this notification joins at this route: readable, and unambiguous through the quotes."""
+    labels = dict(notification.labels)
+    values = ",".join(f"{label}={'|'.join(filter(None, labels.get(label, ())))!r}" for label in route.group_by)
+    return f"{route.path}{{{values}}}"
+
+
+def thread_key(route: Route, notification: Notification) -> str:
+    """One thread for each job where groups are no wider than a job; else one for each group."""
+    if notification.job is not None and "job" in route.group_by:
+        return f"job:{notification.job}"
+    return f"group:{group_key(route, notification)}"
+
+
+def owe(route: Route, notification: Notification, now: datetime) -> Delivery:
+    """The delivery that this notification makes at this route. The same notification and receiver make the same id."""
+    return Delivery(
+        id=DeliveryId(deterministic_id("delivery", notification.id, route.receiver)),
+        receiver=route.receiver,
+        notification=notification,
+        group_key=group_key(route, notification),
+        thread_key=thread_key(route, notification),
+        not_before=now + route.group_wait,
+        created_at=now,
+    )

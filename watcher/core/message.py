@@ -1,0 +1,160 @@
+"""What one flush says, free of any channel's form. Notifiers turn it into Block Kit, mail, JSON or terminal text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from watcher.core.delivery import Delivery, FlushId
+from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.rule import Facts, Severity
+
+_LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCard:
+    """The job as people know it, at the time of sending."""
+
+    ref: JobRef
+    title: str
+    url: str = ""
+    status: str = ""
+    facts: Facts = ()
+    """Workspace, quota, user, type, size, restarts: what is known of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing that happened.
+
+    Attributes:
+        headline: one line.
+        facts: label and value pairs.
+        detail: longer text, for example DLC's reason message; "" for none.
+        at: when it happened, as well as we know.
+        kind: event kind.
+        rule: the rule that spoke.
+        job: whose news it is; None for news of the watcher itself.
+    """
+
+    severity: Severity
+    headline: str
+    facts: Facts
+    detail: str
+    at: datetime
+    kind: str
+    rule: str
+    job: JobCard | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message to one receiver.
+
+    Attributes:
+        id: the flush id: the same on every attempt, so that the far side can tell a repeat.
+        thread_key: messages with the same key belong to one thread.
+        thread_title: the thread's unchanging subject.
+        thread_reference: what the far side called the thread's root; "" when this message starts it.
+        severity: the loudest of the items.
+        title: one line that says it all.
+        items: in order of happening, never empty.
+        attempt: 1 for the first try.
+    """
+
+    id: FlushId
+    receiver: str
+    thread_key: str
+    thread_title: str
+    thread_reference: str
+    severity: Severity
+    title: str
+    items: tuple[Item, ...]
+    attempt: int = 1
+
+    @property
+    def job(self) -> JobCard | None:
+        """The one job it is about, or None when it is about several or none."""
+        refs = {item.job.ref if item.job else None for item in self.items}
+        return self.items[0].job if len(refs) == 1 else None
+
+
+def loudest(severities: list[Severity]) -> Severity:
+    """The loudest of them; `info` when there are none."""
+    return max(severities, key=_LOUDNESS.index, default=Severity.INFO)
+
+
+def job_card(job: JobSnapshot, url: str = "") -> JobCard:
+    """What a message shows of a job."""
+    gpus = job.gpus
+    facts = [
+        ("Workspace", job.workspace_name or job.workspace_id),
+        ("Quota", job.quota_name or job.quota_id),
+        ("User", job.user_name or job.user_id),
+        ("Type", job.job_type),
+        ("GPUs", f"{gpus:g}" if gpus else ""),
+        ("Restarts", str(job.restarts)),
+    ]
+    return JobCard(
+        ref=job.ref, title=job.title, url=url, status=job.status, facts=tuple((label, value) for label, value in facts if value)
+    )
+
+
+def compose(
+    deliveries: tuple[Delivery, ...],
+    cards: dict[JobRef, JobCard],
+    *,
+    flush_id: FlushId,
+    attempt: int,
+    thread_reference: str,
+) -> Message:
+    """Make the message of one flush from its deliveries, in order of happening."""
+    ordered = sorted(deliveries, key=lambda delivery: (delivery.created_at, delivery.notification.at, delivery.id))
+    items = tuple(_item(delivery, cards) for delivery in ordered)
+    severity = loudest([item.severity for item in items])
+    first = ordered[0]
+    return Message(
+        id=flush_id,
+        receiver=first.receiver,
+        thread_key=first.thread_key,
+        thread_title=_thread_title(items, first),
+        thread_reference=thread_reference,
+        severity=severity,
+        title=_title(items),
+        items=items,
+        attempt=attempt,
+    )
+
+
+def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
+    said = delivery.notification
+    card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
+    return Item(
+        severity=said.severity,
+        headline=said.headline,
+        facts=said.facts,
+        detail=said.detail,
+        at=said.at,
+        kind=said.kind,
+        rule=said.rule,
+        job=card,
+    )
+
+
+def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:
+    job = items[0].job
+    if job is not None and first.notification.job is not None and first.thread_key.startswith("job:"):
+        return f"{job.title} ({job.ref.job_id})"
+    return f"dlc-watcher: {first.group_key}"
+
+
+def _title(items: tuple[Item, ...]) -> str:
+    jobs = {item.job.ref: item.job.title for item in items if item.job is not None}
+    first = items[0]
+    if len(items) == 1:
+        return f"{first.job.title}: {first.headline}" if first.job else first.headline
+    if len(jobs) == 1:
+        last = items[-1]
+        return f"{next(iter(jobs.values()))}: {last.headline} (+{len(items) - 1} more)"
+    return f"{len(items)} notices about {len(jobs)} jobs" if jobs else f"{len(items)} notices"

@@ -1,0 +1,168 @@
+"""When to ask, and how often: all requests of an account share one budget, and DLC does not publish how large it is.
+
+Theory. A token bucket spaces the requests; where tokens are short it hands out a place in the queue (the level goes below zero), so
+callers are served in the order they asked. The bucket's rate is found by additive increase and multiplicative decrease, the rule by
+which TCP shares a line nobody knows the width of: each throttling halves the rate at once, each quiet stretch gives a little back.
+Many answers to requests that were under way together are throttled together; that is one signal, so the rate is halved at most
+once in `REACTION`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from watcher.core.model import JobRef
+
+SLOWEST: Final = 64
+"""The rate never falls below the configured one divided by this: somebody must notice when the throttling ends."""
+
+REACTION: Final = timedelta(seconds=2)
+"""Throttlings within this time of a halving belong to the same jam."""
+
+RECOVERY: Final = timedelta(minutes=2)
+"""From nothing back to the configured rate, if nothing is throttled meanwhile."""
+
+JITTER: Final = 0.1
+"""Polls are drawn this far around their time, so that jobs first seen together do not stay together."""
+
+FIRST_BACKOFF: Final = timedelta(seconds=2)
+LONGEST_BACKOFF: Final = timedelta(minutes=5)
+"""For one job whose question fails while others are answered."""
+LONGEST_SOURCE_BACKOFF: Final = timedelta(minutes=1)
+"""For a source that does not answer at all. Short, so that its return is seen soon: one question a minute harms nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBucket:
+    """Spaces requests.
+
+    Attributes:
+        rate: tokens per second.
+        burst: most tokens that can be saved up, at least 1.
+        level: tokens left at `at`; below zero when places in the queue have been handed out.
+        at: when the level was last reckoned.
+    """
+
+    rate: float
+    burst: float
+    level: float
+    at: datetime
+
+
+def take(bucket: TokenBucket, now: datetime) -> tuple[TokenBucket, timedelta]:
+    """Take one token: the bucket after it, and how long to wait before using it. A clock that went backwards adds nothing."""
+    filled = _refill(bucket, now)
+    left = replace(filled, level=filled.level - 1)
+    return left, timedelta(seconds=max(0.0, -left.level / left.rate))
+
+
+def _refill(bucket: TokenBucket, now: datetime) -> TokenBucket:
+    passed = max(0.0, (now - bucket.at).total_seconds())
+    return replace(bucket, level=min(bucket.burst, bucket.level + passed * bucket.rate), at=max(now, bucket.at))
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast one source may be asked at present.
+
+    Attributes:
+        ceiling: the configured requests per second; never exceeded.
+        bucket: spaces requests at the present rate.
+        moved_at: when the rate was last changed.
+        halved_at: when it was last halved, or None.
+        blocked_until: no request at all before this time, or None.
+    """
+
+    ceiling: float
+    bucket: TokenBucket
+    moved_at: datetime
+    halved_at: datetime | None = None
+    blocked_until: datetime | None = None
+
+    @property
+    def rate(self) -> float:
+        """Requests per second at present."""
+        return self.bucket.rate
+
+
+def full_pace(requests_per_second: float, now: datetime, *, burst: float | None = None) -> Pace:
+    """The pace to start with: the configured rate, with one second's worth (at least one request) saved up."""
+    size = max(1.0, requests_per_second if burst is None else burst)
+    return Pace(requests_per_second, TokenBucket(requests_per_second, size, size, now), now)
+
+
+def permit(pace: Pace, now: datetime) -> tuple[Pace, timedelta]:
+    """Ask for one request: the pace after it, and how long to wait before sending it."""
+    bucket, wait = take(pace.bucket, now)
+    blocked = pace.blocked_until - now if pace.blocked_until is not None else timedelta(0)
+    return replace(pace, bucket=bucket), max(wait, blocked)
+
+
+def throttled(pace: Pace, now: datetime, retry_after: timedelta | None = None) -> Pace:
+    """DLC said "too many requests": halve the rate, and hold the whole account back for as long as it asks."""
+    slower = hold(pace, now, retry_after or timedelta(0))
+    if pace.halved_at is not None and now - pace.halved_at < REACTION:
+        return slower
+    return replace(_at_rate(slower, max(pace.rate / 2, pace.ceiling / SLOWEST), now), halved_at=now)
+
+
+def answered(pace: Pace, now: datetime) -> Pace:
+    """A question was answered: give back what the quiet time since the last change has earned."""
+    if pace.rate >= pace.ceiling:
+        return pace
+    earned = pace.ceiling * max(timedelta(0), now - pace.moved_at) / RECOVERY
+    return _at_rate(pace, min(pace.ceiling, pace.rate + earned), now)
+
+
+def unanswered(pace: Pace, now: datetime, failures: int, jitter: float) -> Pace:
+    """The source as a whole failed for the `failures`-th time in a row: hold everything back for a while."""
+    return hold(pace, now, backoff(failures, jitter, longest=LONGEST_SOURCE_BACKOFF))
+
+
+def hold(pace: Pace, now: datetime, length: timedelta) -> Pace:
+    """Send nothing for so long; a hold that reaches further stays."""
+    until = max(filter(None, (pace.blocked_until, now + length)))
+    return replace(pace, blocked_until=until if until > now else None)
+
+
+def _at_rate(pace: Pace, rate: float, now: datetime) -> Pace:
+    """What was earned at the old rate counts; from now on the new one does."""
+    return replace(pace, bucket=replace(_refill(pace.bucket, now), rate=rate), moved_at=now)
+
+
+def backoff(failures: int, jitter: float, *, longest: timedelta = LONGEST_BACKOFF) -> timedelta:
+    """How long to wait after so many failures in a row: doubling, capped, drawn between half and the whole of the step.
+
+    Args:
+        failures: how many in a row; 0 means no wait.
+        jitter: from 0 to 1.
+        longest: the cap.
+    """
+    if failures <= 0:
+        return timedelta(0)
+    doublings = min(failures - 1, 20)  # beyond this every cap is reached, and timedelta would overflow
+    return min(FIRST_BACKOFF * float(1 << doublings), longest) * (0.5 + jitter / 2)
+
+
+def next_poll(last_look: datetime, *, poll_every: timedelta, live_jobs: int, rate: float, jitter: float) -> datetime:
+    """When to ask about a job again.
+
+    Args:
+        last_look: when it was last asked about.
+        poll_every: the configured time between two looks.
+        live_jobs: how many jobs share the budget. Where they need longer than `poll_every` for one round, that time counts.
+        rate: requests per second at present.
+        jitter: from 0 to 1: a tenth early to a tenth late.
+    """
+    every = max(poll_every, timedelta(seconds=live_jobs / rate))
+    return last_look + every * (1 - JITTER + 2 * JITTER * jitter)
+
+
+def due(jobs: Iterable[tuple[JobRef, datetime]], now: datetime, limit: int) -> tuple[JobRef, ...]:
+    """The jobs whose time has come, longest overdue first, at most `limit` of them."""
+    ready = ((due_at, ref) for ref, due_at in jobs if due_at <= now)
+    return tuple(ref for _, ref in heapq.nsmallest(limit, ready))

@@ -1,0 +1,360 @@
+"""What a rule is, what it may answer, and how rules are asked.
+
+A rule is pure: it looks at one event and its context and yields intents. It cannot send, store or wait; to be asked again later it
+yields a `Deadline`. `evaluate` asks every bound rule and keeps, for each, a reason, silence included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Final, NewType, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from watcher.core.events import (
+    CauseId,
+    DeadlinePassed,
+    Event,
+    EventId,
+    RuleFailed,
+    deterministic_id,
+    job_of,
+    kind_of,
+    pod_of,
+)
+from watcher.core.matching import Labels, Matcher, labels_of
+from watcher.core.model import JobRef, JobSnapshot
+
+NotificationId = NewType("NotificationId", str)
+
+_FAULT_LENGTH: Final = 500
+
+
+class Severity(StrEnum):
+    """How loud. `info` is for the record, `warning` wants a look today, `critical` wants a person now."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class RuleReason(StrEnum):
+    """Why a rule spoke or stayed silent about an event. Closed: it is the metric label and the text of a story."""
+
+    NOTIFIED = "notified"
+    DEADLINE_SET = "deadline-set"
+    NOT_MATCHED = "not-matched"
+    """The `match` of the configuration does not fit; the note names the label."""
+    CONDITION_FALSE = "condition-false"
+    """The `when` of the configuration came to false."""
+    NOT_CONCERNED = "not-concerned"
+    """The rule looked and found nothing worth saying; the note says why."""
+    FAILED = "failed"
+    """The rule raised; see the event `rule.failed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a rule may look at besides the event.
+
+    Attributes:
+        now: the time of this evaluation.
+        job: the job as we know it now, after the event; None for events that are not about a job.
+        previous: the job as it was before this observation; None at first sight and for deadlines.
+        phase_since: when the job entered its present phase; None without a job.
+        console_url: a link for people, or "".
+    """
+
+    now: datetime
+    job: JobSnapshot | None = None
+    previous: JobSnapshot | None = None
+    phase_since: datetime | None = None
+    console_url: str = ""
+
+
+Facts = tuple[tuple[str, str], ...]
+"""Label and value, in the order to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Intent: somebody should hear this.
+
+    Attributes:
+        headline: one line, without the job's name (the message shows it).
+        facts: label and value pairs that help to decide what to do.
+        detail: longer text such as a reason message; "" for none.
+        severity: only where it differs from the rule's own.
+        dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
+    """
+
+    headline: str
+    facts: Facts = ()
+    detail: str = ""
+    severity: Severity | None = None
+    dedup_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Intent: ask me again at this time with a `DeadlinePassed`. A second one under the same key moves the first."""
+
+    key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Intent: nothing, and this is why (a few words, for the story)."""
+
+    note: str
+
+
+Intent = Notify | Deadline | Silence
+
+
+class RuleOptions(BaseModel):
+    """Base of a rule's options: frozen, unknown keys refused, each field documented by the string under it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+
+class NoOptions(RuleOptions):
+    """A rule without options."""
+
+
+class Rule(Protocol):
+    """One rule. Built with its options; asked through `consider`; must be pure.
+
+    The class docstring is its documentation, with the sections *When*, *Why you want to know*, *What it says* and *Options*.
+    """
+
+    name: ClassVar[str]
+    """The word that `use:` takes."""
+    on: ClassVar[tuple[type[Event], ...]]
+    """The event types it is asked about. `DeadlinePassed` comes by itself for the deadlines it set."""
+    severity: ClassVar[Severity]
+    Options: ClassVar[type[RuleOptions]]
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        """Look at one event."""
+        ...
+
+
+class Condition(Protocol):
+    """A compiled `when`."""
+
+    def holds(self, event: Event, context: Context) -> bool:
+        """Whether it came to true.
+
+        Raises:
+            ValueError: it did not come to true or false.
+        """
+        ...
+
+
+class Summary(Protocol):
+    """A compiled `summary`."""
+
+    def text(self, event: Event, context: Context) -> str:
+        """The headline it makes.
+
+        Raises:
+            ValueError: a name in it does not exist, or the text is too long.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRule:
+    """A rule as configured: under a name, narrowed by `match` and `when`, perhaps with another severity or wording."""
+
+    name: str
+    rule: Rule
+    match: Matcher = Matcher()
+    when: Condition | None = None
+    severity: Severity | None = None
+    summary: Summary | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The event kinds it is asked about."""
+        return frozenset(kind_of(event_type) for event_type in self.rule.on)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """Somebody should hear this: what a rule said, with everything that routing and rendering need.
+
+    `id` is made from the rule's name, the job and the dedup key: the same news gets the same id, and the store keeps one.
+    """
+
+    id: NotificationId
+    rule: str
+    severity: Severity
+    headline: str
+    facts: Facts
+    detail: str
+    event_id: EventId
+    kind: str
+    at: datetime
+    """When it happened, as well as we know."""
+    observed_at: datetime
+    job: JobRef | None
+    cause: CauseId
+    labels: tuple[tuple[str, tuple[str, ...]], ...]
+    pod_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleDeadline:
+    """A deadline with its owner: one row, unique by rule, job and key."""
+
+    rule: str
+    job: JobRef
+    key: str
+    at: datetime
+    cause: CauseId
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one rule did about one event, and why."""
+
+    event_id: EventId
+    rule: str
+    reason: RuleReason
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What all rules together said about some events."""
+
+    notifications: tuple[Notification, ...] = ()
+    deadlines: tuple[RuleDeadline, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    faults: tuple[RuleFailed, ...] = ()
+
+
+def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Context) -> Evaluation:
+    """Ask every rule that listens to each event.
+
+    A rule that raises becomes a `RuleFailed` event, on which rules are asked in turn (once: a rule that fails on `rule.failed` is
+    recorded and goes no further).
+    """
+    notifications: list[Notification] = []
+    deadlines: list[RuleDeadline] = []
+    decisions: list[Decision] = []
+    faults: list[RuleFailed] = []
+
+    def ask(event: Event) -> Iterator[RuleFailed]:
+        labels = labels_of(event, context.job)
+        for bound in rules:
+            if not _listens(bound, event):
+                continue
+            reason, note, intents = _consult(bound, event, context, labels)
+            decisions.append(Decision(event.id, bound.name, reason, note))
+            notifications.extend(
+                _notification(bound, intent, event, context, labels) for intent in intents if isinstance(intent, Notify)
+            )
+            job = job_of(event)
+            deadlines.extend(
+                RuleDeadline(rule=bound.name, job=job, key=intent.key, at=intent.at, cause=event.cause)
+                for intent in intents
+                if isinstance(intent, Deadline) and job is not None
+            )
+            if reason is RuleReason.FAILED:
+                yield _fault(bound, event, note)
+
+    for event in events:
+        faults.extend(ask(event))
+    for fault in tuple(faults):
+        for _ in ask(fault):
+            pass  # a fault about a fault is in the decisions; it makes no third event
+    return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults))
+
+
+def _listens(bound: BoundRule, event: Event) -> bool:
+    if isinstance(event, DeadlinePassed):
+        return event.rule == bound.name
+    return event.kind in bound.kinds
+
+
+def _consult(
+    bound: BoundRule, event: Event, context: Context, labels: Labels
+) -> tuple[RuleReason, str, tuple[Intent, ...]]:
+    label = bound.match.mismatch(labels)
+    if label:
+        return RuleReason.NOT_MATCHED, label, ()
+    try:
+        if bound.when is not None and not bound.when.holds(event, context):
+            return RuleReason.CONDITION_FALSE, "", ()
+        intents = _checked(bound.rule.consider(event, context))
+        if bound.summary is not None:
+            intents = tuple(
+                replace(intent, headline=bound.summary.text(event, context)) if isinstance(intent, Notify) else intent
+                for intent in intents
+            )
+    except Exception as exc:  # noqa: BLE001 - a rule is a stranger's code: whatever it raises becomes an event
+        return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], ()
+    return *_verdict(intents), intents
+
+
+def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
+    intents: list[Intent] = []
+    for intent in answer:
+        if not isinstance(intent, Intent):
+            raise TypeError(f"a rule yields Notify, Deadline or Silence, not {type(intent).__name__}")
+        intents.append(intent)
+    return tuple(intents)
+
+
+def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
+    said = [intent for intent in intents if isinstance(intent, Notify)]
+    if said:
+        return RuleReason.NOTIFIED, said[0].headline
+    waits = [intent for intent in intents if isinstance(intent, Deadline)]
+    if waits:
+        return RuleReason.DEADLINE_SET, waits[0].at.isoformat()
+    return RuleReason.NOT_CONCERNED, "; ".join(intent.note for intent in intents if isinstance(intent, Silence))
+
+
+def _notification(
+    bound: BoundRule, intent: Notify, event: Event, context: Context, labels: Labels
+) -> Notification:
+    severity = bound.severity or intent.severity or bound.rule.severity
+    job, pod = job_of(event), pod_of(event)
+    return Notification(
+        id=NotificationId(deterministic_id("notification", bound.name, job or "", intent.dedup_key or event.id)),
+        rule=bound.name,
+        severity=severity,
+        headline=intent.headline,
+        facts=intent.facts,
+        detail=intent.detail,
+        event_id=event.id,
+        kind=event.kind,
+        at=event.when.at,
+        observed_at=event.when.observed_at,
+        job=job,
+        cause=event.cause,
+        labels=(*labels.items(), ("rule", (bound.name,)), ("severity", (severity.value,))),
+        pod_id="" if pod is None else pod.pod_id,
+    )
+
+
+def _fault(bound: BoundRule, event: Event, error: str) -> RuleFailed:
+    return RuleFailed(
+        id=EventId(deterministic_id("rule.failed", bound.name, event.id)),
+        when=replace(event.when, occurred_at=None),
+        cause=event.cause,
+        rule=bound.name,
+        event_id=event.id,
+        error=error,
+        job=job_of(event),
+    )

@@ -1,0 +1,270 @@
+"""What conditions and summaries may look at: an event and its context as plain data under dotted names.
+
+One table of names serves both languages: CEL (`when`, see `core.expression`) declares each dotted name as a typed variable, so a
+misspelt one is refused when the configuration loads; Jinja (`summary`, see `core.summary`) gets the same names nested.
+
+Absent is empty. What DLC did not tell, what an event of this kind does not carry, and everything under `job` for an event that is
+about no job, is the empty value of its shape: "", 0, false, no length at all. So a condition on a member that only some of a
+rule's kinds have is simply false for the others. An absent tag is "" too, as in `match`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType, NoneType
+from typing import Any, Final, get_args, get_type_hints
+
+from watcher.core.events import EVENT_TYPES, Event, PodEvicted, kind_of, pod_of
+from watcher.core.matching import labels_of
+from watcher.core.model import JobSnapshot, PodSnapshot
+from watcher.core.phases import LIVE, Phase
+from watcher.core.rule import Context
+
+TEXT_LENGTH: Final = 4000
+"""Longest text a name may hold, in characters: reason messages can carry whole stack traces."""
+
+
+class Shape(StrEnum):
+    """What kind of value stands under a name."""
+
+    TEXT = "text"
+    WHOLE = "whole number"
+    NUMBER = "number"
+    FLAG = "true or false"
+    TIME = "time"
+    LENGTH = "length of time"
+    TEXTS = "map of texts"
+    LISTS = "map of lists of texts"
+
+
+class Absent(dict[str, object]):
+    """A map whose missing keys are empty, for templates."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+EMPTY: Final[Mapping[Shape, object]] = MappingProxyType(
+    {
+        Shape.TEXT: "",
+        Shape.WHOLE: 0,
+        Shape.NUMBER: 0.0,
+        Shape.FLAG: False,
+        Shape.TIME: datetime(1970, 1, 1, tzinfo=UTC),
+        Shape.LENGTH: timedelta(0),
+        Shape.TEXTS: Absent(),
+        Shape.LISTS: Absent(),
+    }
+)
+
+_SAMPLE: Final[Mapping[Shape, object]] = MappingProxyType(
+    {
+        Shape.TEXT: "sample",
+        Shape.WHOLE: 2,
+        Shape.NUMBER: 8.0,
+        Shape.FLAG: True,
+        Shape.TIME: datetime(2026, 1, 1, 12, tzinfo=UTC),
+        Shape.LENGTH: timedelta(hours=2),
+        Shape.TEXTS: Absent(team="sample"),
+        Shape.LISTS: Absent(name=["sample"]),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """One name under `job`: its shape, what it holds, and how it is read."""
+
+    shape: Shape
+    about: str
+    read: Callable[[JobSnapshot, Context], object]
+
+
+def _running_for(job: JobSnapshot, context: Context) -> timedelta | None:
+    if job.running_at is None or (job.phase in LIVE and job.phase is not Phase.RUNNING):
+        return None
+    return (job.finished_at or context.now) - job.running_at
+
+
+JOB_NAMES: Final[Mapping[str, JobName]] = MappingProxyType(
+    {
+        "job.id": JobName(Shape.TEXT, "job id", lambda job, _: job.ref.job_id),
+        "job.source": JobName(Shape.TEXT, "name of the source in the configuration", lambda job, _: job.ref.source),
+        "job.name": JobName(Shape.TEXT, "job name (DisplayName)", lambda job, _: job.name),
+        "job.type": JobName(Shape.TEXT, "job type, for example PyTorchJob", lambda job, _: job.job_type),
+        "job.status": JobName(Shape.TEXT, "raw status", lambda job, _: job.status),
+        "job.sub_status": JobName(Shape.TEXT, "raw sub-status", lambda job, _: job.sub_status),
+        "job.phase": JobName(Shape.TEXT, "folded status, for example pending", lambda job, _: job.phase.value),
+        "job.reason_code": JobName(Shape.TEXT, "DLC's reason code", lambda job, _: job.reason_code),
+        "job.reason_message": JobName(Shape.TEXT, "DLC's reason message", lambda job, _: job.reason_message),
+        "job.region": JobName(Shape.TEXT, "region id", lambda job, _: job.region),
+        "job.workspace": JobName(Shape.TEXT, "workspace id", lambda job, _: job.workspace_id),
+        "job.workspace_name": JobName(Shape.TEXT, "workspace name", lambda job, _: job.workspace_name),
+        "job.user": JobName(Shape.TEXT, "user id", lambda job, _: job.user_id),
+        "job.user_name": JobName(Shape.TEXT, "user name", lambda job, _: job.user_name),
+        "job.quota": JobName(Shape.TEXT, "quota id", lambda job, _: job.quota_id),
+        "job.quota_name": JobName(Shape.TEXT, "quota name", lambda job, _: job.quota_name),
+        "job.resource_type": JobName(Shape.TEXT, "ECS, Lingjun or ACS", lambda job, _: job.resource_type),
+        "job.priority": JobName(Shape.WHOLE, "priority, 1 to 9", lambda job, _: job.priority),
+        "job.gpus": JobName(Shape.NUMBER, "GPUs in all, may be fractional", lambda job, _: job.gpus),
+        "job.spot": JobName(Shape.FLAG, "a role runs on spot instances", lambda job, _: any(r.spot for r in job.roles)),
+        "job.tags": JobName(Shape.TEXTS, "tags, for example job.tags.team", lambda job, _: Absent(_cut_all(job.tags))),
+        "job.restarts.used": JobName(Shape.WHOLE, "restarts so far", lambda job, _: job.restarts.used),
+        "job.restarts.limit": JobName(Shape.WHOLE, "the most restarts there may be", lambda job, _: job.restarts.limit),
+        "job.age": JobName(
+            Shape.LENGTH, "since creation", lambda job, seen: seen.now - job.created_at if job.created_at else None
+        ),
+        "job.running_for": JobName(
+            Shape.LENGTH, "since it began running, while it runs or up to its end", _running_for
+        ),
+        "job.url": JobName(Shape.TEXT, "link to the console", lambda _, seen: seen.console_url),
+    }
+)
+"""Everything under `job`."""
+
+OTHER_NAMES: Final[Mapping[str, tuple[Shape, str]]] = MappingProxyType(
+    {
+        "pod.id": (Shape.TEXT, "pod id"),
+        "pod.role": (Shape.TEXT, "role, for example worker"),
+        "pod.node": (Shape.TEXT, "node name"),
+        "pod.ip": (Shape.TEXT, "address"),
+        "pod.status": (Shape.TEXT, "raw pod status"),
+        "pod.evicted": (Shape.FLAG, "DLC says it was taken off its node"),
+        "labels": (Shape.LISTS, 'what `match` and routes look at, for example "prod" in labels.name'),
+        "now": (Shape.TIME, "the time of this evaluation"),
+        "phase_age": (Shape.LENGTH, "how long the job has been in its phase"),
+        "event.kind": (Shape.TEXT, "event kind, for example pod.evicted"),
+        "event.at": (Shape.TIME, "when it happened, else when it was seen"),
+        "event.observed_at": (Shape.TIME, "when it was seen"),
+        "event.provenance": (Shape.TEXT, "observed, reported or inferred"),
+    }
+)
+"""Everything else that is there whatever the event; the rest of `event` is the event's own members."""
+
+_SHAPES: Final[Mapping[type, Shape]] = {
+    str: Shape.TEXT,
+    bool: Shape.FLAG,
+    int: Shape.WHOLE,
+    datetime: Shape.TIME,
+    timedelta: Shape.LENGTH,
+}
+_NOT_MEMBERS: Final = frozenset({"id", "when", "cause", "job", "pod", "kind"})
+
+
+def _shape_of(hint: Any) -> Shape:
+    """The shape of a type hint; of `X | None` that of X; of a NewType or an enum over text, text."""
+    held = next(part for part in get_args(hint) or (hint,) if part is not NoneType)
+    plain = getattr(held, "__supertype__", held)
+    return next(_SHAPES[known] for known in plain.__mro__ if known in _SHAPES)
+
+
+def _members(event_type: type[Event]) -> dict[str, Shape]:
+    hints = get_type_hints(event_type)
+    names = [field.name for field in fields(event_type) if field.name not in _NOT_MEMBERS]
+    return {f"event.{name}": _shape_of(hints[name]) for name in names}
+
+
+EVENT_NAMES: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType(
+    {kind_of(event_type): MappingProxyType(_members(event_type)) for event_type in EVENT_TYPES}
+)
+"""Event kind -> the names of its own members."""
+
+
+def names_for(kinds: Collection[str]) -> dict[str, Shape]:
+    """Every name that a rule on these event kinds may use, with its shape."""
+    names = {name: entry.shape for name, entry in JOB_NAMES.items()}
+    names |= {name: shape for name, (shape, _) in OTHER_NAMES.items()}
+    for kind in sorted(kinds):
+        names |= EVENT_NAMES[kind]
+    return names
+
+
+def sample(names: Mapping[str, Shape]) -> dict[str, object]:
+    """A made-up value for every name, for trying a condition or summary when the configuration loads."""
+    return {name: _SAMPLE[shape] for name, shape in names.items()}
+
+
+def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str, object]:
+    """The values of these names."""
+    known: dict[str, object] = {
+        "labels": Absent(
+            {label: [_cut(value) for value in held] for label, held in labels_of(event, context.job).items()}
+        ),
+        "now": context.now,
+        "phase_age": None if context.phase_since is None else context.now - context.phase_since,
+        "event.kind": event.kind,
+        "event.at": event.when.at,
+        "event.observed_at": event.when.observed_at,
+        "event.provenance": event.when.provenance.value,
+        **_pod(event, context),
+    }
+    if context.job is not None:
+        known |= {name: entry.read(context.job, context) for name, entry in JOB_NAMES.items()}
+    known |= {name: getattr(event, name.removeprefix("event."), None) for name in EVENT_NAMES[event.kind]}
+    return {name: _tidy(known.get(name), shape) for name, shape in names.items()}
+
+
+def _pod(event: Event, context: Context) -> dict[str, object]:
+    key = pod_of(event)
+    if key is None:
+        return {}
+    pods = (context.job.pods or ()) if context.job else ()
+    incarnations = (pod for current in pods for pod in (current, *current.history))
+    seen = next((pod for pod in incarnations if pod.key == key), PodSnapshot(pod_id=key.pod_id))
+    return {
+        "pod.id": key.pod_id,
+        "pod.role": getattr(event, "role", "") or seen.role,
+        "pod.node": getattr(event, "node", "") or seen.node,
+        "pod.ip": getattr(event, "ip", "") or seen.ip,
+        "pod.status": seen.status or getattr(event, "new_status", "") or getattr(event, "status", ""),
+        "pod.evicted": seen.evicted or isinstance(event, PodEvicted),
+    }
+
+
+def nested(flat: Mapping[str, object]) -> dict[str, object]:
+    """`{"job.restarts.used": 2}` -> `{"job": {"restarts": {"used": 2}}}`."""
+    tree: dict[str, object] = {}
+    for name, value in flat.items():
+        *parents, leaf = name.split(".")
+        branch = tree
+        for parent in parents:
+            below = branch.setdefault(parent, {})
+            assert isinstance(below, dict), f"{parent} cannot hold a value and names"  # noqa: S101 - a law of the table
+            branch = below
+        branch[leaf] = value
+    return tree
+
+
+def _tidy(value: object, shape: Shape) -> object:
+    if value is None:
+        return EMPTY[shape]
+    return _cut(value) if isinstance(value, str) else value
+
+
+def _cut(text: str) -> str:
+    """At most `TEXT_LENGTH` characters of it, as plain text without lone surrogates (which CEL could not take)."""
+    return str(text[:TEXT_LENGTH]).encode("utf-8", "replace").decode("utf-8")
+
+
+def _cut_all(texts: Mapping[str, str]) -> dict[str, str]:
+    return {_cut(key): _cut(value) for key, value in texts.items()}
+
+
+_BREAKS: Final = re.compile(r"\s+")
+_UNSEEN: Final = frozenset({"Cc", "Cs", "Co", "Cn"})
+_TURNING: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of writing: with them a job's name could show a line backwards."""
+
+
+def one_line(text: str, most: int) -> str:
+    """The text on one line: white space folded, control characters and turns of direction removed, cut with an ellipsis."""
+    folded = _BREAKS.sub(" ", text)
+    kept = "".join(
+        char for char in folded if char not in _TURNING and unicodedata.category(char) not in _UNSEEN
+    ).strip()
+    return kept if len(kept) <= most else kept[: most - 1].rstrip() + "…"

@@ -1,0 +1,255 @@
+"""What the engine asks of the world. Each Protocol's docstring is the contract; `watcher.testing` holds a test class for each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal, Protocol
+
+from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
+from watcher.core.events import CauseId, Event
+from watcher.core.message import Message
+from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
+from watcher.core.rule import Decision, Notification, RuleDeadline
+from watcher.core.sight import Sight
+from watcher.settings import Settings
+
+Permit = Callable[[], Awaitable[None]]
+"""Awaited before every single request, so that all requests of an account share one budget."""
+
+
+class Clock(Protocol):
+    """The time, and waiting for it. The demo runs an accelerated one, tests a virtual one."""
+
+    def now(self) -> datetime:
+        """Now, aware, in UTC."""
+        ...
+
+    async def sleep(self, length: timedelta) -> None:
+        """Wait for that long on this clock; at once when it is zero or negative."""
+        ...
+
+
+class JobSource(Protocol):
+    """Where jobs are looked up.
+
+    Every method raises a `SourceError` of the fitting leaf and nothing else for whatever goes wrong on the way or over there.
+    A method makes one attempt, apart from re-signing once where the far side asks for that (nonce used, token expired, clock
+    corrected); waiting and repeating are the poller's decision.
+    """
+
+    @property
+    def name(self) -> SourceName:
+        """The name it has in the configuration."""
+        ...
+
+    async def fetch(self, job_id: JobId) -> JobSnapshot:
+        """Ask for one job.
+
+        Raises:
+            JobNotFound: the far side says it does not know this id.
+            SourceError: any other leaf.
+        """
+        ...
+
+    async def list_jobs(self, permit: Permit) -> Listing:
+        """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
+
+        A pass that failed midway raises; it never returns a part as if it were the whole.
+        """
+        ...
+
+    def console_url(self, job: JobSnapshot | JobSummary) -> str:
+        """A link for people to the job's page, or ""."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+class Notifier(Protocol):
+    """One way to tell people. Three small functions; only `send` touches the world.
+
+    `render` is pure and its output is what golden files hold. `send` makes one attempt and lets the foreign exception, or the
+    reply, go to `classify`. A notifier never waits and never repeats: pace, order and retries are the dispatcher's.
+    """
+
+    kind: ClassVar[str]
+    """The key under a receiver's name, for example `slack`."""
+    Settings: ClassVar[type[Settings]]
+
+    def __init__(self, name: str, settings: Any) -> None:
+        """Made with the receiver's name and a validated instance of `Settings`."""
+        ...
+
+    pace: timedelta
+    """Least time between two sends to this destination; zero for none."""
+
+    def render(self, message: Message) -> Wire:
+        """The message in this channel's form: JSON-like data, safe to print (no secret in it). Job text is escaped here."""
+        ...
+
+    async def send(self, wire: Wire, message: Message) -> Receipt:
+        """One attempt.
+
+        Raises:
+            NotifierError: it did not arrive, or nobody knows; says `permanent`, `ambiguous`, `retry_after`, `fix`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+Wire = Mapping[str, Any]
+"""What `render` makes and `send` takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that follows from one look, committed together or not at all.
+
+    Attributes:
+        cause: the id that its events and deliveries carry.
+        expected_version: the job's version this was computed from; 0 when the job was not known. Compare-and-set goes by it.
+        watch: the job's new state, its version one higher; None when the look was not about a job (a source's sight).
+        snapshot_changed: whether the snapshot differs from the stored one in a watched field (only then is history kept).
+        sight: the source's new state, or None when unchanged.
+        deadlines_passed: deadlines that this observation has answered and that end with it.
+    """
+
+    cause: CauseId
+    at: datetime
+    expected_version: int = 0
+    watch: Watch | None = None
+    snapshot_changed: bool = False
+    sight: Sight | None = None
+    events: tuple[Event, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    deadlines: tuple[RuleDeadline, ...] = ()
+    deadlines_passed: tuple[RuleDeadline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryLine:
+    """One line of a job's story: what kind of row, when, and the row itself as plain JSON-able data."""
+
+    at: datetime
+    kind: Literal["snapshot", "event", "decision", "delivery", "receipt"]
+    data: Mapping[str, Any]
+
+
+class Store(Protocol):
+    """Where everything is kept. One process with SQLite; the statements are written for PostgreSQL too.
+
+    Writes raise `StoreUnavailable` when the database is busy beyond patience, full or gone (nothing was written then).
+    """
+
+    async def open(self) -> None:
+        """Make ready: create or migrate the schema.
+
+        Raises:
+            SchemaRefused: the database is newer than this program, or holds another program's tables.
+            StoreCorrupt: it is damaged; it is left as it is.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go. May be called twice."""
+        ...
+
+    async def watch(self, ref: JobRef) -> Watch | None:
+        """What is held about one job."""
+        ...
+
+    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
+        """What is held about all jobs, or about those still to be polled."""
+        ...
+
+    async def commit(self, observation: Observation) -> None:
+        """All of it in one durable transaction.
+
+        Events, notifications and deliveries whose id is already there are left as they are. A deadline under a known
+        (rule, job, key) is moved. Raises:
+
+        StaleObservation: the job's version is no longer `expected_version`; nothing was written.
+        """
+        ...
+
+    async def sights(self) -> tuple[Sight, ...]:
+        """The state of every source ever watched."""
+        ...
+
+    async def due_deadlines(self, now: datetime, limit: int = 100) -> tuple[RuleDeadline, ...]:
+        """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
+        ...
+
+    async def next_due(self, *, receiver: str | None = None) -> datetime | None:
+        """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
+        ...
+
+    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+        """Take the next due flush of a receiver and mark it SENDING before anything is sent.
+
+        Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
+        left together and are due to be repeated (RETRYING, or SENDING left over by a process that died), exactly those are taken;
+        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept.
+        """
+        ...
+
+    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+        """Write what became of a leased flush, and its receipt."""
+        ...
+
+    async def release(self, now: datetime) -> int:
+        """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
+        ...
+
+    # reading, for people
+
+    async def events(self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100) -> tuple[Event, ...]:
+        """Stored events, newest last, at most `limit` of the newest."""
+        ...
+
+    async def deliveries(
+        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+    ) -> tuple[Delivery, ...]:
+        """Stored deliveries, newest last."""
+        ...
+
+    async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
+        """Everything about one job, in order of happening."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Rows by kind and state, for health and metrics: `jobs.live`, `events`, `deliveries.pending` ..."""
+        ...
+
+    async def prune(self, before: datetime) -> int:
+        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns how many jobs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A flush that is ours to send.
+
+    Attributes:
+        flush_id: its id, the same on every attempt.
+        attempt: number of this attempt, from 1.
+        first_attempt_at: when the first attempt began.
+        deliveries: what it consists of.
+        thread_reference: reference of the thread's root message from an earlier receipt, or "".
+    """
+
+    flush_id: FlushId
+    receiver: str
+    attempt: int
+    first_attempt_at: datetime
+    deliveries: tuple[Delivery, ...]
+    thread_reference: str

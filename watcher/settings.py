@@ -1,0 +1,135 @@
+"""What every settings model is made of: strictness, lengths of time, secrets.
+
+A source, a notifier and a rule bring their own model, derived from `Settings`. Models are frozen and refuse unknown keys, so a
+misspelt key is an error with a place and never a silent default.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic.functional_validators import AfterValidator
+
+from watcher.core.duration import PATTERN, parse_duration
+
+
+class Settings(BaseModel):
+    """Base of every settings model: frozen, unknown keys refused, defaults checked too."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError("a length of time has a unit: write for example 90s, 30m, 1h30m or 2d")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    Field(ge=timedelta(0)),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "30m", "1h30m"]}),
+]
+"""A length of time, written `90s`, `30m`, `1h30m`, `2d`. Never a bare number: a number has no unit."""
+
+
+def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base_dir")
+    absolute = path.expanduser() if base is None else Path(base) / path.expanduser()
+    try:
+        text = absolute.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ValueError(f"the secret file {str(path)!r} cannot be read: {exc.strerror or exc}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the secret file {str(path)!r} is not text") from None
+    if not text.strip():
+        raise ValueError(f"the secret file {str(path)!r} is empty")
+    return absolute
+
+
+SecretFile = Annotated[Path, AfterValidator(_secret_file)]
+"""A file that holds one secret. Relative to the configuration file. Must be readable and not empty when the configuration loads."""
+
+
+def reveal(value: SecretStr | None, file: Path | None) -> str:
+    """The secret itself, from the file (read anew each time, so a rotated file is used at once) or from the value.
+
+    Raises:
+        OSError: the file has gone since the configuration was loaded.
+        ValueError: neither was given.
+    """
+    if file is not None:
+        return file.read_text(encoding="utf-8").strip()
+    if value is not None:
+        return value.get_secret_value()
+    raise ValueError("no secret is configured")
+
+
+def exactly_one(model: BaseModel, *names: str) -> None:
+    """Raise ValueError unless exactly one of the named fields is set."""
+    given = [name for name in names if getattr(model, name) is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"give exactly one of {', '.join(names)}" + (f"; both {' and '.join(given)} are there" if given else "")
+        )
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+"""A text or a list of texts."""
+
+
+class Budget(Settings):
+    """How much of the account's request budget this source may use. DLC does not publish the limit; throttling halves the pace."""
+
+    requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """Requests per second, all kinds together. The default is modest: user flow control has been seen at a few per second."""
+    concurrency: Annotated[int, Field(ge=1, le=512)] = 16
+    """Requests under way at once."""
+
+
+class Select(Settings):
+    """Which of the listed jobs to watch. All that is given must hold; a list means any of it; patterns are globs."""
+
+    name: OneOrMany = ()
+    user: OneOrMany = ()
+    """User id, or user name where lists tell it."""
+    status: OneOrMany = ()
+    """Raw statuses as DLC writes them, for example Running. Applied at first sight only: a watched job is watched to its end."""
+    quota: OneOrMany = ()
+    """Quota id (ResourceId) or quota name."""
+    type: OneOrMany = ()
+    tags: dict[str, str] = {}
+    jobs: OneOrMany = ()
+    """Job ids to watch whether they are listed or not. Given alone, nothing else is watched."""
+
+
+class SourceSettings(Settings):
+    """What every kind of source has: how to choose jobs, how often to ask, when to say that we are blind."""
+
+    kind: str
+    """Which source: the name of an entry point in the group `dlc_watcher.sources`."""
+    select: Select = Select()
+    budget: Budget = Budget()
+    poll_every: Duration = timedelta(seconds=15)
+    """Time between two GetJob of one live job, before jitter of a tenth. Stretched when the budget does not allow it."""
+    discover_every: Duration = timedelta(seconds=30)
+    """Time between two passes over ListJobs: how soon a new job is found."""
+    blind_after: Duration = timedelta(minutes=5)
+    """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
