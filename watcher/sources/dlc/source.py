@@ -1,0 +1,155 @@
+"""`DlcSource`: jobs of one region under one identity, asked with GetJob and ListJobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import ClassVar, Final
+
+import httpx2
+
+from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
+from watcher.errors import InvalidRequest
+from watcher.ports import Permit
+from watcher.sources.dlc.acs3 import DATE_FORMAT, percent_encode
+from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
+from watcher.sources.dlc.credentials import Keyring
+from watcher.sources.dlc.endpoints import job_console_url
+from watcher.sources.dlc.settings import DlcSettings
+from watcher.sources.dlc.wire import listing_from_json, snapshot_from_json
+
+_JOBS: Final = "/api/v1/jobs"
+_PAGE_SIZE: Final = 100
+"""The most ListJobs gives."""
+_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Before there was any job."""
+_LONGEST_ID: Final = 256
+
+
+def job_path(job_id: str) -> str:
+    """The encoded path of a job.
+
+    Raises:
+        InvalidRequest: no job can have this id (documented: 1 to 256 characters); it would ask for something else.
+    """
+    if not 0 < len(job_id) <= _LONGEST_ID or "/" in job_id or job_id in {".", ".."}:
+        raise InvalidRequest(f"{job_id[:_LONGEST_ID]!r} cannot be a job id", fix="Copy the id from the console")
+    try:
+        return f"{_JOBS}/{percent_encode(job_id)}"
+    except UnicodeEncodeError:
+        raise InvalidRequest(
+            "a job id holds characters that cannot be sent", fix="Copy the id from the console"
+        ) from None
+
+
+class DlcSource:
+    """Implements `watcher.ports.JobSource` for Alibaba Cloud PAI-DLC.
+
+    What a pass over ListJobs covers. DLC can sort and filter by creation time, not by change, and by default shows seven days.
+    So a pass reads, newest first, the jobs created within `created_within` (30 days unless set), in each configured workspace; in
+    the account's default workspace when none is configured. A job older than that is found by its id only. A job that is watched
+    is not lost when it grows old: GetJob decides about it, never its absence from a list.
+    """
+
+    Settings: ClassVar[type[DlcSettings]] = DlcSettings
+
+    def __init__(
+        self,
+        name: SourceName,
+        settings: DlcSettings,
+        *,
+        wall: WallClock = utc_now,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Prepare, without asking anything yet.
+
+        Args:
+            name: the source's name in the configuration.
+            settings: what the user said.
+            wall: the real time, for request dates and for `observed_at`. Not an accelerated clock: servers refuse a wrong date.
+            transport: instead of the network, for callers that bring their own.
+        """
+        self._name, self._settings, self._wall = name, settings, wall
+        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        self._keyring = Keyring(settings.credentials, wall=wall, proxy=proxy)
+        self._client = SignedClient(
+            settings.address,
+            self._keyring,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            max_body_bytes=settings.max_body_bytes,
+            connections=settings.budget.concurrency,
+            proxy=proxy,
+            wall=wall,
+            transport=transport,
+        )
+
+    @property
+    def name(self) -> SourceName:
+        """The name it has in the configuration."""
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"DlcSource({self._name!r}, {str(self._settings.address)!r})"
+
+    async def fetch(self, job_id: JobId) -> JobSnapshot:
+        """Ask for one job (GetJob). See `JobSource.fetch`."""
+        body = await self._client.get("GetJob", job_path(job_id), {}, about_job=job_id)
+        return snapshot_from_json(
+            body, source=self._name, observed_at=self._wall(), region=self._settings.region_id, asked_for=job_id
+        )
+
+    async def list_jobs(self, permit: Permit) -> Listing:
+        """One pass over ListJobs. See `JobSource.list_jobs` and the class."""
+        since = _EVER if self._settings.created_within is None else self._wall() - self._settings.created_within
+        found: dict[JobId, JobSummary] = {}
+        complete = True
+        for scope in self._scopes():
+            params = {
+                **scope,
+                "StartTime": max(since, _EVER).strftime(DATE_FORMAT),
+                "SortBy": "GmtCreateTime",
+                "Order": "desc",
+                "PageSize": str(_PAGE_SIZE),
+            }
+            complete &= await self._read_pages(params, permit, found)
+        return Listing(tuple(found.values()), complete)
+
+    def _scopes(self) -> list[dict[str, str]]:
+        scopes = [{"WorkspaceId": workspace} for workspace in dict.fromkeys(self._settings.workspaces)]
+        if self._settings.own_jobs_everywhere:
+            scopes.append({"FromAllWorkspaces": "true", "ShowOwn": "true"})
+        return scopes or [{}]
+
+    async def _read_pages(self, params: Mapping[str, str], permit: Permit, found: dict[JobId, JobSummary]) -> bool:
+        """Read pages into `found` until there are no more; return whether that was all there is.
+
+        Jobs made meanwhile push entries to the next page (seen twice, kept once); jobs deleted meanwhile pull them to the page
+        just read (not seen): then TotalCount has shrunk and the pass does not count as complete. A short page is the end, unless
+        TotalCount says there is more: then pages are read on until one is empty.
+        """
+        seen, unreadable = 0, 0
+        totals: list[int] = []
+        ids: set[JobId] = set()
+        for number in range(1, self._settings.max_pages + 1):
+            await permit()
+            body = await self._client.get("ListJobs", _JOBS, {**params, "PageNumber": str(number)})
+            page = listing_from_json(body, source=self._name)
+            new = {job.ref.job_id: job for job in page.jobs if job.ref.job_id not in ids}
+            if page.jobs and not new:  # the same page once more: a server that does not turn pages
+                return False
+            ids.update(new)
+            found |= {job_id: job for job_id, job in new.items() if job_id not in found}
+            seen, unreadable = seen + page.items, unreadable + page.unreadable
+            totals.append(page.total or 0)
+            if page.items == 0 or (page.items < _PAGE_SIZE and seen >= totals[-1]):
+                return unreadable == 0 and totals[-1] >= totals[0]
+        return False
+
+    def console_url(self, job: JobSnapshot | JobSummary) -> str:
+        """The job's page in the PAI console, or "" when the region is not known."""
+        return job_console_url(self._settings.region_id, job.workspace_id, job.ref.job_id)
+
+    async def aclose(self) -> None:
+        """Let go of connections. May be called twice."""
+        await self._client.aclose()
