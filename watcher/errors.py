@@ -3,6 +3,7 @@
 ```
 WatcherError
 ├── ConfigurationError      the user's configuration; carries every Problem found, each with file, line and column
+├── PluginFault             an installed plug-in cannot be used (in watcher.kinds, beside what it is about)
 ├── SourceError             asking DLC failed; `permanent` and `retry_after` say what to do
 │   ├── Throttled               slow the whole account down
 │   ├── AuthRefused             key id, secret or token is wrong              permanent

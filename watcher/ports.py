@@ -212,7 +212,9 @@ class Store(Protocol):
 
     # reading, for people
 
-    async def events(self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100) -> tuple[Event, ...]:
+    async def events(
+        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+    ) -> tuple[Event, ...]:
         """Stored events, newest last, at most `limit` of the newest."""
         ...
 

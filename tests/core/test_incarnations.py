@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -93,9 +94,9 @@ def test_lives_go_by_their_earliest_known_time() -> None:
 
 @ANY
 @given(st.lists(former_lives, max_size=4), st.randoms())
-def test_the_order_of_history_means_nothing(history: list[PodSnapshot], random: st.DataObject) -> None:
+def test_the_order_of_history_means_nothing(history: list[PodSnapshot], random: Random) -> None:
     mixed = list(history)
-    random.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)
     live = pod(uid="u9", created_at=at(99))
     uids = [[life.key for life in lives(replace(live, history=tuple(order)))] for order in (history, mixed)]
     assert uids[0] == uids[1]

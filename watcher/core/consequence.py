@@ -1,7 +1,6 @@
 """From events to everything that is owed: the middle of the walk, as one pure function.
 
-    events --evaluate--> notifications --route--> deliveries
-                    `--> deadlines, decisions, faults (which are events, too)
+events --evaluate--> notifications --route--> deliveries, and to deadlines, decisions and faults (which are events, too).
 """
 
 from __future__ import annotations

@@ -143,9 +143,7 @@ class Settlement:
     error: str = ""
 
 
-def settle(
-    outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: datetime, jitter: float
-) -> Settlement:
+def settle(outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: datetime, jitter: float) -> Settlement:
     """What follows from an attempt's outcome.
 
     Args:

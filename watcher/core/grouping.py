@@ -1,8 +1,8 @@
 """What is said together: the group and the thread a notification joins, and when its group may speak.
 
-A group is named by the values of the route's `group_by` labels. It collects for `group_wait` from its first waiting notification on,
-then everything waiting in it goes out as one message. Grouping by job (the default) makes the group the job's own thread; grouping
-by anything wider makes one thread for the group.
+A group is named by the values of the route's `group_by` labels. It collects for `group_wait` from its first waiting notification
+on, then everything waiting in it goes out as one message. Grouping by job (the default) makes the group the job's own thread;
+grouping by anything wider makes one thread for the group.
 """
 
 from __future__ import annotations

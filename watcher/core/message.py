@@ -97,7 +97,11 @@ def job_card(job: JobSnapshot, url: str = "") -> JobCard:
         ("Restarts", str(job.restarts)),
     ]
     return JobCard(
-        ref=job.ref, title=job.title, url=url, status=job.status, facts=tuple((label, value) for label, value in facts if value)
+        ref=job.ref,
+        title=job.title,
+        url=url,
+        status=job.status,
+        facts=tuple((label, value) for label, value in facts if value),
     )
 
 

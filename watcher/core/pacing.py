@@ -97,9 +97,9 @@ def full_pace(requests_per_second: float, now: datetime, *, burst: float | None 
 
 def permit(pace: Pace, now: datetime) -> tuple[Pace, timedelta]:
     """Ask for one request: the pace after it, and how long to wait before sending it."""
-    bucket, wait = take(pace.bucket, now)
-    blocked = pace.blocked_until - now if pace.blocked_until is not None else timedelta(0)
-    return replace(pace, bucket=bucket), max(wait, blocked)
+    start = max(now, pace.blocked_until or now)
+    bucket, wait = take(pace.bucket, start)
+    return replace(pace, bucket=bucket), wait + (start - now)
 
 
 def throttled(pace: Pace, now: datetime, retry_after: timedelta | None = None) -> Pace:
@@ -124,9 +124,15 @@ def unanswered(pace: Pace, now: datetime, failures: int, jitter: float) -> Pace:
 
 
 def hold(pace: Pace, now: datetime, length: timedelta) -> Pace:
-    """Send nothing for so long; a hold that reaches further stays."""
-    until = max(filter(None, (pace.blocked_until, now + length)))
-    return replace(pace, blocked_until=until if until > now else None)
+    """Send nothing for so long; a hold that reaches further stays.
+
+    Nothing is saved up meanwhile: those who wait for the end of it are not let loose all at once, but at the rate.
+    """
+    until = max(now + length, pace.blocked_until or now)
+    if until <= now:
+        return replace(pace, blocked_until=None)
+    bucket = _refill(pace.bucket, now)
+    return replace(pace, bucket=replace(bucket, level=min(bucket.level, 1.0), at=until), blocked_until=until)
 
 
 def _at_rate(pace: Pace, rate: float, now: datetime) -> Pace:

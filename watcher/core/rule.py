@@ -261,7 +261,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             reason, note, intents = _consult(bound, event, context, labels)
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
-                _notification(bound, intent, event, context, labels) for intent in intents if isinstance(intent, Notify)
+                _notification(bound, intent, event, labels) for intent in intents if isinstance(intent, Notify)
             )
             job = job_of(event)
             deadlines.extend(
@@ -296,14 +296,18 @@ def _consult(
         if bound.when is not None and not bound.when.holds(event, context):
             return RuleReason.CONDITION_FALSE, "", ()
         intents = _checked(bound.rule.consider(event, context))
-        if bound.summary is not None:
-            intents = tuple(
-                replace(intent, headline=bound.summary.text(event, context)) if isinstance(intent, Notify) else intent
-                for intent in intents
-            )
     except Exception as exc:  # noqa: BLE001 - a rule is a stranger's code: whatever it raises becomes an event
         return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], ()
+    if bound.summary is not None:
+        try:
+            intents = tuple(_worded(intent, bound.summary, event, context) for intent in intents)
+        except Exception as exc:  # noqa: BLE001 - as above; the notice itself goes out in the rule's own words
+            return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], intents
     return *_verdict(intents), intents
+
+
+def _worded(intent: Intent, summary: Summary, event: Event, context: Context) -> Intent:
+    return replace(intent, headline=summary.text(event, context)) if isinstance(intent, Notify) else intent
 
 
 def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
@@ -325,13 +329,13 @@ def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
     return RuleReason.NOT_CONCERNED, "; ".join(intent.note for intent in intents if isinstance(intent, Silence))
 
 
-def _notification(
-    bound: BoundRule, intent: Notify, event: Event, context: Context, labels: Labels
-) -> Notification:
+def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels) -> Notification:
     severity = bound.severity or intent.severity or bound.rule.severity
     job, pod = job_of(event), pod_of(event)
+    # A broken rule is one piece of news, not one for each job it breaks on.
+    about = "" if job is None or isinstance(event, RuleFailed) else job
     return Notification(
-        id=NotificationId(deterministic_id("notification", bound.name, job or "", intent.dedup_key or event.id)),
+        id=NotificationId(deterministic_id("notification", bound.name, about, intent.dedup_key or event.id)),
         rule=bound.name,
         severity=severity,
         headline=intent.headline,

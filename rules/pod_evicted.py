@@ -1,0 +1,69 @@
+"""Tell when a pod was taken off its node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from watcher.api import (
+    Context,
+    Event,
+    Facts,
+    Intent,
+    JobSnapshot,
+    NoOptions,
+    Notify,
+    PodEvicted,
+    Severity,
+    Silence,
+)
+
+_OVERSOLD = {"ForceQuotaOverSold": "yes, always", "AcceptQuotaOverSold": "yes, when needed"}
+
+
+class PodEvictedRule:
+    """Tell when a pod was taken off its node.
+
+    When:
+        DLC says that a pod was evicted. Each incarnation of a pod is told once; a pod that is put back and evicted again is
+        told again.
+
+    Why you want to know:
+        Somebody else got the machine: a job of higher priority, the owner of borrowed capacity, a spot market; or the node is
+        being repaired. The job restarts, or ends, through no fault of its own.
+
+    What it says:
+        Which pod, and from which node; as facts its role, and what makes eviction likely: spot instances, idle resources of
+        other quotas, the priority; DLC's reason message in full.
+
+    Options:
+        None.
+    """
+
+    name: ClassVar[str] = "pod-evicted"
+    on: ClassVar[tuple[type[Event], ...]] = (PodEvicted,)
+    severity: ClassVar[Severity] = Severity.WARNING
+    Options: ClassVar[type[NoOptions]] = NoOptions
+
+    def __init__(self, options: NoOptions | None = None) -> None:
+        self.options = options or NoOptions()
+
+    def consider(self, event: Event, context: Context) -> Iterator[Intent]:
+        """Speak about one eviction."""
+        if not isinstance(event, PodEvicted):
+            yield Silence("not an eviction")
+            return
+        headline = f"Pod {event.pod.pod_id} was evicted" + (f" from node {event.node}" if event.node else "")
+        own = tuple((label, value) for label, value in (("Role", event.role), ("Address", event.ip)) if value)
+        facts = own if context.job is None else own + _facts(context.job)
+        yield Notify(headline=headline, facts=facts, detail=event.reason_message)
+
+
+def _facts(job: JobSnapshot) -> Facts:
+    found = (
+        ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
+        ("On idle resources of others", _OVERSOLD.get(job.settings.oversold_type, "")),
+        ("Priority", "" if job.priority is None else str(job.priority)),
+        ("Restarts", str(job.restarts)),
+    )
+    return tuple((label, value) for label, value in found if value)

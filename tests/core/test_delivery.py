@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.strategies import NOW
+from watcher.core.delivery import (
+    BACKOFF,
+    GIVE_UP_AFTER,
+    LEGAL,
+    LONGEST_RETRY_AFTER,
+    TERMINAL_STATES,
+    DeliveryReason,
+    DeliveryState,
+    Failure,
+    Receipt,
+    Settlement,
+    settle,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+def settled(outcome: Receipt | Failure, attempt: int = 1, jitter: float = 1.0, since: timedelta = timedelta(0)) -> Settlement:
+    return settle(outcome, attempt=attempt, first_attempt_at=NOW - since, now=NOW, jitter=jitter)
+
+
+# --- the life as a table ------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_a_deliverys_life_is_total() -> None:
+    assert set(LEGAL) == set(DeliveryState)
+    assert {after for afters in LEGAL.values() for after in afters} <= set(DeliveryState)
+
+
+def test_no_state_is_left_once_it_is_terminal_and_every_other_leads_to_an_end() -> None:
+    for state in DeliveryState:
+        assert (not LEGAL[state]) is (state in TERMINAL_STATES)
+        reached, ahead = {state}, [state]
+        while ahead:
+            fresh = LEGAL[ahead.pop()] - reached
+            reached |= fresh
+            ahead += fresh
+        assert reached & TERMINAL_STATES
+
+
+# --- what follows from an outcome ---------------------------------------------------------------------------------------------
+
+OUTCOMES = [
+    Receipt(),
+    Receipt(reference="1.2", note="one recipient refused"),
+    *(
+        Failure(error="x", permanent=permanent, ambiguous=ambiguous, retry_after=retry_after)
+        for permanent in (False, True)
+        for ambiguous in (False, True)
+        for retry_after in (None, timedelta(0), SECOND, timedelta(days=9))
+    ),
+]
+
+REASONS = {
+    DeliveryState.DELIVERED: {DeliveryReason.ACCEPTED},
+    DeliveryState.RETRYING: {DeliveryReason.TRANSIENT, DeliveryReason.UNKNOWN_OUTCOME},
+    DeliveryState.DEAD: {DeliveryReason.PERMANENT, DeliveryReason.EXPIRED},
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=str)
+@pytest.mark.parametrize("attempt", [1, 2, len(BACKOFF), len(BACKOFF) + 1, 1000])
+@pytest.mark.parametrize("since", [timedelta(0), timedelta(hours=23), GIVE_UP_AFTER, timedelta(days=40)])
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
+def test_every_outcome_leads_from_sending_to_a_legal_state_with_a_fitting_reason(
+    outcome: Receipt | Failure, attempt: int, since: timedelta, jitter: float
+) -> None:
+    found = settled(outcome, attempt, jitter, since)
+    assert found.state in LEGAL[DeliveryState.SENDING]
+    assert found.reason in REASONS[found.state]
+    assert (found.not_before is not None) is (found.state is DeliveryState.RETRYING)
+    if found.not_before is not None:
+        assert NOW < found.not_before <= NOW - since + GIVE_UP_AFTER
+    if isinstance(outcome, Receipt):
+        assert found.state is DeliveryState.DELIVERED
+    else:
+        assert found.state is not DeliveryState.DELIVERED
+        assert found.error == "x"
+
+
+def test_a_receipts_note_is_kept() -> None:
+    assert settled(Receipt(note="one recipient refused")).error == "one recipient refused"
+
+
+def test_a_permanent_failure_is_dead_at_once() -> None:
+    found = settled(Failure(error="channel_not_found", permanent=True, ambiguous=True, retry_after=SECOND))
+    assert (found.state, found.reason) == (DeliveryState.DEAD, DeliveryReason.PERMANENT)
+
+
+def test_an_outcome_nobody_knows_is_tried_again_and_says_so() -> None:
+    assert settled(Failure(error="reset", ambiguous=True)).reason is DeliveryReason.UNKNOWN_OUTCOME
+    assert settled(Failure(error="503")).reason is DeliveryReason.TRANSIENT
+
+
+def test_the_wait_grows_step_by_step_and_its_last_step_repeats() -> None:
+    waits = []
+    for attempt in range(1, len(BACKOFF) + 3):
+        found = settled(Failure(error="x"), attempt)
+        assert found.not_before is not None
+        waits.append(found.not_before - NOW)
+    assert waits == [*BACKOFF, BACKOFF[-1], BACKOFF[-1]]
+
+
+@given(st.floats(0, 1), st.integers(1, 20))
+def test_the_wait_lies_between_half_and_the_whole_of_its_step(jitter: float, attempt: int) -> None:
+    step = BACKOFF[min(attempt, len(BACKOFF)) - 1]
+    found = settled(Failure(error="x"), attempt, jitter)
+    assert found.not_before is not None
+    assert step / 2 <= found.not_before - NOW <= step
+
+
+@pytest.mark.parametrize(
+    ("wish", "wait"),
+    [(timedelta(0), SECOND), (30 * SECOND, 30 * SECOND), (timedelta(days=1), LONGEST_RETRY_AFTER)],
+)
+def test_the_far_sides_wish_is_honoured_where_it_is_longer_and_reasonable(wish: timedelta, wait: timedelta) -> None:
+    assert settled(Failure(error="429", retry_after=wish)).not_before == NOW + wait
+
+
+def test_it_is_given_up_when_the_next_try_would_come_after_a_day() -> None:
+    hour = timedelta(hours=1)
+    assert settled(Failure(error="x"), 99, since=GIVE_UP_AFTER - hour).state is DeliveryState.RETRYING
+    late = settled(Failure(error="x"), 99, since=GIVE_UP_AFTER - hour + SECOND)
+    assert (late.state, late.reason, late.error) == (DeliveryState.DEAD, DeliveryReason.EXPIRED, "x")

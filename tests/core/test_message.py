@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.core.strategies import CAUSE, NOW, REF, at, job
+from watcher.core.delivery import Delivery, DeliveryId, FlushId
+from watcher.core.events import EventId
+from watcher.core.message import JobCard, compose, job_card, loudest
+from watcher.core.model import JobId, JobRef, JobSnapshot
+from watcher.core.rule import Notification, NotificationId, Severity
+
+OTHER = JobRef(REF.source, JobId("dlc-other"))
+CARDS = {REF: JobCard(ref=REF, title="prod-llm"), OTHER: JobCard(ref=OTHER, title="test-llm")}
+
+
+def owed(
+    headline: str, about: JobRef | None = REF, *, created: datetime = NOW, when: datetime = NOW, **members: Any
+) -> Delivery:
+    notification = Notification(
+        id=NotificationId(f"n-{headline}"),
+        rule="job-failed",
+        severity=members.pop("severity", Severity.INFO),
+        headline=headline,
+        facts=(("Exit", "137"),),
+        detail="killed",
+        event_id=EventId("e1"),
+        kind="job.failed",
+        at=when,
+        observed_at=NOW,
+        job=about,
+        cause=CAUSE,
+        labels=(),
+    )
+    members = {"group_key": "route{job='x'}", "thread_key": f"job:{about}", **members}
+    return Delivery(
+        id=DeliveryId(f"d-{headline}"),
+        receiver="team",
+        notification=notification,
+        not_before=NOW,
+        created_at=created,
+        **members,
+    )
+
+
+def composed(*deliveries: Delivery) -> Any:
+    return compose(deliveries, CARDS, flush_id=FlushId("f1"), attempt=2, thread_reference="171.1")
+
+
+def test_one_notice_about_one_job() -> None:
+    message = composed(owed("it failed", severity=Severity.CRITICAL))
+    assert (message.id, message.receiver, message.attempt) == ("f1", "team", 2)
+    assert (message.thread_key, message.thread_reference) == (f"job:{REF}", "171.1")
+    assert (message.title, message.thread_title) == ("prod-llm: it failed", "prod-llm (dlc1qwertyuiop23)")
+    assert (message.severity, message.job) == (Severity.CRITICAL, CARDS[REF])
+    (item,) = message.items
+    assert (item.headline, item.facts, item.detail, item.at) == ("it failed", (("Exit", "137"),), "killed", NOW)
+    assert (item.kind, item.rule, item.job) == ("job.failed", "job-failed", CARDS[REF])
+
+
+def test_several_notices_about_one_job_are_titled_by_the_last() -> None:
+    message = composed(owed("it failed", created=at(9)), owed("it started", severity=Severity.WARNING))
+    assert message.title == "prod-llm: it failed (+1 more)"
+    assert message.severity is Severity.WARNING
+    assert message.job == CARDS[REF]
+
+
+def test_notices_about_several_jobs_are_counted() -> None:
+    message = composed(owed("a"), owed("b", OTHER), owed("c"))
+    assert message.title == "3 notices about 2 jobs"
+    assert message.job is None
+
+
+def test_notices_about_the_watcher_are_about_no_job() -> None:
+    thread = {"thread_key": "group:route{source='s'}", "group_key": "route{source='s'}"}
+    alone = composed(owed("blind", None, **thread))
+    assert (alone.title, alone.thread_title, alone.job) == ("blind", "dlc-watcher: route{source='s'}", None)
+    assert composed(owed("blind", None, **thread), owed("seeing", None, **thread)).title == "2 notices"
+    mixed = composed(owed("blind", None, **thread), owed("it failed", **thread))
+    assert mixed.job is None
+    assert mixed.title == "prod-llm: it failed (+1 more)"
+
+
+def test_a_group_wider_than_a_job_has_a_thread_of_its_own() -> None:
+    assert composed(owed("a", thread_key="group:g")).thread_title == "dlc-watcher: route{job='x'}"
+
+
+def test_a_job_without_a_card_goes_by_its_id() -> None:
+    nameless = JobRef(REF.source, JobId("dlc-unknown"))
+    assert composed(owed("it failed", nameless)).title == "dlc-unknown: it failed"
+
+
+def test_what_was_owed_first_is_said_first() -> None:
+    early = owed("b", created=at(0), when=at(9))
+    late = owed("a", created=at(5), when=at(1))
+    assert [item.headline for item in composed(late, early).items] == ["b", "a"]
+
+
+def test_the_loudest_is_the_loudest() -> None:
+    assert loudest([]) is Severity.INFO
+    assert loudest([Severity.WARNING, Severity.CRITICAL, Severity.INFO]) is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "facts"),
+    [
+        (job(), {}),
+        (
+            job(
+                workspace_id="268",
+                workspace_name="vision",
+                quota_id="q1",
+                quota_name="gold",
+                user_id="12",
+                user_name="ann",
+                job_type="PyTorchJob",
+                requested_gpu=0.5,
+                restarts="1/10",
+            ),
+            {
+                "Workspace": "vision",
+                "Quota": "gold",
+                "User": "ann",
+                "Type": "PyTorchJob",
+                "GPUs": "0.5",
+                "Restarts": "1 of 10",
+            },
+        ),
+        (
+            job(workspace_id="268", quota_id="q1", user_id="12", requested_gpu=16.0),
+            {"Workspace": "268", "Quota": "q1", "User": "12", "GPUs": "16"},
+        ),
+        (job(requested_gpu=0.0), {}),
+    ],
+)
+def test_a_card_shows_what_is_known(snapshot: JobSnapshot, facts: dict[str, str]) -> None:
+    card = job_card(snapshot, "https://console")
+    assert dict(card.facts) == facts
+    assert (card.ref, card.status, card.url) == (REF, "Running", "https://console")
+    assert card.title == snapshot.title
+
+
+def test_a_card_is_titled_by_the_jobs_name() -> None:
+    named = replace(job(), name="prod-llm", duration=timedelta(1))
+    assert job_card(named).title == "prod-llm"

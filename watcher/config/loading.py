@@ -1,0 +1,125 @@
+"""`load`: the text of a configuration -> everything the program is built from, or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watcher.config.document import Document, parse, read_text
+from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
+from watcher.config.findings import Findings, as_mapping
+from watcher.config.matches import vocabulary
+from watcher.config.model import Outline, ServiceSettings, StoreSettings
+from watcher.config.routes import check_routes, receivers_of, route_tree
+from watcher.config.rules import RuleBinder
+from watcher.config.wording import listed
+from watcher.core.routing import Route
+from watcher.core.rule import BoundRule
+from watcher.errors import ConfigurationError, Problem
+from watcher.kinds import Kinds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration in which everything is right.
+
+    Attributes:
+        file: the name it was loaded under.
+        sources: name -> class and settings.
+        receivers: name -> notifier class and settings.
+        route: root of the route tree.
+        rules: in the order they are asked.
+        store: where everything is kept.
+        service: how the service itself behaves.
+        warnings: what is allowed and probably not meant.
+    """
+
+    file: str
+    sources: Mapping[str, ConfiguredSource]
+    receivers: Mapping[str, ConfiguredReceiver]
+    route: Route
+    rules: tuple[BoundRule, ...]
+    store: StoreSettings = field(default_factory=StoreSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    warnings: tuple[Problem, ...] = ()
+
+
+def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir: Path) -> Loaded:
+    """Read a configuration. Pure, apart from looking into the secret files it names.
+
+    Args:
+        text: YAML.
+        file: its name, for messages.
+        env: what `${NAME}` stands for.
+        kinds: what is installed.
+        base_dir: where relative secret files are looked for: the directory of the configuration file.
+
+    Raises:
+        ConfigurationError: with all problems, in file order.
+    """
+    document = parse(text, file=file, env=env)
+    found = Findings(document, base_dir)
+    outline = found.validate(Outline, document.data, ())
+    sources = bind_sources(found, kinds)
+    receivers = bind_receivers(found, kinds)
+    # Names that are there, though perhaps not right: a second complaint about them would only distract.
+    named_sources = as_mapping(document.data.get("sources")).keys()
+    named_receivers = as_mapping(document.data.get("receivers")).keys()
+    binder = RuleBinder(found, kinds, vocabulary(named_sources))
+    binder.bind()
+    _check_route(found, named_receivers, vocabulary(named_sources, binder.names))
+    problems = [*document.problems, *found.problems]
+    if problems or outline is None:
+        raise ConfigurationError(_in_order(problems, file))
+    root = outline.route
+    tree = route_tree(root if root.receiver else root.model_copy(update={"receiver": next(iter(receivers))}))
+    return Loaded(
+        file=file,
+        sources=sources,
+        receivers=receivers,
+        route=tree,
+        rules=tuple(binder.bound),
+        store=outline.store,
+        service=outline.service,
+        warnings=tuple(_in_order([*found.warnings, *_unused(document, receivers, tree)], file)),
+    )
+
+
+def load_file(path: Path, *, env: Mapping[str, str], kinds: Kinds) -> Loaded:
+    """Read a configuration file; relative secret files are looked for beside it.
+
+    Raises:
+        ConfigurationError: with all problems, in file order.
+    """
+    return load(read_text(path), file=str(path), env=env, kinds=kinds, base_dir=path.parent)
+
+
+def _check_route(found: Findings, receivers: Iterable[str], words: Mapping[str, Iterable[str]]) -> None:
+    names = tuple(receivers)
+    if found.document.has(("route",)):
+        check_routes(
+            found, found.document.data["route"], names, {label: tuple(known) for label, known in words.items()}
+        )
+    elif len(names) > 1:
+        message = f'with more than one receiver the key "route" says who hears what; receivers are: {listed(names)}'
+        found.add_at_key(message, ())
+
+
+def _unused(document: Document, receivers: Iterable[str], tree: Route) -> list[Problem]:
+    used = receivers_of(tree)
+    return [
+        document.problem(
+            "no route leads to this receiver", ("receivers", name), document.key_position(("receivers", name))
+        )
+        for name in receivers
+        if name not in used
+    ]
+
+
+def _in_order(problems: Iterable[Problem], file: str) -> list[Problem]:
+    """By place; what belongs to a packaged rule file comes after what belongs to the user's own."""
+    return sorted(
+        dict.fromkeys(problems),
+        key=lambda problem: (problem.file != file, problem.file, problem.line or 0, problem.column or 0),
+    )

@@ -1,0 +1,157 @@
+"""The parts of a configuration that are the same whatever is installed. Sources, notifiers and rules bring their own models."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+
+from watcher.core.rule import Severity
+from watcher.settings import Duration, OneOrMany, Settings
+
+NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(NAME_PATTERN[1:-1], text):
+        raise ValueError(f"{text!r} is no name: a name begins with a letter and goes on with letters, digits, _ . or -")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
+"""Name of a source, a receiver or a rule. It stands in the database, in metrics and in links, so it keeps to plain characters."""
+
+Match = dict[str, OneOrMany]
+"""Label -> glob, or list of globs of which one must fit. All labels named must fit."""
+
+
+def _store_url(url: str) -> str:
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme.split("+")[0] not in ("sqlite", "postgresql"):
+        raise ValueError(
+            "expects sqlite:///file.db (relative), sqlite:////absolute/file.db or postgresql://user@host/database"
+        )
+    if scheme.startswith("sqlite") and not rest.startswith("/"):
+        raise ValueError("a SQLite address has three slashes before a relative file and four before an absolute one")
+    return url
+
+
+class StoreSettings(Settings):
+    """Where everything is kept."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(default="sqlite:///dlc-watcher.db", repr=False)
+    """Database address. A relative SQLite file is relative to the directory the program runs in. The default is one file there."""
+
+    @property
+    def shown(self) -> str:
+        """The address without a password, for logs."""
+        return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", self.url)
+
+
+class HttpSettings(Settings):
+    """The small HTTP server with /healthz, /readyz and /metrics. It has no login: keep it on an address only you can reach."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. The default is this machine alone; a container needs 0.0.0.0."""
+    port: Annotated[int, Field(ge=0, le=65535)] | None = 9464
+    """TCP port; 0 takes a free one, null turns the server off."""
+
+
+class LogSettings(Settings):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: coloured lines on a terminal, JSON lines elsewhere."""
+
+
+class ServiceSettings(Settings):
+    """How `dlc-watcher run` itself behaves."""
+
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    retention: Annotated[Duration, Field(ge=timedelta(hours=1))] = timedelta(days=90)
+    """How long an ended job and all that belongs to it is kept after its end. At least an hour. The default covers a quarter."""
+    shutdown_grace: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=8)
+    """How long requests and sends under way may finish after SIGTERM. The default leaves 2 s of the 10 s that Docker gives."""
+
+
+class RouteSettings(Settings):
+    """One node of the route tree. The first fitting child takes a notification; when none fits, the node's own receiver does."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+    receiver: str | None = None
+    """Name of a receiver. A child without one uses its parent's; the root must have one."""
+    match: Match = Field(default={})
+    """Label patterns; all must fit. The root has none: it takes what nobody else takes."""
+    continue_: bool = Field(default=False, alias="continue")
+    """Go on to the next sibling after this one took it."""
+    group_by: OneOrMany | None = None
+    """Labels; notifications with the same values may be told as one. Inherited; the root's default is `source` and `job`."""
+    group_wait: Duration | None = None
+    """How long a group collects before it speaks. Inherited; the root's default is 0 s: at once."""
+    routes: tuple[RouteSettings, ...] = ()
+    """Children, asked in order."""
+
+
+class _Narrowing(Settings):
+    match: Match = Field(default={})
+    """Label patterns that the event and its job must fit; all of them. Globs."""
+    when: str | None = None
+    """A CEL expression over `event`, `job` and `pod` that must come to true."""
+    severity: Severity | None = None
+    """info, warning or critical, instead of the rule's own."""
+    summary: str | None = None
+    """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
+
+
+class UseRule(_Narrowing):
+    """An installed rule, perhaps with other options, narrowed, or worded otherwise."""
+
+    use: str
+    """Name of an installed rule; see `dlc-watcher rules`."""
+    name: Name | None = None
+    """What it is called in messages, routes and metrics. Needed when one rule is used twice; the default is the rule's name."""
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    """The rule's options."""
+
+
+class DeclareRule(_Narrowing):
+    """A rule written as data: it speaks whenever an event of these kinds passes `match` and `when`."""
+
+    name: Name
+    """What it is called in messages, routes and metrics."""
+    on: Annotated[OneOrMany, Field(min_length=1)]
+    """Event kinds, for example pod.evicted."""
+
+
+class IncludeRules(Settings):
+    """The rules of an installed rule file, in this place."""
+
+    include: str
+    """Name of the rule file; `default` is what applies when `rules` is left out."""
+
+
+class Outline(Settings):
+    """The whole file."""
+
+    sources: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    """Where jobs are looked up: name -> settings with `kind`."""
+    receivers: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    """Who can be told: name -> one kind of notifier -> its settings."""
+    route: RouteSettings = RouteSettings()
+    """Which notification goes to whom. May be left out when there is one receiver."""
+    rules: tuple[dict[str, Any], ...] = ()
+    """What is worth telling. Left out: the packaged default rules. An empty list: nothing."""
+    store: StoreSettings = StoreSettings()
+    service: ServiceSettings = ServiceSettings()
+
+
+class RuleList(Settings):
+    """A packaged rule file: the one key `rules`, with the same list as a configuration."""
+
+    rules: tuple[dict[str, Any], ...]

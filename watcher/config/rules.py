@@ -1,0 +1,199 @@
+"""`rules:` as written -> bound rules: options validated, conditions and summaries compiled, names unique."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from watcher.config.document import Place, parse
+from watcher.config.findings import Findings
+from watcher.config.matches import RULE_LABELS, Vocabulary, check_match
+from watcher.config.model import DeclareRule, IncludeRules, RuleList, UseRule
+from watcher.config.wording import unknown
+from watcher.core.declared import LISTENABLE, declared_rule
+from watcher.core.events import DeadlinePassed, kind_of
+from watcher.core.expression import ExpressionError, compile_condition
+from watcher.core.matching import Matcher
+from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity
+from watcher.core.summary import compile_summary
+from watcher.errors import ConfigurationError
+from watcher.kinds import Kinds, PluginFault
+
+DEFAULT_RULES: Final = "default"
+"""The rule file that applies when a configuration has no `rules`."""
+
+_BEGINNINGS: Final = "use (an installed rule), include (a rule file), or name and on (a rule of your own)"
+
+Compiled = TypeVar("Compiled")
+
+
+class _Item(NamedTuple):
+    """One entry of `rules`, as written, and where."""
+
+    found: Findings
+    written: Mapping[str, Any]
+    place: Place
+
+    def at(self, key: str) -> Place:
+        return (*self.place, key)
+
+
+@dataclass(slots=True)
+class RuleBinder:
+    """Binds rules in order, and remembers the names that are taken.
+
+    Attributes:
+        found: the findings about the user's configuration.
+        words: label values known so far (sources).
+        bound: the rules that are right.
+        names: every name that was given, right or wrong, and where.
+    """
+
+    found: Findings
+    kinds: Kinds
+    words: Vocabulary
+    bound: list[BoundRule] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def bind(self) -> None:
+        """Bind what the configuration says, or the default rules when it says nothing."""
+        document = self.found.document
+        if document.has(("rules",)):
+            self._bind_all(self.found, document.data["rules"])
+        elif DEFAULT_RULES in self.kinds.rule_files:
+            self._include(DEFAULT_RULES, self.found, ())
+
+    def _bind_all(self, found: Findings, written: object) -> None:
+        for index, entry in enumerate(written if isinstance(written, list) else ()):
+            if not isinstance(entry, dict):
+                continue  # told by the outline
+            item = _Item(found, entry, ("rules", index))
+            for key, bind in (
+                ("include", self._bind_include),
+                ("use", self._bind_use),
+                ("name", self._bind_declared),
+                ("on", self._bind_declared),
+            ):
+                if key in entry:
+                    bind(item)
+                    break
+            else:
+                found.add(f"a rule begins with one of these: {_BEGINNINGS}", item.place)
+
+    def _bind_include(self, item: _Item) -> None:
+        settings = item.found.validate(IncludeRules, item.written, item.place)
+        if settings is None:
+            return
+        if item.found is not self.found:
+            item.found.add("a rule file includes no other", item.at("include"))
+        elif settings.include not in self.kinds.rule_files:
+            item.found.add(unknown("rule file", settings.include, self.kinds.rule_files), item.at("include"))
+        else:
+            self._include(settings.include, item.found, item.at("include"))
+
+    def _include(self, name: str, found: Findings, place: Place) -> None:
+        try:
+            file = self.kinds.rule_files[name]
+            text = file.read_text(encoding="utf-8")
+            document = parse(text, file=f"rule file {name} ({file.name})", env=None)
+        except (PluginFault, OSError, UnicodeDecodeError) as exc:
+            found.add(f"the rule file {name} cannot be read: {exc}", place)
+        except ConfigurationError as exc:
+            found.problems.extend(exc.problems)
+        else:
+            inner = Findings(document, found.base_dir)
+            inner.validate(RuleList, document.data, ())
+            self._bind_all(inner, document.data.get("rules"))
+            found.problems.extend((*document.problems, *inner.problems))
+
+    def _bind_use(self, item: _Item) -> None:
+        found, word = item.found, item.written["use"]
+        settings = found.validate(UseRule, item.written, item.place)
+        if not isinstance(word, str):
+            return  # told by the shape of the rule
+        self._take_name(item, "name" if "name" in item.written else "use")
+        rule_type = self._rule_type(found, word, item.at("use"))
+        if rule_type is None:
+            check_match(found, item.at("match"), RULE_LABELS, self.words)
+            return
+        written = item.written.get("with", {})
+        options = found.validate(rule_type.Options, written, item.at("with")) if isinstance(written, dict) else None
+        rule = None if options is None else self._build(found, rule_type, options, item.at("with"))
+        # Conditions and summaries also see the deadlines that the rule sets.
+        kinds = frozenset(kind_of(event_type) for event_type in (*rule_type.on, DeadlinePassed))
+        self._narrow(item, settings, rule, kinds)
+
+    def _bind_declared(self, item: _Item) -> None:
+        settings = item.found.validate(DeclareRule, item.written, item.place)
+        self._take_name(item, "name")
+        written, place = item.written.get("on"), item.at("on")
+        spots = {(*place, index): kind for index, kind in enumerate(written)} if isinstance(written, list) else {}
+        if isinstance(written, str):
+            spots = {place: written}
+        strange = {spot: kind for spot, kind in spots.items() if isinstance(kind, str) and kind not in LISTENABLE}
+        for spot, kind in strange.items():
+            item.found.add(unknown("event kind", kind, LISTENABLE), spot)
+        rule = None
+        if settings is not None and not strange:
+            rule = declared_rule(settings.name, settings.on, settings.severity or Severity.INFO)
+        kinds = frozenset(kind for kind in spots.values() if isinstance(kind, str) and kind in LISTENABLE)
+        self._narrow(item, settings, rule, kinds or frozenset(LISTENABLE))
+
+    def _narrow(
+        self, item: _Item, settings: UseRule | DeclareRule | None, rule: Rule | None, kinds: frozenset[str]
+    ) -> None:
+        """The part that both sorts of rule share; the rule is bound when nothing was wrong with it."""
+        before = len(item.found.problems)
+        check_match(item.found, item.at("match"), RULE_LABELS, self.words)
+        when = _compile(item, "when", lambda text: compile_condition(text, kinds))
+        summary = _compile(item, "summary", lambda text: compile_summary(text, kinds))
+        if rule is not None and settings is not None and len(item.found.problems) == before:
+            bound = BoundRule(
+                name=settings.name or str(item.written.get("use")),
+                rule=rule,
+                match=Matcher.of(settings.match),
+                when=when,
+                severity=settings.severity,
+                summary=summary,
+            )
+            self.bound.append(bound)
+
+    def _take_name(self, item: _Item, key: str) -> None:
+        name = item.written.get(key)
+        if not isinstance(name, str):
+            return
+        if name in self.names:
+            told = f'a rule is called "{name}" already, at {self.names[name]}; give this one another name'
+            item.found.add(told, item.at(key))
+        else:
+            document = item.found.document
+            self.names[name] = f"{document.file}:{document.position(item.at(key))[0]}"
+
+    def _rule_type(self, found: Findings, word: str, place: Place) -> type[Rule] | None:
+        if word not in self.kinds.rules:
+            found.add(unknown("rule", word, self.kinds.rules), place)
+            return None
+        try:
+            return self.kinds.rules[word]
+        except PluginFault as fault:
+            found.add(str(fault), place)
+            return None
+
+    def _build(self, found: Findings, rule_type: type[Rule], options: RuleOptions, place: Place) -> Rule | None:
+        try:
+            return cast("Callable[[RuleOptions], Rule]", rule_type)(options)
+        except Exception as exc:  # noqa: BLE001 - a rule is a stranger's code: whatever it raises stops the start, with its place
+            found.add_at_key(f"the rule cannot be made with these options: {type(exc).__name__}: {exc}"[:500], place)
+            return None
+
+
+def _compile(item: _Item, key: str, compiler: Callable[[str], Compiled]) -> Compiled | None:
+    text, place = item.written.get(key), item.at(key)
+    if not isinstance(text, str):
+        return None
+    try:
+        return compiler(text)
+    except ExpressionError as exc:
+        item.found.add(exc.message, place, item.found.document.inside(place, exc.line, exc.column))
+        return None

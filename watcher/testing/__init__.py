@@ -1,0 +1,1 @@
+"""Public: what authors of rules, notifiers, stores and sources test theirs with."""

@@ -1,0 +1,225 @@
+"""Cases for rules, written in YAML: one file per rule, each case a name, a course of events and what the rule must say.
+
+    notifies_once_it_has_waited_too_long:
+      options: {after: 30m}                  # the rule's options; left out: the defaults
+      job: {name: llm, quota_id: quota1}     # members of the job (JobSnapshot), for the whole case
+      course:
+        - {at: 0s, status: Queuing}          # the job's status from here on
+        - {at: 5m, status: Queuing, job: {reason_message: no room}}     # and other members that change with it
+        - {at: 40m}                          # nothing happens; the clock goes on, deadlines that are due pass
+      expect:
+        - {at: 30m, headline: Pending for 30 m, severity: warning, facts: {Quota: quota1}, detail: no room}
+      deadlines: [30m]                       # optional: every time the rule asked to be woken at, in order
+      silence: [not pending]                 # optional: notes of silence that must have been given
+
+A step of the course has a time `at`, counted from the case's start, and one of
+
+- `status`: the job's new raw status. The first such step is the job's first sight (`job.appeared`); a later one gives the events
+  that follow from it: `job.status_changed` where the status differs and `job.succeeded`, `job.failed` or `job.stopped` at the end;
+- `event`: a kind, with its members under `with`, for everything else: `{at: 5m, event: job.restarted, with: {used: 1, limit: 10}}`.
+  Pods are written `id@incarnation`; times and lengths as in `at`;
+- neither: only time passes.
+
+A job that the watcher knows from before has an event such as `job.resumed` as its first step: it is in `Creating` from the start.
+
+`job` in a step changes members of the job at that step. Times of the job are written as lengths from the start, `-2h` is before it;
+restarts as DLC writes them (`1/10`); tags as a mapping under `settings`.
+
+A name begins with `notifies_` (then `expect` has at least one notification) or `stays_silent_` (then it has none). Expectations are
+compared one by one and must be complete: as many notifications as expected, in order. `at` and `headline` must be equal, of
+`severity`, `detail` and `facts` those that are given; of `facts`, those labels that are given.
+
+The engine's own `evaluate` runs the rule, with one clock and the store's promise that the same notification is kept once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from watcher.core.duration import spell_duration
+from watcher.core.events import EVENT_TYPES, kind_of
+from watcher.core.model import JobSnapshot
+from watcher.core.rule import BoundRule, Notification, Rule, RuleOptions, Severity
+from watcher.testing.course import READY_EVENT, READY_JOB, ZERO, Course, Step
+from watcher.testing.written import CaseError, Reader
+
+__all__ = ["Case", "CaseError", "Expected", "check", "load_cases"]
+
+_KINDS: Final = {kind_of(event_type): event_type for event_type in EVENT_TYPES}
+_CASE_KEYS: Final = dict.fromkeys(("options", "job", "course", "expect", "deadlines", "silence"))
+_STEP_KEYS: Final = dict.fromkeys(("at", "status", "event", "with", "job"))
+_EXPECT_KEYS: Final = dict.fromkeys(("at", "headline", "severity", "facts", "detail"))
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One notification that must come. None: not compared."""
+
+    at: timedelta
+    headline: str
+    severity: Severity | None
+    facts: Mapping[str, str]
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case, ready to be checked against its rule."""
+
+    name: str
+    place: str
+    options: Mapping[str, Any]
+    job: Mapping[str, Any]
+    course: tuple[Step, ...]
+    expected: tuple[Expected, ...]
+    deadlines: tuple[timedelta, ...] | None
+    silence: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def load_cases(path: Path) -> tuple[Case, ...]:
+    """All cases of a file.
+
+    Raises:
+        CaseError: the file is not YAML or a case is not written as the module says, with file and line.
+        OSError: the file cannot be read.
+    """
+    try:
+        document = YAML().load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as exc:
+        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
+        raise CaseError(f"{path.name}:{line}: {exc.problem or exc.context}") from exc
+    if not isinstance(document, CommentedMap) or not document:
+        raise CaseError(f"{path.name}:1: a case file is a mapping of case names to cases")
+    reader = Reader(path.name, ZERO)
+    return tuple(_case(reader, document, name) for name in document)
+
+
+def _case(reader: Reader, document: CommentedMap, name: str) -> Case:
+    node = reader.mapping(document[name], _CASE_KEYS, document, name)
+    steps, expect, silence = (reader.sequence(node, key) for key in ("course", "expect", "silence"))
+    if not steps:
+        raise reader.mistake(f"{name} needs a course", document, name)
+    deadlines = reader.sequence(node, "deadlines") if "deadlines" in node else None
+    case = Case(
+        name=name,
+        place=f"{reader.file}:{document.lc.key(name)[0] + 1}",
+        options=dict(reader.branch(node, "options")),
+        job=reader.members(JobSnapshot, reader.branch(node, "job"), ready=READY_JOB),
+        course=tuple(_step(reader, steps, index) for index in range(len(steps))),
+        expected=tuple(_expected(reader, expect, index) for index in range(len(expect))),
+        deadlines=None if deadlines is None else tuple(reader.length(at, node, "deadlines") for at in deadlines),
+        silence=tuple(str(note) for note in silence),
+    )
+    if not name.startswith(("notifies_", "stays_silent_")):
+        raise reader.mistake("a case is called notifies_... or stays_silent_...", document, name)
+    if name.startswith("notifies_") is not bool(case.expected):
+        raise reader.mistake(f"{name} expects {len(case.expected)} notifications, against its name", document, name)
+    if list(case.course) != sorted(case.course, key=lambda step: step.at):
+        raise reader.mistake("the steps of a course are in order of time", node, "course")
+    return case
+
+
+def _step(reader: Reader, course: CommentedSeq, index: int) -> Step:
+    node = reader.mapping(course[index], _STEP_KEYS, course, index)
+    if "at" not in node:
+        raise reader.mistake("a step needs a time: at", course, index)
+    at: datetime = reader.time(node["at"], node, "at")
+    changes = reader.members(JobSnapshot, reader.branch(node, "job"), ready=READY_JOB)
+    if "event" not in node:
+        return Step(at, changes, None if "status" not in node else str(node["status"]))
+    if "status" in node:
+        raise reader.mistake("a step has a status or an event; write two steps at the same time", node, "event")
+    event_type = _KINDS.get(node["event"])
+    if event_type is None:
+        raise reader.mistake(
+            f"there is no event kind {node['event']!r}; there are {', '.join(sorted(_KINDS))}", node, "event"
+        )
+    branch = reader.branch(node, "with")
+    members = reader.members(event_type, branch, ready=READY_EVENT)
+    reader.complete(event_type, members, node, ready=READY_EVENT)
+    return Step(at, changes, event_type=event_type, members=members)
+
+
+def _expected(reader: Reader, expect: CommentedSeq, index: int) -> Expected:
+    node = reader.mapping(expect[index], _EXPECT_KEYS, expect, index)
+    if "at" not in node or "headline" not in node:
+        raise reader.mistake("an expected notification has at least at and headline", expect, index)
+    severity = reader.value(Severity | None, node.get("severity"), node, "severity")
+    facts = {str(label): str(value) for label, value in reader.branch(node, "facts").items()}
+    return Expected(reader.length(node["at"], node, "at"), str(node["headline"]), severity, facts, node.get("detail"))
+
+
+def check(case: Case, rule_type: type[Rule]) -> None:
+    """Run a case and compare.
+
+    Raises:
+        AssertionError: the rule said something else, told with file, line and both sides.
+        CaseError: the options are not the rule's.
+    """
+    try:
+        options = rule_type.Options.model_validate(case.options)
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        where = ".".join(("options", *(str(part) for part in problem["loc"])))
+        raise CaseError(f"{case.place}: {case.name}: {where}: {problem['msg']}") from exc
+    rule = cast("Callable[[RuleOptions], Rule]", rule_type)(options)
+    course = Course(BoundRule(name=rule_type.name, rule=rule), dict(case.job))
+    try:
+        for step in case.course:
+            course.take(step)
+        wrong = _differences(case, course)
+    except AssertionError as exc:
+        wrong = [str(exc)]
+    if wrong:
+        raise AssertionError(f"{case.place}: {case.name}\n" + "\n".join(f"  {line}" for line in wrong))
+
+
+def _differences(case: Case, course: Course) -> list[str]:
+    said = list(course.said.values())
+    wrong = [
+        f"notification {number}: {line}"
+        for number, (expected, (at, notification)) in enumerate(zip(case.expected, said, strict=False), start=1)
+        for line in _unlike(expected, at, notification)
+    ]
+    wrong += [f"said, but not expected: {_spelt(at, told)}" for at, told in said[len(case.expected) :]]
+    wrong += [f"expected, but not said: {spell_duration(one.at)}: {one.headline}" for one in case.expected[len(said) :]]
+    if case.deadlines is not None and list(case.deadlines) != course.asked:
+        wrong.append(
+            f"deadlines: {[spell_duration(at) for at in course.asked]}, not {[spell_duration(at) for at in case.deadlines]}"
+        )
+    wrong += [
+        f"silence: no note has {note!r}; there are {course.notes}" for note in case.silence if note not in course.notes
+    ]
+    return wrong
+
+
+def _unlike(expected: Expected, at: datetime, said: Notification) -> list[str]:
+    facts = dict(said.facts)
+    pairs: list[tuple[str, object, object]] = [
+        ("at", spell_duration(at - ZERO), spell_duration(expected.at)),
+        ("headline", said.headline, expected.headline),
+        ("severity", said.severity, expected.severity),
+        ("detail", said.detail, expected.detail),
+    ]
+    pairs += [(f"fact {label}", facts.get(label, "missing"), value) for label, value in expected.facts.items()]
+    return [
+        f"{what} is {is_now!r}, not {wanted!r}"
+        for what, is_now, wanted in pairs
+        if wanted is not None and is_now != wanted
+    ]
+
+
+def _spelt(at: datetime, said: Notification) -> str:
+    return f"{spell_duration(at - ZERO)}: [{said.severity}] {said.headline}; facts {dict(said.facts)}; detail {said.detail!r}"
