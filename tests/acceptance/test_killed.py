@@ -1,0 +1,108 @@
+"""`kill -9`, ten times at random moments, then a restart: nothing is lost, and each kill repeats at most one message."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+from tests.acceptance.world import World, world
+
+pytestmark = pytest.mark.anyio
+
+KILLS = 10
+SEED = int(os.environ.get("DLC_WATCHER_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+
+EXPECTED = {
+    "prod-train": ["Started running", "evicted from node", "Restart 1 of", "Succeeded after"],
+    "prod-fail": ["Started running", "Failed after"],
+    "prod-stop": ["Started running", "Stopped after"],
+} | {f"prod-eval-{number:04d}": ["Started running", "Succeeded after"] for number in range(1, 9)}
+
+
+@asynccontextmanager
+async def running(config: Path, log: Path) -> AsyncIterator[Process]:
+    with log.open("ab") as out:
+        process = await anyio.open_process(
+            [sys.executable, "-m", "watcher", "run", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+def heard(texts: list[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """How often each expected thing was heard: (job, words) -> times."""
+    return Counter(
+        (job, words)
+        for job, said in EXPECTED.items()
+        for words in said
+        for name, text in texts
+        if name == job and words in text
+    )
+
+
+def slack(here: World) -> list[tuple[str, str]]:
+    return [(post.text.split(": ")[1], post.text) for post in here.slack.posts]
+
+
+def mail(here: World) -> list[tuple[str, str]]:
+    found = []
+    for one in here.mail.mails:
+        body = one.message.get_body(("plain",))
+        assert body is not None
+        found.append((str(one.message["Subject"]).split("] ")[1].split(" (")[0], body.get_content()))
+    return found
+
+
+ALL = {(job, words) for job, said in EXPECTED.items() for words in said}
+
+
+async def test_nothing_is_lost_and_each_kill_repeats_at_most_one_message(tmp_path: Path) -> None:
+    print(f"seed {SEED}: replay with DLC_WATCHER_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    config, log = tmp_path / "dlc-watcher.yaml", tmp_path / "log"
+    async with world(tmp_path, "killed.yaml") as here:
+        config.write_text(here.configuration(poll="300ms"))
+        for _ in range(KILLS):
+            async with running(config, log) as process:
+                await anyio.sleep(chance.uniform(0.3, 4.0))
+                assert process.returncode is None, log.read_text()[-3000:]
+                process.send_signal(signal.SIGKILL)
+        async with running(config, log) as process:
+            with anyio.move_on_after(60):
+                while not (heard(slack(here)).keys() >= ALL and heard(mail(here)).keys() >= ALL):
+                    await anyio.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            with anyio.fail_after(10):
+                assert await process.wait() == 0
+        for witness, texts in (("Slack", slack(here)), ("mail", mail(here))):
+            times = heard(texts)
+            assert not (ALL - times.keys()), f"lost on {witness}, seed {SEED}: {sorted(ALL - times.keys())}"
+            repeats = sum(times.values()) - len(ALL)
+            assert repeats <= KILLS, f"{repeats} repeats on {witness} for {KILLS} kills, seed {SEED}"
+            assert len(texts) == sum(times.values()), f"said on {witness} what was not expected, seed {SEED}: {texts}"
+            for job, said in EXPECTED.items():
+                firsts = [
+                    next(i for i, (name, text) in enumerate(texts) if name == job and words in text) for words in said
+                ]
+                assert firsts == sorted(firsts), f"out of order on {witness}, seed {SEED}: {job} {firsts}"
+        print(
+            f"{len(ALL)} things told; repeats: Slack {len(slack(here)) - len(ALL)}, mail {len(mail(here)) - len(ALL)}"
+        )

@@ -1,0 +1,14 @@
+"""The command line. `main` is the program; one module for each group of commands.
+
+Exit codes: 0 good, 1 a failure, 2 wrong use or wrong configuration. A user's mistake is a sentence on standard error, never a
+trace.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run `dlc-watcher` with this process's arguments, and exit."""
+    from watcher.cli.app import run_app
+
+    run_app()

@@ -1,0 +1,71 @@
+"""All commands in one table, and the one place where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from watcher.cli import configuration, demo, look, replay, running, simulate
+from watcher.errors import ConfigurationError, WatcherError
+
+app = typer.Typer(
+    name="dlc-watcher",
+    help="Watches Alibaba Cloud PAI-DLC jobs and tells people what happened to them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+_COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
+    ("Try it", (demo.demo, simulate.simulate, replay.replay)),
+    ("Watch", (running.run, running.once, running.health)),
+    ("Configure", (configuration.check, configuration.rules, configuration.schema, running.send_test)),
+    ("Look", (look.jobs, look.events, look.story, look.deliveries)),
+)
+for _panel, _functions in _COMMANDS:
+    for _function in _functions:
+        app.command(rich_help_panel=_panel)(_function)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"dlc-watcher {version_of('dlc-watcher')}")
+        raise typer.Exit
+
+
+def run_app() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except ConfigurationError as exc:
+        _say(str(exc))
+        sys.exit(2)
+    except (WatcherError, OSError) as exc:
+        _say(f"dlc-watcher: {exc}")
+        sys.exit(1)
+    except ExceptionGroup as group:
+        expected, rest = group.split((WatcherError, OSError))
+        if rest is not None or expected is None:
+            raise
+        for leaf in _leaves(expected):
+            _say(f"dlc-watcher: {leaf}")
+        sys.exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for exc in group.exceptions:
+        found += _leaves(exc) if isinstance(exc, BaseExceptionGroup) else [exc]
+    return found
+
+
+def _say(text: str) -> None:
+    from watcher.service.telemetry import redact
+
+    print(redact(text), file=sys.stderr)  # noqa: T201 - the command line's own voice

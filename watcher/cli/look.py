@@ -1,0 +1,196 @@
+"""Reading commands: jobs, events, the story of a job, deliveries. They read the store and ask DLC nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
+from watcher.errors import WatcherError
+
+if TYPE_CHECKING:
+    from watcher.core.model import JobRef
+    from watcher.ports import Store, StoryLine
+
+T = TypeVar("T")
+
+
+def _read(url: str, question: Callable[[Store], Awaitable[T]]) -> T:
+    import anyio
+
+    from watcher.store import open_store
+
+    async def ask() -> T:
+        store = open_store(url, read_only=True)
+        await store.open()
+        try:
+            return await question(store)
+        finally:
+            await store.aclose()
+
+    return anyio.run(ask)
+
+
+def _time(value: datetime | None) -> str:
+    return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def jobs(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Ended jobs too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """The jobs under watch, as last seen."""
+    from watcher.cli.terminal import print_table
+    from watcher.core.codec import plain
+
+    watches = _read(store_url(config, store), lambda store: store.watches(live_only=not everything))
+    if json:
+        print_json([plain(watch) for watch in watches])
+        return
+    print_table(
+        ("JOB", "NAME", "STATUS", "SINCE", "RESTARTS", "QUOTA", "USER", "SEEN"),
+        (
+            (
+                watch.snapshot.ref,
+                watch.snapshot.name,
+                "vanished" if watch.vanished else watch.snapshot.status,
+                _time(watch.phase_since),
+                watch.snapshot.restarts,
+                watch.snapshot.quota_name or watch.snapshot.quota_id,
+                watch.snapshot.user_name or watch.snapshot.user_id,
+                _time(watch.snapshot.observed_at),
+            )
+            for watch in watches
+        ),
+        empty="No jobs under watch." if not everything else "No jobs have been seen.",
+    )
+
+
+def events(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="Only this job: its id, or source/id.", metavar="JOB")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only events of this kind; may be repeated.", metavar="KIND")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """What happened, oldest first."""
+    from watcher.cli.terminal import print_table
+    from watcher.core.codec import plain
+    from watcher.core.declared import sentence
+    from watcher.core.events import KINDS, job_of
+
+    if unknown := sorted(set(kind or ()) - KINDS):
+        raise typer.BadParameter(
+            f"unknown kind {unknown[0]!r}; there are: {', '.join(sorted(KINDS))}", param_hint="--kind"
+        )
+
+    async def question(store: Store) -> Any:
+        ref = None if job is None else await _find(store, job)
+        return await store.events(job=ref, kinds=frozenset(kind or ()), limit=limit)
+
+    found = _read(store_url(config, store), question)
+    if json:
+        print_json([plain(event) for event in found])
+        return
+    print_table(
+        ("WHEN", "JOB", "KIND", "WHAT"),
+        ((_time(event.when.at), job_of(event) or "", event.kind, sentence(event)) for event in found),
+        empty="No such events.",
+    )
+
+
+def deliveries(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    receiver: Annotated[str | None, typer.Option("--receiver", help="Only this receiver.")] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", help="Only this state, for example dead; may be repeated.", metavar="STATE"),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """What is owed, was delivered, or could not be, and why."""
+    from watcher.cli.terminal import print_table
+    from watcher.core.codec import plain
+    from watcher.core.delivery import DeliveryState
+
+    try:
+        states = frozenset(DeliveryState(one) for one in state or ())
+    except ValueError as exc:
+        raise typer.BadParameter(f"{exc}; there are: {', '.join(DeliveryState)}", param_hint="--state") from None
+    found = _read(
+        store_url(config, store), lambda store: store.deliveries(receiver=receiver, states=states, limit=limit)
+    )
+    if json:
+        print_json([plain(delivery) for delivery in found])
+        return
+    print_table(
+        ("CREATED", "RECEIVER", "STATE", "WHY", "TRY", "JOB", "WHAT", "ERROR"),
+        (
+            (
+                _time(delivery.created_at),
+                delivery.receiver,
+                delivery.state,
+                delivery.reason,
+                delivery.attempt or "",
+                delivery.notification.job or "",
+                delivery.notification.headline,
+                delivery.error,
+            )
+            for delivery in found
+        ),
+        empty="No such deliveries.",
+    )
+
+
+def story(
+    job: Annotated[str, typer.Argument(help="The job's id, source/id, or its name.", metavar="JOB")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Everything about one job, in order: what was seen, what followed, who spoke or why not, and what arrived."""
+    from watcher.cli.terminal import console, safe
+
+    async def question(store: Store) -> tuple[JobRef, tuple[StoryLine, ...]]:
+        ref = await _find(store, job)
+        return ref, await store.story(ref)
+
+    ref, lines = _read(store_url(config, store), question)
+    if json:
+        from watcher.core.codec import plain
+
+        print_json({"job": str(ref), "story": [plain(line) for line in lines]})
+        return
+    from watcher.cli.words import story_words
+
+    out = console()
+    out.print(safe(f"{ref}"), style="bold")
+    for line in lines:
+        words = story_words(line)
+        out.print(safe(f"{_time(line.at)}  {words.text}"), style=words.style)
+
+
+async def _find(store: Store, wanted: str) -> JobRef:
+    """The job that a person means: by source/id, by id, or by a name that only one job has."""
+    watches = await store.watches(live_only=False)
+    for key in (lambda w: str(w.snapshot.ref), lambda w: str(w.snapshot.ref.job_id), lambda w: w.snapshot.name):
+        matching = [watch.snapshot.ref for watch in watches if key(watch) == wanted]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise WatcherError(
+                f"{wanted!r} fits {len(matching)} jobs: {', '.join(map(str, sorted(matching)))}; name one of them"
+            )
+    raise WatcherError(f"no job {wanted!r} has been seen; `dlc-watcher jobs --all` lists those that were")

@@ -1,0 +1,45 @@
+"""Options that several commands share, and what they load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from watcher.config import Loaded
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="DLC_WATCHER_CONFIG", help="The configuration file.", metavar="FILE")
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="Database URL, instead of the one in the configuration.", metavar="URL")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+DEFAULT_CONFIG = Path("dlc-watcher.yaml")
+
+
+def load_configuration(path: Path) -> Loaded:
+    """Read and check a configuration file with all installed plug-ins.
+
+    Raises:
+        ConfigurationError: it cannot be read, or something in it is wrong.
+    """
+    from watcher.config import load_file
+    from watcher.plugins import discover
+
+    return load_file(path, env=os.environ, kinds=discover())
+
+
+def store_url(config: Path, store: str | None) -> str:
+    """The database to read: as named, else as configured."""
+    return store or load_configuration(config).store.url
+
+
+def print_json(value: Any) -> None:
+    """JSON to standard output, one document."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))

@@ -1,0 +1,213 @@
+"""The composition root: makes the adapters a configuration names, and runs everything in one task group.
+
+Order at the start: the store first (nothing is asked that cannot be kept), then what the last run left, then the workers. Order at
+the end: pollers stop at once, a commit under way is finished, a message under way is finished and written down within the grace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+from prometheus_client import CollectorRegistry
+
+from watcher.config import Loaded
+from watcher.core.consequence import Book
+from watcher.core.model import SourceName
+from watcher.errors import StoreError
+from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.service.clock import SystemClock
+from watcher.service.dispatcher import Dispatcher
+from watcher.service.keeper import Keeper
+from watcher.service.ledger import Ledger
+from watcher.service.poller import Poller
+from watcher.service.telemetry import Metrics, log
+from watcher.store import open_store
+from watcher.web import make_app, serve
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything that runs, put together. `assemble` makes one."""
+
+    loaded: Loaded
+    store: Store
+    clock: Clock
+    metrics: Metrics
+    ledger: Ledger
+    sources: Mapping[SourceName, JobSource]
+    notifiers: Mapping[str, Notifier]
+    pollers: tuple[Poller, ...]
+    dispatchers: tuple[Dispatcher, ...]
+    keeper: Keeper
+    registry: CollectorRegistry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.registry = self.metrics.registry
+
+    async def health(self) -> Mapping[str, Any]:
+        """The process turns: it can answer this."""
+        return {"ok": True, "at": self.clock.now().isoformat()}
+
+    async def readiness(self) -> Mapping[str, Any]:
+        """What works and what does not, in words; refreshes the gauges that are read from the store."""
+        store = self.ledger.store_error
+        try:
+            for kind, count in (await self.store.counts()).items():
+                self.metrics.rows.labels(kind).set(count)
+        except StoreError as exc:
+            store = str(exc)
+        sources = {
+            str(poller.name): {
+                "sees": poller.sight.watching_since is not None and poller.sight.failing_since is None,
+                "live_jobs": poller.live_jobs,
+                "error": poller.sight.error,
+            }
+            for poller in self.pollers
+        }
+        receivers = {
+            dispatcher.name: {"open": dispatcher.paused_until is None, "error": dispatcher.trouble}
+            for dispatcher in self.dispatchers
+        }
+        ready = not store and all(source["sees"] for source in sources.values())
+        return {"ready": ready, "store": store or "ok", "sources": sources, "receivers": receivers}
+
+
+@contextlib.asynccontextmanager
+async def assemble(
+    loaded: Loaded,
+    *,
+    clock: Clock | None = None,
+    store: Store | None = None,
+    notifiers: Mapping[str, Notifier] | None = None,
+) -> AsyncIterator[Service]:
+    """Make the service of a configuration, with its store open and everything closed again at the end.
+
+    Args:
+        loaded: the configuration.
+        clock: real time unless given.
+        store: the configured one unless given.
+        notifiers: by receiver name, instead of those the configuration names (the demo's own console).
+
+    Raises:
+        StoreError: the store cannot be opened.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        if store is None:
+            store = open_store(loaded.store.url)
+        stack.push_async_callback(_shielded, store.aclose)
+        await store.open()
+        left = await store.release(clock.now())
+        if left:
+            log.warning("maybe_sent_before", deliveries=left)
+        sources = {
+            SourceName(name): kind(SourceName(name), settings) for name, (kind, settings) in loaded.sources.items()
+        }
+        for source in sources.values():
+            stack.push_async_callback(_shielded, source.aclose)
+        ends = {name: kind(name, settings) for name, (kind, settings) in loaded.receivers.items()} | dict(
+            notifiers or {}
+        )
+        for notifier in ends.values():
+            stack.push_async_callback(_shielded, notifier.aclose)
+        ledger = Ledger(store, Book(loaded.rules, loaded.route), clock, metrics)
+        yield Service(
+            loaded=loaded,
+            store=store,
+            clock=clock,
+            metrics=metrics,
+            ledger=ledger,
+            sources=sources,
+            notifiers=ends,
+            pollers=tuple(
+                Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
+                for name, source in sources.items()
+            ),
+            dispatchers=tuple(Dispatcher(name, notifier, ledger, sources) for name, notifier in ends.items()),
+            keeper=Keeper(ledger, sources, loaded.service.retention),
+        )
+
+
+async def _shielded(close: Callable[[], Any]) -> None:
+    with anyio.move_on_after(2, shield=True):
+        await close()
+
+
+async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -> None:
+    """Run until `stop` is set, then come to rest within the configured grace.
+
+    Raises:
+        OSError: the address for health and metrics cannot be bound.
+        StoreError: the store could not be read at the start.
+    """
+    for poller in service.pollers:
+        await poller.load()
+    await service.keeper.resume()
+    log.info(
+        "started",
+        sources=len(service.pollers),
+        receivers=len(service.dispatchers),
+        rules=len(service.loaded.rules),
+        live_jobs=sum(poller.live_jobs for poller in service.pollers),
+    )
+    async with anyio.create_task_group() as tasks:
+        http = service.loaded.service.http
+        if serve_http and http.port is not None:
+            tasks.start_soon(partial(serve, make_app(service, host=http.host), host=http.host, port=http.port))
+        for poller in service.pollers:
+            tasks.start_soon(poller.poll)
+        for dispatcher in service.dispatchers:
+            tasks.start_soon(dispatcher.dispatch)
+        tasks.start_soon(service.keeper.keep)
+        await stop.wait()
+        log.info("stopping")
+        for dispatcher in service.dispatchers:
+            dispatcher.hurry(service.loaded.service.shutdown_grace)
+        tasks.cancel_scope.cancel()
+    log.info("stopped")
+
+
+async def run_until_signalled(service: Service) -> None:
+    """Run until SIGTERM or SIGINT. A second signal has its usual effect."""
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for signum in signals:
+                    log.info("signal", name=signal.Signals(signum).name)
+                    stop.set()
+                    return
+
+        tasks.start_soon(listen)
+        await run(service, stop)
+        tasks.cancel_scope.cancel()
+
+
+async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes=5)) -> bool:
+    """List, look at every job, send what is due, and be done.
+
+    Returns:
+        Whether every source could be seen and nothing that was due is still waiting.
+    """
+    seen = True
+    with anyio.move_on_after(patience.total_seconds()) as limit:
+        for poller in service.pollers:
+            await poller.load()
+        await service.keeper.resume()
+        for poller in service.pollers:
+            seen = await poller.pass_once() and seen
+        while await service.keeper.pass_due():
+            pass
+        for dispatcher in service.dispatchers:
+            await dispatcher.drain()
+    waiting = (await service.store.counts()).get("deliveries.retrying", 0)
+    return seen and not waiting and not limit.cancelled_caught

@@ -1,0 +1,226 @@
+"""Tells people: one worker for each receiver leases what is due, sends it and writes down what became of it.
+
+One worker per destination keeps the order and the pace. Deliveries are marked before the network is touched and settled after, so
+whatever the moment of a crash, nothing is lost and at most the one message under way is repeated, under the same id.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+
+from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
+from watcher.core.message import Item, JobCard, Message, compose, job_card
+from watcher.core.model import JobRef, SourceName, Watch
+from watcher.errors import NotifierError, StoreError
+from watcher.ports import JobSource, Lease, Notifier
+from watcher.service.ledger import Ledger
+from watcher.service.telemetry import log
+from watcher.service.waiting import sleep_or
+
+SEND_TIMEOUT: Final = timedelta(seconds=60)
+"""For one attempt, everything included. A mail server may take 8 s to refuse a password; a minute is beyond all reason."""
+
+_PATIENCE: Final = timedelta(seconds=5)
+
+
+class Dispatcher:
+    """The worker of one receiver.
+
+    Args:
+        name: the receiver.
+        notifier: how to tell it.
+        ledger: store, clock, metrics and the bell that rings for new deliveries.
+        sources: for links to jobs.
+        jitter: draws from 0 to 1, for the retry schedule.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        notifier: Notifier,
+        ledger: Ledger,
+        sources: Mapping[SourceName, JobSource],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
+        self._pauses = 0
+        self._sending: anyio.CancelScope | None = None
+        self.paused_until: datetime | None = None
+        self.trouble = ""
+        """Why this receiver is paused, or ""."""
+
+    async def dispatch(self) -> None:
+        """Run until cancelled. A send that has begun is finished and written down even then."""
+        clock = self._ledger.clock
+        while True:
+            await (
+                anyio.lowlevel.checkpoint_if_cancelled()
+            )  # a send shields itself from being stopped: begin none after it
+            rung = self._ledger.deliveries_bell.listen()
+            try:
+                sent = await self.send_next()
+                due_at = None if sent else await self._ledger.store.next_due(receiver=self.name)
+            except StoreError as exc:
+                log.error("dispatch_put_off", receiver=self.name, error=str(exc))
+                await clock.sleep(_PATIENCE)
+                continue
+            if self.paused_until is not None:
+                await clock.sleep(self.paused_until - clock.now())
+                self._unpause()
+            elif sent:
+                await clock.sleep(self._notifier.pace)
+            else:
+                wait = due_at - clock.now() if due_at is not None else timedelta(days=1)
+                await sleep_or(clock.sleep, wait, rung)
+
+    async def drain(self) -> int:
+        """Send all that is due now and return how many messages that was; for `once`. Stops at a pause."""
+        count = 0
+        while self.paused_until is None and await self.send_next():
+            count += 1
+            await self._ledger.clock.sleep(self._notifier.pace)
+        return count
+
+    async def send_next(self) -> bool:
+        """Lease, send and settle one flush. False when nothing is due."""
+        with anyio.CancelScope(shield=True) as self._sending:
+            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
+            if lease is None:
+                return False
+            message = compose(
+                lease.deliveries,
+                await self._cards(lease),
+                flush_id=lease.flush_id,
+                attempt=lease.attempt,
+                thread_reference=lease.thread_reference,
+            )
+            outcome = await self._attempt(message)
+            await self._settle(lease, outcome)
+        return True
+
+    def hurry(self, grace: timedelta) -> None:
+        """Give a send that is under way so much longer. What is cut off is sent again at the next start, under the same id."""
+        if self._sending is not None:
+            self._sending.deadline = anyio.current_time() + grace.total_seconds()
+
+    async def _attempt(self, message: Message) -> Outcome:
+        try:
+            with anyio.fail_after(SEND_TIMEOUT.total_seconds()):
+                return await self._notifier.send(self._render(message), message)
+        except TimeoutError:
+            return Failure(error=f"no outcome after {SEND_TIMEOUT.total_seconds():.0f} s", ambiguous=True)
+        except NotifierError as exc:
+            if exc.pauses_receiver:
+                self._pause(exc)
+            return Failure(
+                error=str(exc), permanent=exc.permanent, ambiguous=exc.ambiguous, retry_after=exc.retry_after
+            )
+        except Exception as exc:  # noqa: BLE001 - a notifier is a stranger's code: its faults must not stop the others
+            log.exception("notifier_raised", receiver=self.name, kind=self._notifier.kind)
+            return Failure(error=f"the notifier raised {type(exc).__name__}", ambiguous=True)
+
+    def _render(self, message: Message) -> Mapping[str, object]:
+        try:
+            return self._notifier.render(message)
+        except NotifierError:
+            raise
+        except Exception:  # noqa: BLE001 - as above; people still hear of it, in plain words
+            log.exception("render_raised", receiver=self.name, kind=self._notifier.kind)
+            return self._notifier.render(plainest(message))
+
+    async def _settle(self, lease: Lease, outcome: Outcome) -> None:
+        now = self._ledger.clock.now()
+        settlement = settle(
+            outcome, attempt=lease.attempt, first_attempt_at=lease.first_attempt_at, now=now, jitter=self._jitter()
+        )
+        receipt = outcome if isinstance(outcome, Receipt) else None
+        while True:
+            try:
+                await self._ledger.store.settle(lease, settlement, receipt, now)
+                break
+            except StoreError as exc:
+                # Sent but not written down: go on trying as long as the process lives, or it would be sent twice.
+                log.error("settle_put_off", receiver=self.name, flush=lease.flush_id, error=str(exc))
+                await self._ledger.clock.sleep(_PATIENCE)
+        self._ledger.metrics.deliveries.labels(self.name, settlement.reason.value).inc(len(lease.deliveries))
+        fields = {
+            "receiver": self.name,
+            "flush": lease.flush_id,
+            "attempt": lease.attempt,
+            "reason": settlement.reason.value,
+            "deliveries": len(lease.deliveries),
+            "cause": lease.deliveries[0].notification.cause,
+        }
+        if settlement.state is DeliveryState.DELIVERED:
+            self._pauses = 0
+            for delivery in lease.deliveries:
+                self._ledger.metrics.delivery_delay.labels(self.name).observe(
+                    (now - delivery.created_at).total_seconds()
+                )
+            log.info("delivered", **fields, note=settlement.error)
+        elif settlement.state is DeliveryState.DEAD:
+            log.error("delivery_dead", **fields, error=settlement.error)
+        else:
+            log.warning("delivery_put_off", **fields, error=settlement.error, until=str(settlement.not_before))
+
+    async def _cards(self, lease: Lease) -> dict[JobRef, JobCard]:
+        cards: dict[JobRef, JobCard] = {}
+        for ref in {delivery.notification.job for delivery in lease.deliveries} - {None}:
+            if ref is not None and (watch := await self._watch(ref)) is not None:
+                source = self._sources.get(ref.source)
+                cards[ref] = job_card(watch.snapshot, source.console_url(watch.snapshot) if source else "")
+        return cards
+
+    async def _watch(self, ref: JobRef) -> Watch | None:
+        """The job as held. A message that has been leased leaves without it rather than not at all."""
+        try:
+            return await self._ledger.store.watch(ref)
+        except StoreError as exc:
+            log.warning("card_left_out", job=str(ref), error=str(exc))
+            return None
+
+    def _pause(self, error: NotifierError) -> None:
+        wait = min(error.retry_after or BACKOFF[min(self._pauses + 2, len(BACKOFF) - 1)], LONGEST_RETRY_AFTER)
+        self._pauses += 1
+        self.paused_until = self._ledger.clock.now() + wait
+        self.trouble = str(error)
+        self._ledger.metrics.receiver_paused.labels(self.name).set(1)
+        log.warning("receiver_paused", receiver=self.name, until=str(self.paused_until), error=str(error))
+
+    def _unpause(self) -> None:
+        self.paused_until, self.trouble = None, ""
+        self._ledger.metrics.receiver_paused.labels(self.name).set(0)
+
+
+def plainest(message: Message) -> Message:
+    """The same news with nothing in it that could trip a renderer: headlines only."""
+
+    def bare(item: Item) -> Item:
+        return Item(
+            severity=item.severity,
+            headline=item.headline[:300],
+            facts=(),
+            detail="",
+            at=item.at,
+            kind=item.kind,
+            rule=item.rule,
+            job=item.job and JobCard(ref=item.job.ref, title=item.job.ref.job_id),
+        )
+
+    return Message(
+        id=message.id,
+        receiver=message.receiver,
+        thread_key=message.thread_key,
+        thread_title=message.thread_title[:200],
+        thread_reference=message.thread_reference,
+        severity=message.severity,
+        title=message.title[:300],
+        items=tuple(bare(item) for item in message.items[:20]),
+        attempt=message.attempt,
+    )

@@ -1,0 +1,140 @@
+"""Minds what is due without anybody asking DLC: deadlines that rules set, and old rows that may go.
+
+A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else. At
+the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the configuration, or
+whose options changed, sets the deadlines it wants for jobs that were there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+import anyio
+
+from watcher.core.consequence import Consequences, consequences
+from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
+from watcher.core.model import SourceName, Watch
+from watcher.core.rule import Context, RuleDeadline
+from watcher.errors import StoreError
+from watcher.ports import JobSource
+from watcher.service.ledger import Ledger, observation
+from watcher.service.telemetry import log
+from watcher.service.waiting import sleep_or
+
+_PRUNE_EVERY: Final = timedelta(hours=1)
+_PATIENCE: Final = timedelta(seconds=5)
+"""Wait after the store refused, before trying again."""
+
+
+class Keeper:
+    """Runs deadlines, and prunes.
+
+    Args:
+        ledger: where its observations go.
+        sources: for links to jobs.
+        retention: how long ended jobs are kept; None keeps them for good.
+    """
+
+    def __init__(self, ledger: Ledger, sources: Mapping[SourceName, JobSource], retention: timedelta | None) -> None:
+        self._ledger, self._sources, self._retention = ledger, sources, retention
+
+    async def resume(self) -> None:
+        """Show every known live job to the rules; only what they want of it is committed.
+
+        Jobs of a source that is configured no more are left out: nobody looks at them, so nothing can be said about them.
+        """
+        now = self._ledger.clock.now()
+        for watch in await self._ledger.store.watches():
+            snapshot = watch.snapshot
+            if snapshot.ref.source not in self._sources:
+                continue
+            cause = CauseId(str(uuid4()))
+            event = JobResumed(
+                id=EventId(
+                    deterministic_id("job.resumed", snapshot.ref, snapshot.status, watch.phase_since.isoformat())
+                ),
+                when=When(observed_at=now, not_before=snapshot.observed_at),
+                cause=cause,
+                job=snapshot.ref,
+                status=snapshot.status,
+                phase=snapshot.phase,
+            )
+            follows = consequences((event,), self._context(watch), self._ledger.book, now)
+            if follows.notifications or follows.deadlines:
+                await self._ledger.commit(observation(cause, now, follows))
+
+    async def keep(self) -> None:
+        """Run until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._deadlines)
+            if self._retention is not None:
+                tasks.start_soon(self._prune, self._retention)
+
+    async def pass_due(self) -> int:
+        """Answer every deadline that has come. Returns how many."""
+        now = self._ledger.clock.now()
+        due = await self._ledger.store.due_deadlines(now)
+        for deadline in due:
+            await self._pass(deadline)
+        return len(due)
+
+    async def _deadlines(self) -> None:
+        clock = self._ledger.clock
+        while True:
+            rung = self._ledger.deadlines_bell.listen()
+            try:
+                passed = await self.pass_due()
+                due_at = await self._ledger.store.next_due()
+            except StoreError as exc:
+                log.error("deadlines_put_off", error=str(exc))
+                await clock.sleep(_PATIENCE)
+                continue
+            if passed:
+                continue
+            await sleep_or(clock.sleep, due_at - clock.now() if due_at is not None else timedelta(days=1), rung)
+
+    async def _pass(self, deadline: RuleDeadline) -> None:
+        now = self._ledger.clock.now()
+        cause = CauseId(str(uuid4()))
+        if deadline.job.source not in self._sources:
+            await self._ledger.commit(observation(cause, now, Consequences(), deadlines_passed=(deadline,)))
+            return
+        watch = await self._ledger.store.watch(deadline.job)
+        event = DeadlinePassed(
+            id=EventId(
+                deterministic_id("deadline.passed", deadline.rule, deadline.job, deadline.key, deadline.at.isoformat())
+            ),
+            when=When(observed_at=now, occurred_at=deadline.at),
+            cause=cause,
+            job=deadline.job,
+            rule=deadline.rule,
+            key=deadline.key,
+            due_at=deadline.at,
+        )
+        follows = consequences((event,), self._context(watch), self._ledger.book, now)
+        await self._ledger.commit(observation(cause, now, follows, deadlines_passed=(deadline,)))
+
+    def _context(self, watch: Watch | None) -> Context:
+        now = self._ledger.clock.now()
+        if watch is None:
+            return Context(now=now)
+        source = self._sources.get(watch.snapshot.ref.source)
+        return Context(
+            now=now,
+            job=watch.snapshot,
+            phase_since=watch.phase_since,
+            console_url=source.console_url(watch.snapshot) if source else "",
+        )
+
+    async def _prune(self, retention: timedelta) -> None:
+        while True:
+            try:
+                dropped = await self._ledger.store.prune(self._ledger.clock.now() - retention)
+                if dropped:
+                    log.info("pruned", jobs=dropped)
+            except StoreError as exc:
+                log.error("prune_put_off", error=str(exc))
+            await self._ledger.clock.sleep(_PRUNE_EVERY)

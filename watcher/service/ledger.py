@@ -1,0 +1,89 @@
+"""Commits observations, counts them, and wakes whoever waits for what they owe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import anyio
+
+from watcher.core.consequence import Book, Consequences
+from watcher.core.events import CauseId
+from watcher.errors import StaleObservation, StoreError
+from watcher.ports import Clock, Observation, Store
+from watcher.service.telemetry import Metrics, log
+
+
+class Bell:
+    """Wakes sleepers. A ring is not lost on somebody who is just about to sleep."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        """Wake everybody who waits."""
+        self._event.set()
+        self._event = anyio.Event()
+
+    def listen(self) -> anyio.Event:
+        """What to wait for; take it before looking for work."""
+        return self._event
+
+
+class Ledger:
+    """The one way into the store for everything that happened."""
+
+    def __init__(self, store: Store, book: Book, clock: Clock, metrics: Metrics) -> None:
+        self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
+        self.deliveries_bell = Bell()
+        self.deadlines_bell = Bell()
+        self.store_error = ""
+        """The store's last refusal, or "" when the last commit went through."""
+
+    async def commit(self, observation: Observation) -> None:
+        """Commit; then, and only then, count, log and wake the dispatchers.
+
+        A commit that has begun is finished even while the service is being stopped.
+
+        Raises:
+            StaleObservation: somebody else committed this job first.
+            StoreError: nothing was written.
+        """
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.store.commit(observation)
+            except StaleObservation:
+                raise
+            except StoreError as exc:
+                self.store_error = str(exc)
+                self.metrics.store_failures.inc()
+                raise
+        self.store_error = ""
+        self._account(observation)
+        if observation.deliveries:
+            self.deliveries_bell.ring()
+        if observation.deadlines:
+            self.deadlines_bell.ring()
+
+    def _account(self, observation: Observation) -> None:
+        for event in observation.events:
+            self.metrics.events.labels(event.kind).inc()
+            log.info("event", kind=event.kind, job=str(getattr(event, "job", "") or ""), id=event.id, cause=event.cause)
+        for decision in observation.decisions:
+            self.metrics.decisions.labels(decision.rule, decision.reason.value).inc()
+        for notification in observation.notifications:
+            self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
+
+
+def observation(cause: CauseId, at: datetime, consequences: Consequences, **more: Any) -> Observation:
+    """An `Observation` that holds these consequences."""
+    return Observation(
+        cause=cause,
+        at=at,
+        events=consequences.events,
+        decisions=consequences.decisions,
+        notifications=consequences.notifications,
+        deliveries=consequences.deliveries,
+        deadlines=consequences.deadlines,
+        **more,
+    )

@@ -1,0 +1,106 @@
+"""Logs and metrics. Every metric there is stands in this module; every log line is a slug with flat fields.
+
+A processor strips whatever looks like a secret from each line: the last line of defence, as no caller should hand one over.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final, Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECRET_NAMES: Final = re.compile(
+    r"passw|secret|token|authorization|cookie|signature|api_?key|access_?key", re.IGNORECASE
+)
+_SECRET_SHAPES: Final = re.compile(
+    r"LTAI[0-9A-Za-z]{12,}"  # Alibaba Cloud access key ids
+    r"|xox[a-z]-[0-9A-Za-z-]{10,}"  # Slack tokens
+    r"|xapp-[0-9A-Za-z-]{10,}"
+    r"|whsec_[0-9A-Za-z+/=]{16,}"  # Standard Webhooks secrets
+    r"|hooks\.slack\.com/[^\s\"']+"  # Slack incoming webhooks are passwords
+    r"|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+"  # JWTs
+    r"|(?<=://)[^/\s:@]+:[^/\s:@]+(?=@)"  # user:password in a URL
+)
+HIDDEN: Final = "[hidden]"
+
+
+def redact(text: str) -> str:
+    """Replace what has the shape of a secret."""
+    return _SECRET_SHAPES.sub(HIDDEN, text)
+
+
+def _redact_fields(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in fields.items():
+        if name != "event" and _SECRET_NAMES.search(name):
+            fields[name] = HIDDEN
+        elif isinstance(value, str):
+            fields[name] = redact(value)
+    return fields
+
+
+def set_up_logging(
+    level: str = "info", form: Literal["auto", "json", "console"] = "auto", stream: TextIO | None = None
+) -> None:
+    """Send our log to `stream` (standard error by default), as JSON lines or, on a terminal, as readable text."""
+    out = stream or sys.stderr
+    readable = form == "console" or (form == "auto" and out.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            _redact_fields,
+            structlog.dev.ConsoleRenderer(colors=out.isatty()) if readable else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Metrics:
+    """All metrics, in a registry of their own so that several services fit in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        add: dict[str, Any] = {"registry": self.registry, "namespace": "dlc_watcher"}
+        self.requests = Counter("source_requests", "Requests sent to DLC.", ["source", "action", "outcome"], **add)
+        self.request_seconds = Histogram(
+            "source_request_seconds",
+            "Time from sending a request to having its answer parsed.",
+            ["source", "action"],
+            **add,
+        )
+        self.stale_reads = Counter("stale_reads", "Answers older than what was known; ignored.", ["source"], **add)
+        self.jobs_watched = Gauge("jobs_watched", "Live jobs under watch.", ["source"], **add)
+        self.rate = Gauge("request_rate", "Requests per second the source allows itself now.", ["source"], **add)
+        self.blind = Gauge("source_blind", "1 while we cannot see this source.", ["source"], **add)
+        self.last_answer = Gauge(
+            "source_last_answer_timestamp_seconds", "When the source last answered, Unix time.", ["source"], **add
+        )
+        self.events = Counter("events", "Events committed.", ["kind"], **add)
+        self.decisions = Counter("rule_decisions", "What rules did about events, and why.", ["rule", "reason"], **add)
+        self.notifications = Counter("notifications", "Notifications committed.", ["rule", "severity"], **add)
+        self.deliveries = Counter(
+            "deliveries", "Deliveries settled or put off, by reason.", ["receiver", "reason"], **add
+        )
+        self.delivery_delay = Histogram(
+            "delivery_delay_seconds",
+            "From the commit of a notification to the far side's acceptance.",
+            ["receiver"],
+            buckets=(0.1, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 86400),
+            **add,
+        )
+        self.receiver_paused = Gauge(
+            "receiver_paused", "1 while nothing can be sent to this receiver.", ["receiver"], **add
+        )
+        self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
+        self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)

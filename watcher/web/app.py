@@ -1,0 +1,65 @@
+"""The pages of the running service.
+
+`/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
+`/metrics`: Prometheus text.
+
+Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+class Probe(Protocol):
+    """What the pages ask the service."""
+
+    registry: CollectorRegistry
+
+    async def health(self) -> Mapping[str, Any]:
+        """Facts on the process; `ok` among them."""
+        ...
+
+    async def readiness(self) -> Mapping[str, Any]:
+        """`ready`, and for each source, the store and each receiver what is wrong with it, in words."""
+        ...
+
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def make_app(probe: Probe, *, host: str) -> Starlette:
+    """The pages over one probe, for a server bound to `host`."""
+
+    async def healthz(_request: Request) -> Response:
+        facts = await probe.health()
+        return JSONResponse(dict(facts), 200 if facts["ok"] else 503, headers=_HEADERS)
+
+    async def readyz(_request: Request) -> Response:
+        facts = await probe.readiness()
+        return JSONResponse(dict(facts), 200 if facts["ready"] else 503, headers=_HEADERS)
+
+    async def metrics(_request: Request) -> Response:
+        await probe.readiness()  # refreshes the gauges that are read from the store
+        return Response(generate_latest(probe.registry), headers=_HEADERS | {"Content-Type": CONTENT_TYPE_LATEST})
+
+    loopback = host in {"127.0.0.1", "::1", "localhost"}
+    hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
+    return Starlette(
+        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+    )
