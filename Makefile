@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage dockerfile bench lock clean
+.PHONY: help demo test check format lint types contracts coverage dockerfile bench picture lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ dockerfile: $(READY)  ## hadolint
 
 bench: $(READY)  ## polls per second and CPU per poll, beside the official SDK
 	$(BIN)/python -m bench $(ARGS)
+
+picture: $(READY)  ## docs/demo.svg anew, from a real run of the demo
+	$(BIN)/python docs/demo_picture.py
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras --group dev pyproject.toml -o requirements.lock

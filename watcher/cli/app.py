@@ -66,6 +66,7 @@ def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
 
 
 def _say(text: str) -> None:
+    from watcher.cli.terminal import safe
     from watcher.service.telemetry import redact
 
-    print(redact(text), file=sys.stderr)  # noqa: T201 - the command line's own voice
+    print("\n".join(safe(line) for line in redact(text).split("\n")), file=sys.stderr)  # noqa: T201 - the command line's own voice

@@ -46,7 +46,7 @@ def _count(things: object, word: str) -> str:
 
 
 def rules(
-    name: Annotated[str | None, typer.Argument(help="Show this rule's whole documentation.", metavar="[RULE]")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show this rule's whole documentation.", metavar="RULE")] = None,
     json: JsonOption = False,
 ) -> None:
     """The rules that are installed, and what each is for."""

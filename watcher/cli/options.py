@@ -15,7 +15,8 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="DLC_WATCHER_CONFIG", help="The configuration file.", metavar="FILE")
 ]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="Database URL, instead of the one in the configuration.", metavar="URL")
+    str | None,
+    typer.Option("--store", help="A database file or URL, instead of the one in the configuration.", metavar="FILE|URL"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DEFAULT_CONFIG = Path("dlc-watcher.yaml")
@@ -34,12 +35,21 @@ def load_configuration(path: Path) -> Loaded:
 
 
 def store_url(config: Path, store: str | None) -> str:
-    """The database to read: as named, else as configured."""
-    return store or load_configuration(config).store.url
+    """The database to read: as named, be it a URL or a SQLite file, else as configured."""
+    if store is None:
+        return load_configuration(config).store.url
+    return store if ":" in store else f"sqlite:///{store}"
 
 
 def print_json(value: Any) -> None:
-    """JSON to standard output, one document."""
+    """JSON to standard output, one document. What could drive a terminal is escaped, other scripts than Latin stay readable."""
     import json
+    import unicodedata
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    typer.echo(
+        "".join(
+            char if char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else json.dumps(char)[1:-1]
+            for char in text
+        )
+    )

@@ -113,8 +113,12 @@ def compose(
     attempt: int,
     thread_reference: str,
 ) -> Message:
-    """Make the message of one flush from its deliveries, in order of happening."""
-    ordered = sorted(deliveries, key=lambda delivery: (delivery.created_at, delivery.notification.at, delivery.id))
+    """Make the message of one flush from its deliveries.
+
+    Those owed since the same look keep the order in which they are given, which is that of `core.order`: times cannot tell it, as
+    some events of a look are dated by DLC and others by the look.
+    """
+    ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
     items = tuple(_item(delivery, cards) for delivery in ordered)
     severity = loudest([item.severity for item in items])
     first = ordered[0]

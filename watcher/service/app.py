@@ -65,7 +65,7 @@ class Service:
             store = str(exc)
         sources = {
             str(poller.name): {
-                "sees": poller.sight.watching_since is not None and poller.sight.failing_since is None,
+                "sees": poller.sight.watching_since is not None and poller.sight.blind_since is None,
                 "live_jobs": poller.live_jobs,
                 "error": poller.sight.error,
             }
@@ -161,7 +161,8 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            tasks.start_soon(partial(serve, make_app(service, host=http.host), host=http.host, port=http.port))
+            pages = make_app(service, host=http.host)
+            tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
         for dispatcher in service.dispatchers:
@@ -173,6 +174,10 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
             dispatcher.hurry(service.loaded.service.shutdown_grace)
         tasks.cancel_scope.cancel()
     log.info("stopped")
+
+
+def _listening(host: str, port: int) -> None:
+    log.info("listening", host=host, port=port)
 
 
 async def run_until_signalled(service: Service) -> None:
@@ -196,9 +201,10 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
     """List, look at every job, send what is due, and be done.
 
     Returns:
-        Whether every source could be seen and nothing that was due is still waiting.
+        Whether every source could be seen, and all that was due was sent.
     """
     seen = True
+    dead = (await service.store.counts()).get("deliveries.dead", 0)
     with anyio.move_on_after(patience.total_seconds()) as limit:
         for poller in service.pollers:
             await poller.load()
@@ -209,5 +215,7 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             pass
         for dispatcher in service.dispatchers:
             await dispatcher.drain()
-    waiting = (await service.store.counts()).get("deliveries.retrying", 0)
-    return seen and not waiting and not limit.cancelled_caught
+    counts = await service.store.counts()
+    unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead
+    paused = any(dispatcher.paused_until is not None for dispatcher in service.dispatchers)
+    return seen and not unsent and not paused and not limit.cancelled_caught

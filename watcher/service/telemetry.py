@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import unicodedata
 from collections.abc import MutableMapping
 from typing import Any, Final, Literal, TextIO
 
@@ -24,7 +25,7 @@ _SECRET_SHAPES: Final = re.compile(
     r"|whsec_[0-9A-Za-z+/=]{16,}"  # Standard Webhooks secrets
     r"|hooks\.slack\.com/[^\s\"']+"  # Slack incoming webhooks are passwords
     r"|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+"  # JWTs
-    r"|(?<=://)[^/\s:@]+:[^/\s:@]+(?=@)"  # user:password in a URL
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password in a URL
 )
 HIDDEN: Final = "[hidden]"
 
@@ -38,8 +39,19 @@ def _redact_fields(_logger: object, _method: str, fields: MutableMapping[str, An
     for name, value in fields.items():
         if name != "event" and _SECRET_NAMES.search(name):
             fields[name] = HIDDEN
-        elif isinstance(value, str):
-            fields[name] = redact(value)
+        elif not isinstance(value, int | float | None):
+            fields[name] = redact(str(value))
+    return fields
+
+
+def _show_controls(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What DLC or a job's name brings along must not drive a terminal. JSON escapes it by itself."""
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = "".join(
+                "\N{REPLACEMENT CHARACTER}" if char != "\n" and unicodedata.category(char) in {"Cc", "Cf"} else char
+                for char in (value if name == "exception" else value.replace("\n", " "))
+            )
     return fields
 
 
@@ -54,13 +66,19 @@ def set_up_logging(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
             _redact_fields,
-            structlog.dev.ConsoleRenderer(colors=out.isatty()) if readable else structlog.processors.JSONRenderer(),
+            *((_show_controls, _readable(colors=out.isatty())) if readable else (structlog.processors.JSONRenderer(),)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+def _readable(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    """Text for a terminal. Tracebacks are plain: a fancy one shows local variables, and those hold secrets."""
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

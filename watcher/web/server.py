@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,8 +18,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Starlette, *, host: str, port: int) -> None:
+async def serve(
+    app: Starlette, *, host: str, port: int, bound: Callable[[str, int], None] = lambda _host, _port: None
+) -> None:
     """Serve until cancelled.
+
+    Args:
+        app: what to serve.
+        host: the address to listen on.
+        port: 0 takes a free one.
+        bound: told the address and the port once they are ours.
 
     Raises:
         OSError: the address cannot be bound.
@@ -26,7 +35,11 @@ async def serve(app: Starlette, *, host: str, port: int) -> None:
     config = uvicorn.Config(
         app, host=host, port=port, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as exc:
+        raise OSError(exc.errno, f"service.http cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}") from exc
+    bound(host, listener.getsockname()[1])
     listener.setsockopt(
         socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
     )  # else each kept-alive answer waits for Nagle's algorithm

@@ -118,6 +118,7 @@ class DlcSettings(SourceSettings):
     """One region of PAI-DLC under one identity."""
 
     kind: Literal["dlc"] = "dlc"
+    """`dlc`: PAI-DLC through its API."""
     region: Annotated[str, Field(pattern=REGION_PATTERN)] | None = None
     """Region id, for example cn-hangzhou. Needed unless `endpoint` is given."""
     endpoint: str | None = None
@@ -127,6 +128,7 @@ class DlcSettings(SourceSettings):
     allow_http: bool = False
     """Lets `endpoint` be unencrypted on another machine: answers hold your jobs' commands and environment."""
     credentials: AnyCredentials = DefaultCredentials()
+    """Whose key signs the requests, by `kind`: access_key, ram_role, ecs_ram_role, oidc, uri, or default (the official chain)."""
     workspaces: OneOrMany = ()
     """Workspace ids to list. Without any, DLC lists the account's default workspace only, and does not say so."""
     own_jobs_everywhere: bool = False
@@ -140,6 +142,7 @@ class DlcSettings(SourceSettings):
     timeout: Duration = timedelta(seconds=10)
     """The longest one request may take from start to last byte, however slowly it drips."""
     connect_timeout: Duration = timedelta(seconds=5)
+    """The longest that connecting alone may take, TLS included."""
     max_body_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 16 * 1024 * 1024
     """The largest answer accepted, after decompression. 5000 pods are about half of the default."""
     proxy: SecretStr | None = None

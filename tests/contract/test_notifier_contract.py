@@ -1,0 +1,197 @@
+"""Every notifier keeps the contract of `watcher.ports.Notifier`, each against a real far side on this machine."""
+
+from __future__ import annotations
+
+import io
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+import trustme
+from rich.console import Console
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from watcher.notifiers.apprise import AppriseNotifier, AppriseSettings
+from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
+from watcher.notifiers.email import EmailNotifier, EmailSettings
+from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
+from watcher.testing.notifier_contract import NotifierBench, NotifierContract
+from watcher.testing.servers import serve
+from watcher.testing.slack import SlackServer, serve_slack
+from watcher.testing.smtp import MailServer, serve_mail
+
+pytestmark = pytest.mark.anyio
+
+
+@cache
+def _certified() -> tuple[ssl.SSLContext, trustme.CA]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context, authority
+
+
+class TestSlack(NotifierContract):
+    longest_wire = 30_000
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        async with serve_slack(SlackServer(token="xoxb-canary-slack")) as slack:
+            notifier = SlackNotifier(
+                "team",
+                SlackSettings.model_validate({"token": slack.token, "to": "#ml-jobs", "base_url": slack.base_url}),
+            )
+
+            async def fail() -> None:
+                slack.fail("500")
+
+            try:
+                yield NotifierBench(notifier, lambda: len(slack.posts), fail, secrets=(slack.token,), tells_copies=True)
+            finally:
+                await notifier.aclose()
+
+
+class TestSlackWebhook(NotifierContract):
+    longest_wire = 30_000
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        async with serve_slack() as slack:
+            notifier = SlackNotifier("team", SlackSettings.model_validate({"webhook_url": slack.webhook_url}))
+
+            async def fail() -> None:
+                slack.fail("reset_before_accept")
+
+            try:
+                yield NotifierBench(notifier, lambda: len(slack.posts), fail, secrets=("hook-path-secret",))
+            finally:
+                await notifier.aclose()
+
+
+class TestEmail(NotifierContract):
+    @pytest.fixture(autouse=True)
+    def _certificate(self, tmp_path: Path) -> None:
+        self.context, authority = _certified()
+        self.ca_file = tmp_path / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca_file))
+
+    context: ssl.SSLContext
+    ca_file: Path
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        server = MailServer(username="dlc", password="canary-password", tls="starttls", tls_context=self.context)
+        async with serve_mail(server):
+            settings = EmailSettings.model_validate(
+                {
+                    "host": "127.0.0.1",
+                    "port": server.port,
+                    "from": "DLC <dlc@example.com>",
+                    "to": ["oncall@example.com", "Lead <lead@example.com>"],
+                    "username": "dlc",
+                    "password": "canary-password",
+                    "ca_file": self.ca_file,
+                    "timeout": "10s",
+                }
+            )
+            notifier = EmailNotifier("oncall", settings)
+
+            async def fail() -> None:
+                server.answer("AUTH", *["535 5.7.8 canary-password is not the password"] * 3)
+
+            try:
+                yield NotifierBench(notifier, lambda: len(server.mails), fail, secrets=("canary-password",))
+            finally:
+                await notifier.aclose()
+
+
+class TestWebhook(NotifierContract):
+    # A program reads this: nothing is left out but what is absurdly long. CloudEvents asks receivers to take at least 64 KiB.
+    longest_wire = 1_000_000
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        got: list[bytes] = []
+        status = [204]
+
+        async def take(request: Request) -> Response:
+            body = await request.body()
+            if status[0] < 300:
+                got.append(body)
+            return Response(status_code=status[0])
+
+        async with serve(Starlette(routes=[Route("/hook/{path}", take, methods=["POST"])])) as server:
+            settings = WebhookSettings.model_validate(
+                {
+                    "url": f"{server.url}/hook/canary-path",
+                    "secret": "whsec_Y2FuYXJ5LXdlYmhvb2stc2VjcmV0",
+                    "allow_http": True,
+                }
+            )
+            notifier = WebhookNotifier("hook", settings)
+
+            async def fail() -> None:
+                status[0] = 500
+
+            try:
+                secrets = ("canary-path", "Y2FuYXJ5LXdlYmhvb2stc2VjcmV0", "canary-webhook-secret")
+                yield NotifierBench(notifier, lambda: len(got), fail, secrets=secrets)
+            finally:
+                await notifier.aclose()
+
+
+class TestConsole(NotifierContract):
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        file = io.StringIO()
+        printed: list[int] = []
+
+        class Counting(ConsoleNotifier):
+            async def send(self, wire, message):  # type: ignore[no-untyped-def]
+                receipt = await super().send(wire, message)
+                printed.append(len(file.getvalue()))
+                return receipt
+
+        async def fail() -> None:
+            file.close()
+
+        yield NotifierBench(
+            Counting("tty", ConsoleSettings(), console=Console(file=file, width=120)), lambda: len(printed), fail
+        )
+
+
+class TestApprise(NotifierContract):
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        got: list[bytes] = []
+        status = [200]
+
+        async def take(request: Request) -> Response:
+            body = await request.body()
+            if status[0] < 300:
+                got.append(body)
+            return Response("ok", status_code=status[0])
+
+        async with serve(Starlette(routes=[Route("/{path:path}", take, methods=["POST"])])) as server:
+            address = f"json://canary-user:canary-pass@127.0.0.1:{server.port}/canary-path"
+            notifier = AppriseNotifier("other", AppriseSettings.model_validate({"url": address}))
+
+            async def fail() -> None:
+                status[0] = 500
+
+            try:
+                secrets = ("canary-user", "canary-pass", "canary-path")
+                yield NotifierBench(notifier, lambda: len(got), fail, secrets=secrets)
+            finally:
+                await notifier.aclose()
+
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        pytest.importorskip("apprise", reason="the extra `apprise` is not installed")

@@ -1,0 +1,91 @@
+"""What each notifier makes of each sample, compared with files.
+
+After a wanted change: `UPDATE_GOLDEN=1 pytest tests/shell/test_notifier_goldens.py`, then read the difference as a reader would.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from watcher.core.message import Message
+from watcher.core.rule import Severity
+from watcher.notifiers.apprise import render_plain
+from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
+from watcher.notifiers.mail import parse_address, render_mail
+from watcher.notifiers.slack_blocks import render_slack
+from watcher.notifiers.webhook import render_event
+from watcher.testing.messages import SAMPLES, reply
+
+pytestmark = pytest.mark.anyio
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+MESSAGES = {name: sample for name, sample in SAMPLES.items() if name != "very-long"}
+"""`very-long` would be a megabyte that nobody reads; the contract tests hold its bounds."""
+MESSAGES["reply"] = reply(SAMPLES["single"], "<root@example.com>", name="reply")
+
+
+def slack(message: Message) -> Mapping[str, str]:
+    return {"json": _json(render_slack(message, channel="#ml-jobs", broadcast_from=Severity.CRITICAL))}
+
+
+def email(message: Message) -> Mapping[str, str]:
+    addresses = (parse_address("oncall@example.com"), parse_address("Lead <lead@example.com>"))
+    wire = render_mail(message, sender=parse_address("DLC <dlc@example.com>"), recipients=addresses)
+    return {"headers.json": _json(wire["headers"]), "txt": wire["text"], "html": wire["html"] + "\n"}
+
+
+def webhook(message: Message) -> Mapping[str, str]:
+    return {"json": _json(render_event(message))}
+
+
+def apprise(message: Message) -> Mapping[str, str]:
+    return {"json": _json(render_plain(message))}
+
+
+def console(message: Message) -> Mapping[str, str]:
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=100, color_system=None, legacy_windows=False, _environ={})
+    notifier = ConsoleNotifier("tty", ConsoleSettings(), console=terminal, zone=UTC)
+    for line in notifier.render(message)["lines"]:
+        notifier._print(line)
+    return {"txt": file.getvalue()}
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
+    function.__name__: function for function in (slack, email, webhook, apprise, console)
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("kind", RENDERERS)
+def test_each_message_reads_as_it_did(kind: str, name: str) -> None:
+    for suffix, text in RENDERERS[kind](MESSAGES[name]).items():
+        path = GOLDEN / kind / f"{name}.{suffix}"
+        if os.environ.get("UPDATE_GOLDEN"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        assert path.exists(), f"no golden file {path.name}: make it with UPDATE_GOLDEN=1"
+        assert path.read_bytes().decode() == text
+
+
+def test_no_golden_file_is_left_over() -> None:
+    wanted = {
+        f"{kind}/{name}.{suffix}"
+        for kind in RENDERERS
+        for name in MESSAGES
+        for suffix in RENDERERS[kind](MESSAGES[name])
+    }
+    found = {path.relative_to(GOLDEN).as_posix() for kind in RENDERERS for path in (GOLDEN / kind).iterdir()}
+    assert found == wanted

@@ -1,0 +1,467 @@
+"""The poller: what is asked, when, and what follows from the answers and from their absence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.shell.service_world import START, FlakyStore, World, job, seconds
+from watcher.core.model import JobSnapshot
+from watcher.errors import (
+    AuthRefused,
+    ClockSkewed,
+    Forbidden,
+    JobNotFound,
+    ServerFault,
+    SourceError,
+    StaleObservation,
+    StoreUnavailable,
+    Throttled,
+    Unreachable,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def private() -> Forbidden:
+    return Forbidden("no permission on this job", code="Forbidden.RAM")
+
+
+def turning(*course: tuple[float, JobSnapshot]) -> object:
+    """A job whose answer depends on the time: the last entry that has begun."""
+
+    def at(now: datetime) -> JobSnapshot:
+        return [snapshot for start, snapshot in course if START + seconds(start) <= now][-1]
+
+    return at
+
+
+# --- finding and watching -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_listed_job_is_watched_to_its_end_and_then_left_alone() -> None:
+    world = World()
+    world.source.jobs["dlc1"] = turning((0, job("dlc1", "Queuing")), (35, job("dlc1")), (75, job("dlc1", "Succeeded")))  # type: ignore[assignment]
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(70))
+        assert poller.live_jobs == 1
+        await world.clock.advance(seconds(30))
+        assert poller.live_jobs == 0
+        asked = world.source.times("GetJob")
+        await world.clock.advance(seconds(300))
+        assert world.source.times("GetJob") == asked
+    changes = [(event.old_status, event.new_status) for event in await world.events("job.status_changed")]  # type: ignore[union-attr]
+    assert changes == [("Queuing", "Running"), ("Running", "Succeeded")]
+    assert Counter(await world.kinds())["job.succeeded"] == 1
+
+
+async def test_the_first_list_with_old_finished_jobs_is_silent_and_asks_about_none_of_them() -> None:
+    old = START - timedelta(days=2)
+    world = World(*(job(f"old{n}", "Failed", created_at=old, finished_at=old) for n in range(50)))
+    async with world.polling():
+        await world.clock.advance(seconds(120))
+    assert world.source.times("GetJob") == 0
+    assert await world.kinds() == []
+    assert await world.told() == []
+
+
+async def test_a_job_that_is_born_and_ends_between_two_passes_is_told() -> None:
+    world = World()
+    async with world.polling():
+        await world.clock.advance(seconds(5))
+        world.source.put(job("quick", "Failed", created_at=START + seconds(6), finished_at=START + seconds(9)))
+        await world.clock.advance(seconds(60))
+    assert await world.kinds() == ["job.appeared", "job.failed"]
+    assert len(await world.told()) == 1
+
+
+async def test_a_job_that_ended_while_the_watcher_was_down_is_told_after_the_restart() -> None:
+    world = World(job("dlc1"))
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+    world.source.put(job("dlc1", "Failed", finished_at=world.clock.now() + seconds(30)))
+    world.source.put(job("dlc2", "Succeeded", finished_at=world.clock.now() + seconds(40)))
+    await world.clock.advance(timedelta(hours=1))
+    later = world.again()
+    async with later.polling():
+        await later.clock.advance(seconds(60))
+    ends = [event.kind for event in await later.events("job.failed", "job.succeeded")]
+    assert sorted(ends) == ["job.failed", "job.succeeded"]
+
+
+async def test_a_restart_repeats_nothing() -> None:
+    world = World(job("dlc1"), job("dlc2", "Queuing"))
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        world.source.put(job("dlc1", "Succeeded", finished_at=world.clock.now()))
+        await world.clock.advance(seconds(60))
+    before, told = await world.kinds(), await world.told()
+    later = world.again()
+    async with later.polling() as poller:
+        await later.clock.advance(seconds(120))
+        assert poller.live_jobs == 1
+    assert (await later.kinds(), await later.told()) == (before, told)
+
+
+async def test_a_job_that_was_pruned_is_not_told_a_second_time_after_a_restart() -> None:
+    world = World(job("dlc1"))
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.source.put(job("dlc1", "Failed", finished_at=world.clock.now()))
+        await world.clock.advance(seconds(60))
+    await world.clock.advance(timedelta(days=100))
+    for delivery in await world.store.deliveries():
+        assert delivery.notification.rule == "job-failed"
+    assert len(await world.told()) == 1
+    forgetful = World(store=FlakyStore(), clock=world.clock)  # as after a prune: the sight is there, the job is not
+    await forgetful.store.commit(_sight_since(world))
+    later = forgetful.again()
+    later.source = world.source
+    from watcher.service.poller import Poller
+
+    later.poller = Poller(
+        world.source, later.settings, later.ledger, jitter=lambda: 0.5, retention=timedelta(days=90)
+    )
+    async with later.polling():
+        await later.clock.advance(seconds(60))
+    assert await later.told() == []
+
+
+def _sight_since(world: World) -> object:
+    from watcher.core.events import CauseId
+    from watcher.core.sight import Sight
+    from watcher.ports import Observation
+
+    return Observation(
+        cause=CauseId("made"), at=world.clock.now(), sight=Sight(source=world.source.name, watching_since=START)
+    )
+
+
+async def test_ids_alone_are_watched_without_any_list() -> None:
+    world = World(job("dlc1"), job("dlc2"), select={"jobs": ["dlc1"]})
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(60))
+        assert poller.live_jobs == 1
+    assert world.source.times("ListJobs") == 0
+    assert {about for _, _, about in world.source.asked} == {"dlc1"}
+
+
+async def test_only_the_selected_jobs_are_asked_about() -> None:
+    world = World(job("dlc1", name="prod-a"), job("dlc2", name="dev-b"), select={"name": "prod-*"})
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+    assert {about for _, action, about in world.source.asked if action == "GetJob"} == {"dlc1"}
+
+
+async def test_a_change_that_the_list_shows_is_looked_at_before_its_turn() -> None:
+    world = World(job("dlc1", "Queuing"), poll_every="1h")
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.source.put(job("dlc1"))
+        await world.clock.advance(seconds(30))
+    assert Counter(await world.kinds())["job.status_changed"] == 1
+
+
+async def test_an_unknown_id_among_the_explicit_ones_makes_no_event_and_is_not_asked_at_full_pace() -> None:
+    world = World(select={"jobs": ["dlcwrong"]})
+    async with world.polling():
+        await world.clock.advance(timedelta(hours=1))
+    assert await world.kinds() == []
+    assert 1 < world.source.times("GetJob") < 40  # at full pace it would be 360
+
+
+# --- budget ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [2.0, 5.0])
+async def test_the_budget_is_never_exceeded_however_many_jobs_are_due(rate: float) -> None:
+    world = World(*(job(f"dlc{n}") for n in range(60)), poll_every="1s", budget={"requests_per_second": rate})
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+    _assert_within_budget([at for at, _, _ in world.source.asked], rate)
+    assert len(world.source.asked) > 50 * rate  # and it is used
+
+
+async def test_after_a_hold_the_budget_counts_as_before() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(60)), poll_every="1s", budget={"requests_per_second": 2, "concurrency": 64})
+    async with world.polling():
+        await world.clock.advance(seconds(40))
+        world.source.failing = {"GetJob": Unreachable("no route"), "ListJobs": Unreachable("no route")}
+        await world.clock.advance(seconds(120))
+        world.source.failing = {}
+        await world.clock.advance(seconds(120))
+    _assert_within_budget([at for at, _, _ in world.source.asked], 2)
+
+
+def _assert_within_budget(times: list[datetime], rate: float) -> None:
+    """In any stretch of time: what the rate allows, and at most one second's worth that had been saved up."""
+    for first, began in enumerate(times):
+        for last in range(first, len(times)):
+            stretch = (times[last] - began).total_seconds()
+            assert last - first + 1 <= rate * stretch + max(1.0, rate) + 1e-6, f"{last - first + 1} in {stretch} s"
+
+
+async def test_no_more_questions_are_under_way_than_configured() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(30)), takes=seconds(3), select={"jobs": [f"dlc{n}" for n in range(30)]},
+                  budget={"requests_per_second": 100, "concurrency": 4})  # fmt: skip
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+    assert world.source.most_under_way == 4
+
+
+async def test_throttling_halves_the_rate_and_retry_after_holds_back_the_whole_source() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(20)), poll_every="2s", budget={"requests_per_second": 8})
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(20))
+        world.source.next_failures["GetJob"].append(Throttled("too many", retry_after=seconds(30)))
+        asked = len(world.source.asked)
+        while not any(isinstance(poller._failing.get("GetJob"), Throttled) or poller._budget.rate < 8 for _ in "x"):
+            await world.clock.advance(seconds(0.1))
+        assert poller._budget.rate == pytest.approx(4, rel=0.05)
+        held_from = world.clock.now()
+        await world.clock.advance(seconds(29))
+        during = [at for at, _, _ in world.source.asked[asked:] if at > held_from]
+        assert during == []
+        await world.clock.advance(seconds(10))
+        assert [at for at, _, _ in world.source.asked if at > held_from]
+    assert await world.events("watch.blind") == ()
+
+
+async def test_a_source_that_does_nothing_but_throttle_makes_us_blind_in_the_end() -> None:
+    world = World(job("dlc1"))
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.source.failing = {"GetJob": Throttled("too many"), "ListJobs": Throttled("too many")}
+        await world.clock.advance(timedelta(minutes=4))
+        assert await world.events("watch.blind") == ()
+        await world.clock.advance(timedelta(minutes=6))
+        assert len(await world.events("watch.blind")) == 1
+        world.source.failing = {}
+        await world.clock.advance(timedelta(minutes=10))
+    assert len(await world.events("watch.recovered")) == 1
+
+
+# --- gone -----------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_that_is_not_found_twice_and_absent_from_a_full_list_has_vanished() -> None:
+    world = World(job("dlc1"), job("dlc2"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(30))
+        del world.source.jobs["dlc1"]
+        await world.clock.advance(seconds(120))
+        assert poller.live_jobs == 1
+    gone = await world.events("job.vanished")
+    assert [str(event.job.job_id) for event in gone] == ["dlc1"]  # type: ignore[union-attr]
+
+
+async def test_one_not_found_answer_is_no_news() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(30))
+        world.source.next_failures["GetJob"].append(JobNotFound("not found"))
+        await world.clock.advance(seconds(120))
+        assert poller.live_jobs == 1
+    assert await world.kinds() == ["job.appeared"]
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["still listed", "list cut short"])
+async def test_not_found_is_not_believed_while_the_list_does_not_confirm_it(complete: bool) -> None:
+    world = World(job("dlc1"))
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.source.listed = [job("dlc1")] if complete else []
+        world.source.complete = complete
+        del world.source.jobs["dlc1"]
+        await world.clock.advance(timedelta(minutes=10))
+    assert await world.events("job.vanished") == ()
+
+
+async def test_a_vanished_job_that_is_listed_again_is_watched_again() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(30))
+        del world.source.jobs["dlc1"]
+        await world.clock.advance(seconds(120))
+        assert poller.live_jobs == 0
+        world.source.put(job("dlc1"))
+        await world.clock.advance(seconds(60))
+        assert poller.live_jobs == 1
+    assert await world.kinds() == ["job.appeared", "job.vanished", "job.reappeared"]
+
+
+# --- our own sight --------------------------------------------------------------------------------------------------------------
+
+BLINDING = {
+    "403": Forbidden("not authorised to paidlc:ListJobs", code="Forbidden.RAM"),
+    "wrong key": AuthRefused("the key id is not known", code="InvalidAccessKeyId.NotFound", fix="Check key_id"),
+    "clock": ClockSkewed("the date is outside the window", offset=timedelta(minutes=20)),
+    "DNS": Unreachable("pai-dlc.cn-nowhere.aliyuncs.com: name or service not known"),
+}
+
+
+@pytest.mark.parametrize("error", BLINDING.values(), ids=BLINDING.keys())
+async def test_blindness_is_told_once_says_nothing_about_jobs_and_ends_with_one_word(error: SourceError) -> None:
+    world = World(*(job(f"dlc{n}") for n in range(10)))
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        seen = await world.kinds()
+        world.source.failing = {"GetJob": error, "ListJobs": error}
+        await world.clock.advance(timedelta(hours=2))
+        assert Counter(await world.kinds()) == Counter(seen) + Counter(["watch.blind"])
+        told = await world.store.deliveries()
+        assert [one.notification.rule for one in told] == ["watch-blind"]
+        assert error.message in told[0].notification.detail
+
+        again = world.again()
+    async with again.polling():
+        await again.clock.advance(timedelta(hours=1))
+        assert len(await again.events("watch.blind")) == 1
+        again.source.failing = {}
+        await again.clock.advance(timedelta(minutes=20))
+        kinds = Counter(await again.kinds())
+    assert kinds == Counter(seen) + Counter(["watch.blind", "watch.recovered"])
+    assert len(await again.told()) == 2
+
+    third = again.again()
+    async with third.polling():
+        await third.clock.advance(timedelta(minutes=20))
+    assert Counter(await third.kinds()) == kinds
+
+
+async def test_a_missing_right_for_get_job_alone_is_told_once_although_lists_are_answered() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(40)))
+    world.source.failing = {"GetJob": Forbidden("not authorised to paidlc:GetJob", code="Forbidden.RAM")}
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=30))
+    assert await world.kinds() == ["watch.blind"]
+
+
+async def test_a_restart_with_get_job_still_forbidden_neither_recovers_nor_tells_again() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(5)))
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        world.source.failing = {"GetJob": Forbidden("not authorised to paidlc:GetJob", code="Forbidden.RAM")}
+        await world.clock.advance(timedelta(minutes=30))
+    later = world.again()
+    async with later.polling():
+        await later.clock.advance(timedelta(minutes=30))
+        assert Counter(await later.kinds()) == Counter(["job.appeared"] * 5 + ["watch.blind"])
+        later.source.failing = {}
+        await later.clock.advance(timedelta(minutes=30))
+    assert Counter(await later.kinds()) == Counter(["job.appeared"] * 5 + ["watch.blind", "watch.recovered"])
+
+
+async def test_a_passing_failure_shorter_than_blind_after_is_not_told() -> None:
+    world = World(job("dlc1"), blind_after="5m")
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        world.source.failing = {"GetJob": ServerFault("500"), "ListJobs": ServerFault("500")}
+        await world.clock.advance(timedelta(minutes=4))
+        world.source.failing = {}
+        await world.clock.advance(timedelta(minutes=10))
+    assert await world.kinds() == ["job.appeared"]
+
+
+async def test_a_failing_source_is_asked_ever_more_seldom() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(10)))
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        world.source.failing = {"GetJob": Unreachable("no route"), "ListJobs": Unreachable("no route")}
+        await world.clock.advance(timedelta(minutes=30))
+        asked = len(world.source.asked)
+        await world.clock.advance(timedelta(minutes=30))
+    assert len(world.source.asked) - asked < 60 * 8  # at full pace it would be 60 a minute
+
+
+async def test_one_private_job_does_not_blind_the_source() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(10)))
+    world.source.jobs["dlc3"] = lambda _now: private()
+    world.source.listed = [job(f"dlc{n}") for n in range(10)]
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=30))
+    assert Counter(await world.kinds()) == Counter({"job.appeared": 9})
+    assert world.source.times("GetJob", "dlc4") > 100  # nothing was held back
+    assert world.source.times("GetJob", "dlc3") < 30
+
+
+async def test_a_row_of_private_jobs_between_readable_ones_does_not_blind_the_source() -> None:
+    world = World(*(job(f"dlc{n}") for n in range(30)))
+    for number in range(6):
+        world.source.jobs[f"dlc{number}"] = lambda _now: private()
+    world.source.listed = [job(f"dlc{n}") for n in range(30)]
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=30))
+    assert Counter(await world.kinds()) == Counter({"job.appeared": 24})
+
+
+# --- the store ------------------------------------------------------------------------------------------------------------------
+
+
+async def test_when_another_writer_was_first_the_poller_looks_at_what_it_wrote() -> None:
+    world = World(job("dlc1", "Queuing"))
+    assert isinstance(world.store, FlakyStore)
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        other = world.again()
+        world.source.put(job("dlc1"))
+        async with other.polling():
+            await world.clock.advance(seconds(30))
+    changes = await world.events("job.status_changed")
+    assert len(changes) == 1
+    watch = await world.store.watch(job("dlc1").ref)
+    assert watch is not None
+    assert watch.snapshot.status == "Running"
+
+
+async def test_a_store_that_fails_during_the_second_look_does_not_stop_the_program() -> None:
+    world = World(job("dlc1", "Queuing"))
+    assert isinstance(world.store, FlakyStore)
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.source.put(job("dlc1"))
+        world.store.refuse("commit", StaleObservation("somebody was first"))
+        world.store.refuse("watch", StoreUnavailable("busy"))
+        await world.clock.advance(seconds(60))
+    assert Counter(await world.kinds())["job.status_changed"] == 1
+
+
+async def test_what_the_store_refused_is_committed_later() -> None:
+    world = World(job("dlc1"))
+    assert isinstance(world.store, FlakyStore)
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        world.store.refuse("commit", *(StoreUnavailable("disk full") for _ in range(5)))
+        world.source.put(job("dlc1", "Failed", finished_at=world.clock.now()))
+        await world.clock.advance(seconds(15))
+        assert world.ledger.store_error == "disk full"
+        await world.clock.advance(seconds(60))
+        assert world.ledger.store_error == ""
+    assert Counter(await world.kinds())["job.failed"] == 1
+    assert len(await world.told()) == 1
+
+
+async def test_without_news_nothing_is_written() -> None:
+    world = World(job("dlc1"), job("dlc2"))
+    assert isinstance(world.store, FlakyStore)
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        written = len(world.store.commits)
+        await world.clock.advance(timedelta(hours=1))
+        assert world.source.times("GetJob") > 600
+        assert len(world.store.commits) == written
+
+
+async def test_a_stale_answer_is_counted_and_otherwise_ignored() -> None:
+    world = World(job("dlc1", modified_at=START))
+    async with world.polling():
+        await world.clock.advance(seconds(15))
+        world.source.put(job("dlc1", "Queuing", modified_at=START - seconds(60)))
+        world.source.listed = []
+        await world.clock.advance(seconds(25))
+        world.source.put(job("dlc1", modified_at=START))
+        await world.clock.advance(seconds(25))
+    assert await world.kinds() == ["job.appeared"]
+    assert world.metrics.stale_reads.labels("hz")._value.get() >= 1

@@ -1,0 +1,1 @@
+"""Ways to tell people. Each module is one notifier; they are reached through the entry points `dlc_watcher.notifiers`."""

@@ -1,0 +1,241 @@
+"""A message as Slack shows it: Block Kit with a text fallback. Pure.
+
+Slack's limits: https://docs.slack.dev/reference/block-kit/blocks (header 150, section text 3000, ten fields of 2000, 50 blocks,
+context ten elements) and about 12 000 characters over all. All are counted in characters, after escaping.
+
+Everything from a job is escaped (`& < >` is all that Slack's markup asks for) and marked `verbatim`, so that neither `<!channel>`
+nor `#general` nor a bare address in a job's name becomes a mention, a link or an unfurl:
+https://docs.slack.dev/messaging/formatting-message-text
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from watcher.core.message import Item, JobCard, Message
+from watcher.core.rule import Facts, Severity
+from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, one_line, several_jobs, utc
+
+EVENT_TYPE: Final = "dlc_watcher_message"
+"""Type of the metadata that carries the message's id, by which a copy is found again."""
+
+LONGEST_SECTION: Final = 3000
+LONGEST_FIELD: Final = 2000
+MOST_FIELDS: Final = 10
+MOST_BLOCKS: Final = 50
+
+_MOST_ITEMS: Final = 20
+_MOST_TEXT: Final = 9000
+_NAME: Final = 150
+_LONGEST_LINK: Final = 600
+_HEADLINE: Final = 300
+_VALUE: Final = 300
+_LABEL: Final = 60
+_DETAIL_ALONE: Final = 2400
+_DETAIL_AMONG: Final = 240
+_MOST_FACTS_AMONG: Final = 4
+
+Block = dict[str, Any]
+
+
+def escape(text: str, limit: int) -> str:
+    """Cleaned and escaped, at most `limit` characters after escaping, never cut inside an entity."""
+    written: list[str] = []
+    length = 0
+    plain = clean(text)
+    for position, mark in enumerate(plain):
+        entity = _ENTITIES.get(mark, mark)
+        room = limit - (0 if position == len(plain) - 1 else len(ELLIPSIS))
+        if length + len(entity) > room:
+            return "".join(written) + ELLIPSIS
+        written.append(entity)
+        length += len(entity)
+    return "".join(written)
+
+
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def line(text: str, limit: int) -> str:
+    """One escaped line."""
+    return escape(one_line(text, limit), limit)
+
+
+def client_msg_id(message_id: str) -> str:
+    """A UUID for the message, the same on every attempt; the message's id itself where that is one already."""
+    try:
+        return str(UUID(message_id))
+    except ValueError:
+        return str(uuid5(NAMESPACE_URL, f"dlc-watcher:{message_id}"))
+
+
+def render_slack(message: Message, *, channel: str, broadcast_from: Severity | None) -> Mapping[str, Any]:
+    """The arguments of `chat.postMessage`.
+
+    Args:
+        message: what to say.
+        channel: where to.
+        broadcast_from: replies this loud or louder are shown in the channel too, not only in their thread; None for none.
+    """
+    wire: dict[str, Any] = {
+        "channel": channel,
+        "text": fallback(message),
+        "blocks": blocks(message),
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "client_msg_id": client_msg_id(message.id),
+        "metadata": {"event_type": EVENT_TYPE, "event_payload": {"message_id": message.id}},
+    }
+    if message.thread_reference:
+        wire["thread_ts"] = message.thread_reference
+        if broadcast_from is not None and _LOUDNESS.index(message.severity) >= _LOUDNESS.index(broadcast_from):
+            wire["reply_broadcast"] = True
+    return wire
+
+
+_LOUDNESS: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+def fallback(message: Message) -> str:
+    """What notifications on a phone and screen readers say; with several items, each headline on a line."""
+    lines = [f"{MARKS[message.severity]} {WORDS[message.severity]}: {line(message.title, _HEADLINE)}"]
+    if len(message.items) > 1:
+        named = several_jobs(message)
+        lines += [
+            f"• {_about(item) if named else ''}{line(item.headline, 120)}" for item in message.items[:_MOST_ITEMS]
+        ]
+        lines += _left_out(message, _MOST_ITEMS)
+    return "\n".join(lines)
+
+
+def _about(item: Item) -> str:
+    return f"{line(item.job.title, 80)}: " if item.job else ""
+
+
+def plain_wire(wire: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same message without blocks, for when Slack does not take them."""
+    return {key: value for key, value in wire.items() if key != "blocks"}
+
+
+def blocks(message: Message) -> list[Block]:
+    """The blocks, never more than Slack takes."""
+    made = list(_alone(message, message.items[0]) if len(message.items) == 1 else _together(message))
+    return made[:MOST_BLOCKS]
+
+
+def _alone(message: Message, item: Item) -> Iterator[Block]:
+    yield _section(f"{_loudness(item.severity)}{_title(item.job)}\n{line(item.headline, _HEADLINE)}")
+    if item.facts:
+        yield from _fields(item.facts)
+    if item.detail:
+        yield _section(_quoted(item.detail, _DETAIL_ALONE))
+    yield _context(_when(item), *_footnotes(message, item.job), f"rule {line(item.rule, 80)}")
+
+
+def _together(message: Message) -> Iterator[Block]:
+    named = several_jobs(message)
+    yield _section(f"{_loudness(message.severity)}{_title(message.job)}\n{line(message.title, _HEADLINE)}")
+    shown = length = 0
+    for item in message.items[:_MOST_ITEMS]:
+        entry = _entry(item, named=named)
+        length += len(entry)
+        if length > _MOST_TEXT:
+            break
+        shown += 1
+        yield _section(entry)
+    notes = [*_left_out(message, shown), *_footnotes(message, message.job)]
+    if notes:
+        yield _context(*notes)
+
+
+def _entry(item: Item, *, named: bool) -> str:
+    about = f"{_name(item.job)}: " if named and item.job else ""
+    lines = [f"{MARKS[item.severity]} {_when(item)}  {about}{line(item.headline, 200)}"]
+    shown = [f"{line(label, 30)}: {line(value, 60)}" for label, value in item.facts[:_MOST_FACTS_AMONG]]
+    if shown:
+        lines.append(" · ".join(shown))
+    if item.detail:
+        lines.append(_quoted(one_line(item.detail, _DETAIL_AMONG), _DETAIL_AMONG + 20))
+    return "\n".join(lines)
+
+
+def _loudness(severity: Severity) -> str:
+    return f"{MARKS[severity]} *{WORDS[severity]}*"
+
+
+def _title(job: JobCard | None) -> str:
+    return f"  {_name(job)}" if job else ""
+
+
+def _name(job: JobCard) -> str:
+    """The job's name in bold, linked to its page."""
+    # It stands between * and *, in a link before >: a star or a bar of its own would end them early.
+    shown = line(job.title, _NAME).replace("*", "\N{ASTERISK OPERATOR}").replace("|", "\N{BROKEN BAR}")
+    url = link(job.url)
+    return f"*<{escape(url, 5 * _LONGEST_LINK)}|{shown}>*" if url and len(url) <= _LONGEST_LINK else f"*{shown}*"
+
+
+def _when(item: Item) -> str:
+    """The time, shown by Slack in each reader's own time zone (https://docs.slack.dev/messaging/formatting-message-text#date-formatting)."""
+    return f"<!date^{int(item.at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{utc(item.at)}>"
+
+
+def _quoted(text: str, limit: int) -> str:
+    # Counted after escaping and with the marks at the start of each line, so that the section's limit holds.
+    lines = block(text, limit).split("\n")
+    return _quote_lines(lines, LONGEST_SECTION)
+
+
+def _quote_lines(lines: list[str], limit: int) -> str:
+    """The lines as a quotation, as many as fit."""
+    written: list[str] = []
+    length = 0
+    for text in lines:
+        room = limit - length - len("> \n")
+        if room < len(ELLIPSIS) + 5:
+            break
+        quoted = f"> {escape(text, room)}"
+        written.append(quoted)
+        length += len(quoted) + 1
+    return "\n".join(written)
+
+
+def _footnotes(message: Message, job: JobCard | None) -> list[str]:
+    """What is known of the job: all of it at the start of a thread, in a reply only the status."""
+    if job is None:
+        return []
+    ref = f"`{line(str(job.ref), 120).replace('`', '')}`"
+    status = [f"status {line(job.status, 60)}"] if job.status else []
+    if message.thread_reference:
+        return [*status, ref]
+    about = [f"{line(label, _LABEL)} {line(value, 100)}" for label, value in job.facts]
+    return [" · ".join(part) for part in (about, [*status, ref]) if part]
+
+
+def _left_out(message: Message, shown: int) -> list[str]:
+    more = len(message.items) - shown
+    return [f"… and {more} more"] if more > 0 else []
+
+
+def _fields(facts: Facts) -> Iterator[Block]:
+    shown, more = facts[:MOST_FIELDS], len(facts) - MOST_FIELDS
+    yield {
+        "type": "section",
+        "fields": [_mrkdwn(f"*{line(label, _LABEL)}*\n{line(value, _VALUE)}") for label, value in shown],
+    }
+    if more > 0:
+        yield _context(f"… and {more} more facts")
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _mrkdwn(text)}
+
+
+def _context(*texts: str) -> Block:
+    return {"type": "context", "elements": [_mrkdwn(text) for text in texts[:10]]}
+
+
+def _mrkdwn(text: str) -> Block:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

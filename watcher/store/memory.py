@@ -1,0 +1,301 @@
+"""A Store in memory: for virtual-time tests, rule try-outs and the demo. No threads, no disk, the same contract.
+
+Every method does its work without awaiting in the middle, so it is as atomic as a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from anyio.lowlevel import checkpoint
+
+from watcher.core.codec import event_to_json, snapshot_to_json
+from watcher.core.delivery import (
+    TERMINAL_STATES,
+    Delivery,
+    DeliveryId,
+    DeliveryReason,
+    DeliveryState,
+    FlushId,
+    Receipt,
+    Settlement,
+)
+from watcher.core.events import Event, EventId, job_of
+from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
+from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
+from watcher.core.sight import Sight
+from watcher.ports import Lease, Observation, StoryLine
+from watcher.store import outbox, queue, rows, writing
+from watcher.store.queue import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    receiver: str
+    at: datetime
+    receipt: Receipt
+
+
+class MemoryStore:
+    """A `watcher.ports.Store` that forgets everything with the process."""
+
+    def __init__(self) -> None:
+        self._watches: dict[JobRef, Watch] = {}
+        self._ended: dict[JobRef, datetime] = {}
+        self._snapshots: dict[JobRef, list[JobSnapshot]] = {}
+        self._events: dict[EventId, Event] = {}
+        self._decisions: dict[tuple[EventId, str], tuple[Decision, JobRef | None, datetime]] = {}
+        self._notifications: dict[NotificationId, Notification] = {}
+        self._deliveries: dict[DeliveryId, Delivery] = {}
+        self._unsettled: dict[str, dict[DeliveryId, None]] = {}
+        self._receipts: dict[FlushId, _Told] = {}
+        self._threads: dict[tuple[str, str], str] = {}
+        self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
+        self._sights: dict[SourceName, Sight] = {}
+
+    async def open(self) -> None:
+        """Nothing is to be made ready."""
+        await checkpoint()
+
+    async def aclose(self) -> None:
+        """Nothing is to be let go; what is stored stays until the object goes."""
+        await checkpoint()
+
+    async def watch(self, ref: JobRef) -> Watch | None:
+        """See `Store.watch`."""
+        await checkpoint()
+        return self._watches.get(ref)
+
+    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
+        """See `Store.watches`. In order of source and job id."""
+        await checkpoint()
+        return tuple(
+            watch
+            for ref, watch in sorted(self._watches.items())
+            if (watch.live or not live_only) and source in {None, ref.source}
+        )
+
+    async def commit(self, observation: Observation) -> None:
+        """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
+        await checkpoint()
+        writing.check(observation)
+        self._advance(observation)
+        if observation.sight is not None:
+            self._sights[observation.sight.source] = observation.sight
+        for event in observation.events:
+            self._events.setdefault(event.id, event)
+        own = observation.watch.snapshot.ref if observation.watch else None
+        jobs = {event.id: job_of(event) for event in observation.events}
+        for decision in observation.decisions:
+            made = (decision, jobs.get(decision.event_id, own), observation.at)
+            self._decisions.setdefault((decision.event_id, decision.rule), made)
+        for notification in observation.notifications:
+            self._notifications.setdefault(notification.id, notification)
+        for delivery in observation.deliveries:
+            self._owe(delivery)
+        for deadline in observation.deadlines_passed:
+            key = (deadline.rule, deadline.job, deadline.key)
+            if key in self._deadlines and self._deadlines[key].at == deadline.at:
+                del self._deadlines[key]
+        for deadline in observation.deadlines:
+            self._deadlines[deadline.rule, deadline.job, deadline.key] = deadline
+
+    def _advance(self, observation: Observation) -> None:
+        watch = observation.watch
+        if watch is None:
+            return
+        ref = watch.snapshot.ref
+        held = self._watches.get(ref)
+        if (held.version if held else 0) != observation.expected_version:
+            raise writing.stale(observation)
+        self._watches[ref] = watch
+        if watch.live:
+            self._ended.pop(ref, None)
+        else:
+            self._ended.setdefault(ref, observation.at)
+        if observation.snapshot_changed:
+            self._snapshots.setdefault(ref, []).append(watch.snapshot)
+
+    def _owe(self, delivery: Delivery) -> None:
+        said = self._notifications.setdefault(delivery.notification.id, delivery.notification)
+        if delivery.id not in self._deliveries:
+            self._put(replace(delivery, notification=said))
+
+    def _put(self, delivery: Delivery) -> None:
+        self._deliveries[delivery.id] = delivery
+        waiting = self._unsettled.setdefault(delivery.receiver, {})
+        if delivery.state in TERMINAL_STATES:
+            waiting.pop(delivery.id, None)
+        else:
+            waiting.setdefault(delivery.id)
+
+    async def sights(self) -> tuple[Sight, ...]:
+        """See `Store.sights`."""
+        await checkpoint()
+        return tuple(sight for _, sight in sorted(self._sights.items()))
+
+    async def due_deadlines(self, now: datetime, limit: int = 100) -> tuple[RuleDeadline, ...]:
+        """See `Store.due_deadlines`."""
+        await checkpoint()
+        due = (deadline for deadline in self._deadlines.values() if deadline.at <= now)
+        return tuple(sorted(due, key=lambda d: (d.at, d.rule, d.job, d.key))[: max(limit, 0)])
+
+    async def next_due(self, *, receiver: str | None = None) -> datetime | None:
+        """See `Store.next_due`."""
+        await checkpoint()
+        if receiver is None:
+            return min((deadline.at for deadline in self._deadlines.values()), default=None)
+        return queue.next_due(self._waiting(receiver))
+
+    def _waiting(self, receiver: str) -> list[Waiting]:
+        owed = (self._deliveries[delivery_id] for delivery_id in self._unsettled.get(receiver, ()))
+        return [Waiting(d.id, d.group_key, d.thread_key, d.state, d.not_before, d.flush_id) for d in owed]
+
+    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+        """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
+        await checkpoint()
+        turn = queue.next_turn(self._waiting(receiver), now)
+        if turn is None:
+            return None
+        flush_id = turn.flush_id or queue.flush_id(receiver, turn.ids)
+        for delivery_id in turn.ids:
+            delivery = self._deliveries[delivery_id]
+            self._put(
+                replace(
+                    delivery,
+                    state=DeliveryState.SENDING,
+                    reason=DeliveryReason.LEASED,
+                    attempt=delivery.attempt + 1,
+                    flush_id=flush_id,
+                    first_attempt_at=delivery.first_attempt_at or now,
+                )
+            )
+        taken = tuple(self._deliveries[delivery_id] for delivery_id in turn.ids)
+        return Lease(
+            flush_id=flush_id,
+            receiver=receiver,
+            attempt=taken[0].attempt,
+            first_attempt_at=taken[0].first_attempt_at or now,
+            deliveries=taken,
+            thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+        )
+
+    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+        """See `Store.settle`. Writes nothing when the flush has since been leased again, or settled."""
+        await checkpoint()
+        outbox.check(settlement)
+        ours = [
+            delivery
+            for delivery in (self._deliveries.get(leased.id) for leased in lease.deliveries)
+            if delivery is not None
+            and delivery.state is DeliveryState.SENDING
+            and (delivery.flush_id, delivery.attempt) == (lease.flush_id, lease.attempt)
+        ]
+        for delivery in ours:
+            self._put(
+                replace(
+                    delivery,
+                    state=settlement.state,
+                    reason=settlement.reason,
+                    error=settlement.error,
+                    not_before=settlement.not_before or delivery.not_before,
+                    settled_at=now if settlement.state in TERMINAL_STATES else None,
+                )
+            )
+        if ours and receipt is not None:
+            self._receipts.setdefault(lease.flush_id, _Told(lease.receiver, now, receipt))
+            if receipt.thread_reference:
+                self._threads[lease.receiver, queue.thread_of(lease.deliveries)] = receipt.thread_reference
+
+    async def release(self, now: datetime) -> int:
+        """See `Store.release`."""
+        await checkpoint()
+        left = [delivery for delivery in self._deliveries.values() if delivery.state is DeliveryState.SENDING]
+        for delivery in left:
+            due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
+            self._put(due)
+        return len(left)
+
+    async def events(
+        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """See `Store.events`."""
+        await checkpoint()
+        found = [
+            event
+            for event in self._events.values()
+            if (job is None or job_of(event) == job) and (not kinds or event.kind in kinds)
+        ]
+        return tuple(found[max(len(found) - max(limit, 0), 0) :])
+
+    async def deliveries(
+        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+    ) -> tuple[Delivery, ...]:
+        """See `Store.deliveries`."""
+        await checkpoint()
+        found = [
+            delivery
+            for delivery in self._deliveries.values()
+            if receiver in {None, delivery.receiver} and (not states or delivery.state in states)
+        ]
+        return tuple(found[max(len(found) - max(limit, 0), 0) :])
+
+    async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
+        """See `Store.story`."""
+        await checkpoint()
+        lines = [rows.snapshot_line(seen.observed_at, snapshot_to_json(seen)) for seen in self._snapshots.get(job, ())]
+        lines += [rows.event_line(e.when.at, event_to_json(e)) for e in self._events.values() if job_of(e) == job]
+        lines += [
+            rows.decision_line(at, made.event_id, made.rule, made.reason.value, made.note)
+            for made, about, at in self._decisions.values()
+            if about == job
+        ]
+        owed = [delivery for delivery in self._deliveries.values() if delivery.notification.job == job]
+        lines += [rows.delivery_line(delivery) for delivery in owed]
+        for flush_id in dict.fromkeys(delivery.flush_id for delivery in owed):
+            told = self._receipts.get(flush_id) if flush_id else None
+            if flush_id and told:
+                lines.append(rows.receipt_line(told.at, flush_id, told.receiver, told.receipt))
+        return rows.in_order(lines)
+
+    async def counts(self) -> Mapping[str, int]:
+        """See `Store.counts`."""
+        await checkpoint()
+        numbers = {"jobs.live": len(self._watches) - len(self._ended), "jobs.ended": len(self._ended)}
+        numbers |= {f"deliveries.{state.value}": 0 for state in DeliveryState}
+        for delivery in self._deliveries.values():
+            numbers[f"deliveries.{delivery.state.value}"] += 1
+        return numbers | {
+            "snapshots": sum(map(len, self._snapshots.values())),
+            "events": len(self._events),
+            "decisions": len(self._decisions),
+            "notifications": len(self._notifications),
+            "receipts": len(self._receipts),
+            "deadlines": len(self._deadlines),
+        }
+
+    async def prune(self, before: datetime) -> int:
+        """See `Store.prune`."""
+        await checkpoint()
+        untold = {
+            delivery.notification.job
+            for delivery in self._deliveries.values()
+            if delivery.settled_at is None or delivery.settled_at >= before
+        }
+        gone = {ref for ref, at in self._ended.items() if at < before and ref not in untold}
+        flushes = {d.flush_id for d in self._deliveries.values() if d.notification.job in gone}
+        self._deliveries = {k: d for k, d in self._deliveries.items() if d.notification.job not in gone}
+        flushes -= {delivery.flush_id for delivery in self._deliveries.values()}
+        self._receipts = {k: told for k, told in self._receipts.items() if k not in flushes}
+        self._notifications = {k: said for k, said in self._notifications.items() if said.job not in gone}
+        self._decisions = {k: made for k, made in self._decisions.items() if made[1] not in gone}
+        self._events = {k: event for k, event in self._events.items() if job_of(event) not in gone}
+        self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
+        threads = {f"job:{ref}" for ref in gone}
+        self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
+        for ref in gone:
+            del self._watches[ref], self._ended[ref]
+            self._snapshots.pop(ref, None)
+        return len(gone)

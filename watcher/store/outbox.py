@@ -1,0 +1,137 @@
+"""Statements of the outbox: lease, settle, release, and the deadlines, which wait in the same way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, literal, select, update
+
+from watcher.core.delivery import (
+    LEGAL,
+    TERMINAL_STATES,
+    Delivery,
+    DeliveryReason,
+    DeliveryState,
+    Receipt,
+    Settlement,
+)
+from watcher.core.rule import RuleDeadline
+from watcher.ports import Lease
+from watcher.store import queue, rows
+from watcher.store.dialects import put, put_new
+from watcher.store.queue import Waiting
+from watcher.store.schema import Instant, deadlines, deliveries, receipts, threads
+
+
+def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
+    """The receiver's queue, oldest first. With `lock`, PostgreSQL keeps others from it until the transaction ends."""
+    columns = ("id", "group_key", "thread_key", "state", "not_before", "flush_id")
+    found = (
+        select(*(deliveries.c[name] for name in columns))
+        .where(deliveries.c.receiver == receiver, deliveries.c.state.in_(sorted(queue.UNSETTLED)))
+        .order_by(deliveries.c.seq)
+    )
+    return [
+        Waiting(row.id, row.group_key, row.thread_key, DeliveryState(row.state), row.not_before, row.flush_id)
+        for row in connection.execute(found.with_for_update() if lock else found)
+    ]
+
+
+def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
+    """Mark the next flush as on its way."""
+    turn = queue.next_turn(waiting(connection, receiver, lock=True), now)
+    if turn is None:
+        return None
+    flush_id = turn.flush_id or queue.flush_id(receiver, turn.ids)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == bindparam("of_id"))
+        .values(
+            state=DeliveryState.SENDING.value,
+            reason=DeliveryReason.LEASED.value,
+            attempt=deliveries.c.attempt + 1,
+            flush_id=flush_id,
+            first_attempt_at=func.coalesce(deliveries.c.first_attempt_at, literal(now, Instant())),
+        ),
+        [{"of_id": delivery_id} for delivery_id in turn.ids],
+    )
+    taken = _flush(connection, flush_id)
+    reference = connection.execute(
+        select(threads.c.reference).where(
+            threads.c.receiver == receiver, threads.c.thread_key == queue.thread_of(taken)
+        )
+    ).scalar()
+    return Lease(
+        flush_id=flush_id,
+        receiver=receiver,
+        attempt=taken[0].attempt,
+        first_attempt_at=taken[0].first_attempt_at or now,
+        deliveries=taken,
+        thread_reference=reference or "",
+    )
+
+
+def _flush(connection: Connection, flush_id: str) -> tuple[Delivery, ...]:
+    found = rows.DELIVERIES.where(deliveries.c.flush_id == flush_id).order_by(deliveries.c.seq)
+    return tuple(rows.delivery_of(row) for row in connection.execute(found))
+
+
+def check(settlement: Settlement) -> None:
+    """Refuse what cannot follow an attempt.
+
+    Raises:
+        ValueError: no delivery goes from SENDING to that state.
+    """
+    if settlement.state not in LEGAL[DeliveryState.SENDING]:
+        raise ValueError(f"a delivery on its way cannot become {settlement.state.value}")
+
+
+def settle(
+    connection: Connection, leased: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime
+) -> None:
+    """Write an attempt's outcome, unless the flush is no longer this attempt's."""
+    moved = connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.flush_id == leased.flush_id,
+            deliveries.c.state == DeliveryState.SENDING.value,
+            deliveries.c.attempt == leased.attempt,
+        )
+        .values(
+            state=settlement.state.value,
+            reason=settlement.reason.value,
+            error=settlement.error,
+            not_before=settlement.not_before or deliveries.c.not_before,
+            settled_at=now if settlement.state in TERMINAL_STATES else None,
+        )
+    ).rowcount
+    if not moved or receipt is None:
+        return
+    put_new(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
+    if receipt.thread_reference:
+        thread = queue.thread_of(leased.deliveries)
+        row = {"receiver": leased.receiver, "thread_key": thread, "reference": receipt.thread_reference}
+        put(connection, threads, [row])
+
+
+def release(connection: Connection, now: datetime) -> int:
+    """What a dead process left on its way is due again."""
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.state == DeliveryState.SENDING.value)
+        .values(state=DeliveryState.RETRYING.value, reason=DeliveryReason.UNKNOWN_OUTCOME.value, not_before=now)
+    ).rowcount
+
+
+def due_deadlines(connection: Connection, now: datetime, limit: int) -> tuple[RuleDeadline, ...]:
+    """Deadlines that have come, earliest first."""
+    c = deadlines.c
+    found = select(deadlines).where(c.at <= now).order_by(c.at, c.rule, c.source, c.job_id, c.key).limit(max(limit, 0))
+    return tuple(rows.deadline_of(row) for row in connection.execute(found))
+
+
+def next_due(connection: Connection, receiver: str | None) -> datetime | None:
+    """When there is something to do next."""
+    if receiver is not None:
+        return queue.next_due(waiting(connection, receiver))
+    return connection.execute(select(func.min(deadlines.c.at))).scalar()

@@ -1,0 +1,112 @@
+"""Whose turn it is: which deliveries of a receiver may leave next, and when. Pure; every store decides by it.
+
+Law: in a thread, nothing leaves before what is older has been settled. From it follows everything else here.
+
+- A flush that left and came back (RETRYING) goes again as it was, when its time has come.
+- A group or a thread with a flush on its way or waiting to be repeated gives nothing newer.
+- Two groups of one receiver may share a thread (two routes, one job). Then the older news goes first, and what waits behind it
+  makes it due: a critical notice without a group wait is not held up by a note that collects for five minutes; the note goes along
+  ahead of it.
+
+There is always a turn: whatever is oldest of all waits for nothing but its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from watcher.core.delivery import Delivery, DeliveryId, DeliveryState, FlushId
+from watcher.core.events import deterministic_id
+
+UNSETTLED: Final = frozenset({DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING})
+"""States of a delivery that is still owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the decision needs of one unsettled delivery."""
+
+    id: DeliveryId
+    group_key: str
+    thread_key: str
+    state: DeliveryState
+    not_before: datetime
+    flush_id: FlushId | None
+
+
+@dataclass(slots=True)
+class Turn:
+    """Deliveries that may leave together.
+
+    Attributes:
+        position: place of the oldest in the receiver's queue; the lowest position that is due goes first.
+        due: when they may leave.
+        flush_id: set when they left before.
+    """
+
+    position: int
+    due: datetime
+    flush_id: FlushId | None
+    ids: list[DeliveryId] = field(default_factory=list)
+
+
+def turns(queue: Sequence[Waiting]) -> list[Turn]:
+    """All that may leave, now or at some time, oldest first.
+
+    Args:
+        queue: every unsettled delivery of one receiver, oldest first.
+    """
+    out = [waiting for waiting in queue if waiting.flush_id is not None]
+    busy_groups = {waiting.group_key for waiting in out}
+    busy_threads = {waiting.thread_key for waiting in out}
+    on_the_way = {waiting.flush_id for waiting in out if waiting.state is DeliveryState.SENDING}
+
+    found: dict[tuple[str, str], Turn] = {}  # by flush, or by group
+    front: dict[str, str] = {}  # the group that a thread's oldest news belongs to
+    cut: set[str] = set()  # threads in which another group's news follows: later news waits for it
+    for position, waiting in enumerate(queue):
+        if waiting.flush_id is not None:
+            if waiting.flush_id not in on_the_way:
+                _join(found, ("flush", waiting.flush_id), waiting, position)
+            continue
+        thread = waiting.thread_key
+        if thread in busy_threads:
+            continue
+        first = front.setdefault(thread, waiting.group_key)
+        if first != waiting.group_key or waiting.group_key in busy_groups:
+            cut.add(thread)
+        if thread not in cut:
+            _join(found, ("group", waiting.group_key), waiting, position)
+        elif ("group", first) in found:
+            turn = found["group", first]
+            turn.due = min(turn.due, waiting.not_before)
+    return sorted(found.values(), key=lambda turn: turn.position)
+
+
+def _join(found: dict[tuple[str, str], Turn], key: tuple[str, str], waiting: Waiting, position: int) -> None:
+    turn = found.setdefault(key, Turn(position, waiting.not_before, waiting.flush_id))
+    turn.due = min(turn.due, waiting.not_before)
+    turn.ids.append(waiting.id)
+
+
+def next_turn(queue: Sequence[Waiting], now: datetime) -> Turn | None:
+    """The turn to take now: of those that are due, the one with the oldest news."""
+    return next((turn for turn in turns(queue) if turn.due <= now), None)
+
+
+def next_due(queue: Sequence[Waiting]) -> datetime | None:
+    """When there is something to do next; None when nothing waits or everything waits for a flush on its way."""
+    return min((turn.due for turn in turns(queue)), default=None)
+
+
+def flush_id(receiver: str, ids: Iterable[DeliveryId]) -> FlushId:
+    """The id of a new flush. The same deliveries never leave together twice under different ids, so they make it."""
+    return FlushId(deterministic_id("flush", receiver, *ids))
+
+
+def thread_of(deliveries: Iterable[Delivery]) -> str:
+    """The thread a flush is told in: that of its first news, as `core.message.compose` sees it."""
+    return min(deliveries, key=lambda delivery: (delivery.created_at, delivery.notification.at, delivery.id)).thread_key

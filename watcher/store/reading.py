@@ -1,0 +1,144 @@
+"""Statements that only read, for the poller and for people; and the one that forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, not_, or_, select
+
+from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
+from watcher.core.events import Event
+from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.sight import Sight
+from watcher.ports import StoryLine
+from watcher.store import rows, schema
+from watcher.store.schema import deliveries, events, jobs, receipts
+
+
+def _of(table: Table, job: JobRef) -> ColumnElement[bool]:
+    return and_(table.c.source == job.source, table.c.job_id == job.job_id)
+
+
+def watch(connection: Connection, ref: JobRef) -> Watch | None:
+    """One job."""
+    text = connection.execute(select(jobs.c.watch).where(_of(jobs, ref))).scalar()
+    return None if text is None else rows.watch_of(text)
+
+
+def watches(connection: Connection, *, live_only: bool, source: SourceName | None) -> tuple[Watch, ...]:
+    """All jobs, in order of their names."""
+    found = select(jobs.c.watch).order_by(jobs.c.source, jobs.c.job_id)
+    if live_only:
+        found = found.where(jobs.c.live.is_(True))
+    if source is not None:
+        found = found.where(jobs.c.source == source)
+    return tuple(rows.watch_of(text) for text in connection.execute(found).scalars())
+
+
+def sights(connection: Connection) -> tuple[Sight, ...]:
+    """All sources."""
+    found = connection.execute(select(schema.sights).order_by(schema.sights.c.source))
+    return tuple(rows.sight_of(row) for row in found)
+
+
+def stored_events(connection: Connection, job: JobRef | None, kinds: frozenset[str], limit: int) -> tuple[Event, ...]:
+    """The newest, newest last."""
+    found = select(events.c.body).order_by(events.c.seq.desc()).limit(max(limit, 0))
+    if job is not None:
+        found = found.where(_of(events, job))
+    if kinds:
+        found = found.where(events.c.kind.in_(sorted(kinds)))
+    return tuple(rows.event_of(text) for text in reversed(connection.execute(found).scalars().all()))
+
+
+def stored_deliveries(
+    connection: Connection, receiver: str | None, states: frozenset[DeliveryState], limit: int
+) -> tuple[Delivery, ...]:
+    """The newest, newest last."""
+    found = rows.DELIVERIES.order_by(deliveries.c.seq.desc()).limit(max(limit, 0))
+    if receiver is not None:
+        found = found.where(deliveries.c.receiver == receiver)
+    if states:
+        found = found.where(deliveries.c.state.in_(sorted(states)))
+    return tuple(rows.delivery_of(row) for row in reversed(connection.execute(found).all()))
+
+
+def story(connection: Connection, job: JobRef) -> tuple[StoryLine, ...]:
+    """Everything about one job."""
+
+    def every(table: Table) -> Any:
+        return connection.execute(select(table).where(_of(table, job)).order_by(table.c.seq))
+
+    lines = [rows.snapshot_line(row.observed_at, row.body) for row in every(schema.snapshots)]
+    lines += [rows.event_line(row.at, row.body) for row in every(events)]
+    lines += [
+        rows.decision_line(row.at, row.event_id, row.rule, row.reason, row.note) for row in every(schema.decisions)
+    ]
+    owed = connection.execute(rows.DELIVERIES.where(_of(deliveries, job)).order_by(deliveries.c.seq))
+    lines += [rows.delivery_line(rows.delivery_of(row)) for row in owed]
+    flushes = select(deliveries.c.flush_id).where(_of(deliveries, job))
+    told = connection.execute(select(receipts).where(receipts.c.flush_id.in_(flushes)).order_by(receipts.c.at))
+    for row in told:
+        receipt = Receipt(
+            reference=row.reference, thread_reference=row.thread_reference, place=row.place, note=row.note
+        )
+        lines.append(rows.receipt_line(row.at, row.flush_id, row.receiver, receipt))
+    return rows.in_order(lines)
+
+
+COUNTED: Final[Mapping[str, Table]] = {
+    name: schema.metadata.tables[name]
+    for name in ("snapshots", "events", "decisions", "notifications", "receipts", "deadlines")
+}
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many rows there are of what."""
+    numbers = {"jobs.live": 0, "jobs.ended": 0}
+    for live, number in connection.execute(select(jobs.c.live, func.count()).group_by(jobs.c.live)):
+        numbers["jobs.live" if live else "jobs.ended"] = number
+    numbers |= {f"deliveries.{state.value}": 0 for state in DeliveryState}
+    for state, number in connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state)):
+        numbers[f"deliveries.{state}"] = number
+    for name, table in COUNTED.items():
+        numbers[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return numbers
+
+
+def prune(connection: Connection, before: datetime, limit: int) -> int:
+    """Drop up to `limit` jobs that ended, and were told, before then."""
+    untold = exists().where(
+        deliveries.c.source == jobs.c.source,
+        deliveries.c.job_id == jobs.c.job_id,
+        or_(deliveries.c.state.not_in(sorted(TERMINAL_STATES)), deliveries.c.settled_at >= before),
+    )
+    found = select(jobs.c.source, jobs.c.job_id).where(jobs.c.live.is_(False), jobs.c.ended_at < before, not_(untold))
+    refs = [JobRef(row.source, row.job_id) for row in connection.execute(found.order_by(jobs.c.ended_at).limit(limit))]
+    if not refs:
+        return 0
+    keys = [{"of_source": ref.source, "of_job": ref.job_id} for ref in refs]
+    flushes = _flushes(connection, refs)
+    # deliveries before the notifications they point at
+    for table in (deliveries, schema.notifications, schema.decisions, events, schema.snapshots, schema.deadlines, jobs):
+        match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))
+        connection.execute(delete(table).where(match), keys)
+    if flushes:
+        told_by_others = exists().where(deliveries.c.flush_id == receipts.c.flush_id)
+        gone = delete(receipts).where(receipts.c.flush_id == bindparam("of_flush"), not_(told_by_others))
+        connection.execute(gone, [{"of_flush": flush} for flush in flushes])
+    threads = schema.threads
+    connection.execute(
+        delete(threads).where(threads.c.thread_key == bindparam("of_thread")),
+        [{"of_thread": f"job:{ref}"} for ref in refs],
+    )
+    return len(refs)
+
+
+def _flushes(connection: Connection, refs: list[JobRef]) -> list[str]:
+    found: set[str] = set()
+    for ref in refs:
+        sent = and_(_of(deliveries, ref), deliveries.c.flush_id.is_not(None))
+        found.update(connection.execute(select(deliveries.c.flush_id).where(sent)).scalars())
+    return sorted(found)

@@ -1,0 +1,248 @@
+"""The tables, in SQLAlchemy Core, one for both databases.
+
+Values that are read back as a whole (watches, snapshots, events, notifications) are kept as JSON text next to the few columns that
+queries go by. What was stored in order carries `seq`, which only grows: it is the order of news.
+
+A change here needs a new file in `migrations/versions` and a new `REVISION`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
+
+from watcher.store.faults import Unreadable
+
+REVISION: Final = "0001"
+"""The schema this program reads and writes."""
+
+KNOWN_REVISIONS: Final = frozenset({"0001"})
+"""Every schema that this program can bring up to `REVISION`."""
+
+VERSION_TABLE: Final = "dlc_watcher_schema"
+"""Where the revision stands. Not Alembic's usual name, so that another program's database is not taken for ours."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, to the microsecond.
+
+    PostgreSQL has a type for it. SQLite gets ISO 8601 text in UTC of constant width, which sorts as the times do and which a person
+    can read.
+    """
+
+    impl = String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """`timestamptz` on PostgreSQL, text elsewhere."""
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else String(32))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a stored time must be aware, {value.isoformat()} is not")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """From the database."""
+        if value is None:
+            return None
+        try:
+            time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError as exc:
+            raise Unreadable("a time") from exc
+        if time.tzinfo is None:  # never taken for this machine's local time
+            raise Unreadable("a time")
+        return time.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside. What a database cannot hold (NUL on PostgreSQL, lone surrogates anywhere) becomes U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - as above
+        """To the database."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_SEQ = BigInteger().with_variant(Integer, "sqlite")  # SQLite: only INTEGER PRIMARY KEY is the row id
+
+
+def _seq() -> Column[int]:
+    return Column("seq", _SEQ, primary_key=True, autoincrement=True)
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("ended_at", Instant),
+    Column("watch", Text, nullable=False),
+    Index(None, "live", "source"),
+    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version.",
+)
+
+snapshots: Final = Table(
+    "snapshots",
+    metadata,
+    _seq(),
+    Column("source", Words, nullable=False),
+    Column("job_id", Words, nullable=False),
+    Column("observed_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "source", "job_id"),
+    sqlite_autoincrement=True,
+    comment="The history of a job's snapshots, for its story: only those that differed in a watched field.",
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    _seq(),
+    Column("id", Words, nullable=False, unique=True),
+    Column("kind", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "source", "job_id"),
+    sqlite_autoincrement=True,
+    comment="Every event, once by its id. Source and job are empty for events of the watcher itself.",
+)
+
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    _seq(),
+    Column("event_id", Words, nullable=False),
+    Column("rule", Words, nullable=False),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("at", Instant, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("note", Words, nullable=False),
+    Index(None, "event_id", "rule", unique=True),
+    Index(None, "source", "job_id"),
+    sqlite_autoincrement=True,
+    comment="What each rule did about each event, and why; silence included.",
+)
+
+notifications: Final = Table(
+    "notifications",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("rule", Words, nullable=False),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("body", Text, nullable=False),
+    Index(None, "source", "job_id"),
+    comment="What rules said, once by its id, whether or not somebody was to hear it.",
+)
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    _seq(),
+    Column("id", Words, nullable=False, unique=True),
+    Column("notification_id", Words, ForeignKey(notifications.c.id), nullable=False, index=True),
+    Column("receiver", Words, nullable=False),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("group_key", Words, nullable=False),
+    Column("thread_key", Words, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("first_attempt_at", Instant),
+    Column("settled_at", Instant),
+    Column("flush_id", Words, index=True),
+    Column("error", Words, nullable=False),
+    Index(None, "state", "receiver"),
+    Index(None, "source", "job_id"),
+    sqlite_autoincrement=True,
+    comment="The outbox: one notification owed to one receiver. Rows that left in one message share flush_id.",
+)
+
+receipts: Final = Table(
+    "receipts",
+    metadata,
+    Column("flush_id", Words, primary_key=True),
+    Column("receiver", Words, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("reference", Words, nullable=False),
+    Column("thread_reference", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("note", Words, nullable=False),
+    comment="What the far side returned for a message.",
+)
+
+threads: Final = Table(
+    "threads",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("thread_key", Words, primary_key=True, index=True),
+    Column("reference", Words, nullable=False),
+    comment="How a receiver's far side names the root of a thread, from the last receipt that named one.",
+)
+
+deadlines: Final = Table(
+    "deadlines",
+    metadata,
+    Column("rule", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("key", Words, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("cause", Words, nullable=False),
+    comment="When a rule wants to be asked again about a job.",
+)
+
+sights: Final = Table(
+    "sights",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("watching_since", Instant),
+    Column("failing_since", Instant),
+    Column("blind_since", Instant),
+    Column("error", Words, nullable=False),
+    comment="Whether we see a source's jobs.",
+)

@@ -1,0 +1,170 @@
+"""The Store on SQL: which statements make up which method. Where they run is `sqlite.py`'s and `postgres.py`'s matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
+from watcher.core.events import Event
+from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.rule import RuleDeadline
+from watcher.core.sight import Sight
+from watcher.errors import StoreError
+from watcher.ports import Lease, Observation, StoryLine
+from watcher.store import outbox, reading, writing
+from watcher.store.sqlite import SqliteDatabase
+
+Result = TypeVar("Result")
+
+PRUNED_AT_ONCE: Final = 200
+"""Jobs forgotten in one transaction: others write in between."""
+
+SQLITE: Final = "sqlite:///"
+POSTGRESQL: Final = ("postgresql://", "postgres://")
+
+
+class Database(Protocol):
+    """Where statements run."""
+
+    async def open(self) -> None:
+        """Make ready."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go."""
+        ...
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run statements that only read."""
+        ...
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Run statements in one transaction."""
+        ...
+
+
+def _database(url: str, *, read_only: bool, patience: timedelta) -> Database:
+    if url.startswith(SQLITE):
+        name = url.removeprefix(SQLITE)
+        if not name or name.startswith(":"):
+            raise StoreError(
+                "store.url: name a file, for example sqlite:///watcher.db; memory: keeps everything in memory"
+            )
+        if "\0" in name:
+            raise StoreError("store.url: a file name cannot hold a NUL character")
+        return SqliteDatabase(Path(name), read_only=read_only, patience=patience)
+    if url.startswith(POSTGRESQL):
+        from watcher.store.postgres import PostgresDatabase  # noqa: PLC0415 - only who uses it pays for loading it
+
+        try:
+            parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+        except (ArgumentError, ValueError):
+            # Not chained: the text of theirs quotes the URL, and with it the password.
+            raise StoreError("store.url: write postgresql://user:password@host:port/database") from None
+        return PostgresDatabase(parsed, read_only=read_only, patience=patience)
+    scheme = url.partition(":")[0][:20]
+    raise StoreError(
+        f"store.url: {scheme!r} is not a kind of store. Write sqlite:///watcher.db (a file in the working directory), "
+        "sqlite:////data/watcher.db (an absolute path), postgresql://user@host/database, or memory:"
+    )
+
+
+class SqlStore:
+    """A `watcher.ports.Store` on SQLite or PostgreSQL.
+
+    Args:
+        url: `sqlite:///watcher.db` (relative to the working directory), `sqlite:////data/watcher.db` (absolute), or
+            `postgresql://user@host/database`.
+        read_only: for commands that look while a watcher runs: takes no lock, changes nothing; writing raises `StoreUnavailable`.
+        patience: how long to wait for a lock that somebody else holds on the database, before `StoreUnavailable`.
+
+    Raises:
+        StoreError: the URL is none of these.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False, patience: timedelta = timedelta(seconds=5)) -> None:
+        self._database = _database(url, read_only=read_only, patience=patience)
+
+    async def open(self) -> None:
+        """See `Store.open`. Also takes the right to watch with this database; `StoreUnavailable` when another process has it."""
+        await self._database.open()
+
+    async def aclose(self) -> None:
+        """See `Store.aclose`."""
+        await self._database.aclose()
+
+    async def watch(self, ref: JobRef) -> Watch | None:
+        """See `Store.watch`."""
+        return await self._database.read(partial(reading.watch, ref=ref))
+
+    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
+        """See `Store.watches`. In order of source and job id."""
+        return await self._database.read(partial(reading.watches, live_only=live_only, source=source))
+
+    async def commit(self, observation: Observation) -> None:
+        """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
+        writing.check(observation)
+        await self._database.write(partial(writing.commit, observation=observation))
+
+    async def sights(self) -> tuple[Sight, ...]:
+        """See `Store.sights`."""
+        return await self._database.read(reading.sights)
+
+    async def due_deadlines(self, now: datetime, limit: int = 100) -> tuple[RuleDeadline, ...]:
+        """See `Store.due_deadlines`."""
+        return await self._database.read(partial(outbox.due_deadlines, now=now, limit=limit))
+
+    async def next_due(self, *, receiver: str | None = None) -> datetime | None:
+        """See `Store.next_due`."""
+        return await self._database.read(partial(outbox.next_due, receiver=receiver))
+
+    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+        """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
+        return await self._database.write(partial(outbox.lease, receiver=receiver, now=now))
+
+    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+        """See `Store.settle`. Writes nothing when the flush has since been leased again, or settled."""
+        outbox.check(settlement)
+        await self._database.write(
+            partial(outbox.settle, leased=lease, settlement=settlement, receipt=receipt, now=now)
+        )
+
+    async def release(self, now: datetime) -> int:
+        """See `Store.release`."""
+        return await self._database.write(partial(outbox.release, now=now))
+
+    async def events(
+        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+    ) -> tuple[Event, ...]:
+        """See `Store.events`."""
+        return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, limit=limit))
+
+    async def deliveries(
+        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+    ) -> tuple[Delivery, ...]:
+        """See `Store.deliveries`."""
+        return await self._database.read(
+            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+        )
+
+    async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
+        """See `Store.story`."""
+        return await self._database.read(partial(reading.story, job=job))
+
+    async def counts(self) -> Mapping[str, int]:
+        """See `Store.counts`."""
+        return await self._database.read(reading.counts)
+
+    async def prune(self, before: datetime) -> int:
+        """See `Store.prune`. In portions, so that others may write in between."""
+        pruned = 0
+        while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
+            pruned += portion
+        return pruned

@@ -1,0 +1,100 @@
+"""Committing an observation. Runs inside one transaction of a synchronous connection; so do all statements of the store."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, literal, update
+
+from watcher.core.events import job_of
+from watcher.errors import StaleObservation
+from watcher.ports import Observation
+from watcher.store import rows, schema
+from watcher.store.dialects import put, put_new
+from watcher.store.schema import Instant, deadlines, jobs
+
+
+def check(observation: Observation) -> None:
+    """Refuse what breaks the contract, before anything is written.
+
+    Raises:
+        ValueError: the watch's version is not one above the expected one.
+    """
+    watch = observation.watch
+    if watch is not None and watch.version != observation.expected_version + 1:
+        raise ValueError(
+            f"observation of {watch.snapshot.ref}: version {watch.version} does not follow {observation.expected_version}"
+        )
+
+
+def stale(observation: Observation) -> StaleObservation:
+    """The sentence for a lost race."""
+    ref = observation.watch.snapshot.ref if observation.watch else ""
+    return StaleObservation(
+        f"job {ref} is no longer at version {observation.expected_version}: another look was committed first"
+    )
+
+
+def commit(connection: Connection, observation: Observation) -> None:
+    """Write all of it.
+
+    Raises:
+        StaleObservation: the job has moved on; the transaction is to be rolled back.
+    """
+    _advance(connection, observation)
+    if observation.sight is not None:
+        put(connection, schema.sights, [rows.sight_row(observation.sight)])
+    put_new(connection, schema.events, [rows.event_row(event) for event in observation.events])
+    _note_decisions(connection, observation)
+    said = {notification.id: notification for notification in observation.notifications}
+    said |= {delivery.notification.id: delivery.notification for delivery in observation.deliveries}
+    put_new(connection, schema.notifications, [rows.notification_row(notification) for notification in said.values()])
+    put_new(connection, schema.deliveries, [rows.delivery_row(delivery) for delivery in observation.deliveries])
+    _set_deadlines(connection, observation)
+
+
+def _advance(connection: Connection, observation: Observation) -> None:
+    watch = observation.watch
+    if watch is None:
+        return
+    row = rows.watch_row(watch, None if watch.live else observation.at)
+    if observation.expected_version == 0:
+        moved = put_new(connection, jobs, [row])
+    else:
+        ended_at = func.coalesce(jobs.c.ended_at, literal(observation.at, Instant())) if not watch.live else None
+        moved = connection.execute(
+            update(jobs)
+            .where(
+                jobs.c.source == row["source"],
+                jobs.c.job_id == row["job_id"],
+                jobs.c.version == observation.expected_version,
+            )
+            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"])
+        ).rowcount
+    if moved != 1:
+        raise stale(observation)
+    if observation.snapshot_changed:
+        put_new(connection, schema.snapshots, [rows.snapshot_row(watch.snapshot)])
+
+
+def _note_decisions(connection: Connection, observation: Observation) -> None:
+    own = observation.watch.snapshot.ref if observation.watch else None
+    jobs_of = {event.id: job_of(event) for event in observation.events}
+    made = [
+        rows.decision_row(decision, jobs_of.get(decision.event_id, own), observation.at)
+        for decision in observation.decisions
+    ]
+    put_new(connection, schema.decisions, made)
+
+
+def _set_deadlines(connection: Connection, observation: Observation) -> None:
+    # What has passed goes first: a rule may set the same key again for later. One that was moved meanwhile is another one.
+    if observation.deadlines_passed:
+        columns = ("rule", "source", "job_id", "key", "at")
+        connection.execute(
+            delete(deadlines).where(and_(*(deadlines.c[name] == bindparam(f"of_{name}") for name in columns))),
+            [
+                {f"of_{name}": row[name] for name in columns}
+                for row in map(rows.deadline_row, observation.deadlines_passed)
+            ],
+        )
+    last = {(deadline.rule, deadline.job, deadline.key): deadline for deadline in observation.deadlines}
+    put(connection, deadlines, [rows.deadline_row(deadline) for deadline in last.values()])

@@ -1,0 +1,337 @@
+"""A Slack Web API on this machine, for tests and demonstrations: strict where Slack is, and faulty on request.
+
+It checks the token, the channel, the blocks' limits and the pace, keeps what was posted, and answers with Slack's own codes. Not
+Slack: no users, no real scopes, no formatting. Over 300 lines because it is one server whose methods share one state.
+
+```
+async with serve_slack() as slack:
+    notifier = SlackNotifier("team", SlackSettings(token=slack.token, to="#ml-jobs", base_url=slack.base_url))
+    ...
+    assert [post.text for post in slack.posts] == [...]
+```
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from watcher.testing.servers import Loopback, serve
+from watcher.testing.slack_limits import LONGEST_MESSAGE, refuse_blocks
+
+FaultKind = Literal[
+    "429", "500", "503", "hang", "reset_before_accept", "reset_after_accept", "hang_after_accept", "html", "code"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What to do wrong with one request.
+
+    Attributes:
+        kind: the fault. `code` refuses with `code`; `*_after_accept` post the message first, so that the sender cannot know.
+        code: Slack's error code, for `code`.
+        retry_after: seconds, for `429` and `503`.
+    """
+
+    kind: FaultKind
+    code: str = ""
+    retry_after: int = 1
+
+
+@dataclass(slots=True)
+class Post:
+    """One message as it stands in a channel."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: list[dict[str, Any]]
+    thread_ts: str
+    metadata: dict[str, Any]
+    raw: dict[str, Any]
+    """All that was sent."""
+
+    def shown(self) -> dict[str, Any]:
+        """As history gives it back."""
+        thread = {"thread_ts": self.thread_ts} if self.thread_ts else {}
+        return {
+            "type": "message",
+            "ts": self.ts,
+            "text": self.text,
+            "blocks": self.blocks,
+            "metadata": self.metadata,
+            **thread,
+        }
+
+
+@dataclass(slots=True)
+class SlackServer:
+    """The server's state, to script it and to look at what arrived.
+
+    Attributes:
+        token: the bot token that is accepted.
+        channels: id by name.
+        scopes: what the token may do; without `channels:history` and `channels:read` the reading methods answer `missing_scope`.
+        pace: least seconds between two posts to one channel, else 429; None for no limit.
+        hang_seconds: how long a hang lasts.
+        posts: messages in order of arrival.
+        calls: names of the methods called, refused calls included.
+    """
+
+    token: str = "xoxb-0000-test"  # noqa: S105  (accepted nowhere but here)
+    channels: dict[str, str] = field(default_factory=lambda: {"ml-jobs": "C0ML0JOBS", "oncall": "C0ONCALL0"})
+    scopes: set[str] = field(default_factory=lambda: {"chat:write", "channels:history", "channels:read"})
+    pace: float | None = None
+    hang_seconds: float = 30.0
+    clock: Callable[[], float] = time.time
+    posts: list[Post] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    hooks: dict[str, str] = field(default_factory=lambda: {"/services/T000/B000/hook-path-secret": "ml-jobs"})
+    _faults: deque[Fault] = field(default_factory=deque)
+    _last_post: dict[str, float] = field(default_factory=dict)
+    _count: int = 0
+    loopback: Loopback | None = None
+
+    @property
+    def base_url(self) -> str:
+        """For `base_url` of the Slack receiver."""
+        return f"{self._address}/api/"
+
+    @property
+    def webhook_url(self) -> str:
+        """For `webhook_url` of the Slack receiver."""
+        return self._address + next(iter(self.hooks))
+
+    @property
+    def _address(self) -> str:
+        if self.loopback is None:
+            raise RuntimeError("the server is not running")
+        return self.loopback.url
+
+    def fail(self, *faults: Fault | FaultKind) -> None:
+        """Do these to the next posts, one each, in this order."""
+        self._faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        methods = {
+            "auth.test": self._auth_test,
+            "chat.postMessage": self._post_message,
+            "chat.update": self._update,
+            "conversations.history": self._history,
+            "conversations.replies": self._replies,
+            "conversations.list": self._list,
+        }
+
+        async def api(request: Request) -> Response:
+            method = request.path_params["method"]
+            self.calls.append(method)
+            if request.headers.get("authorization") != f"Bearer {self.token}":
+                return _refusal("invalid_auth" if "authorization" in request.headers else "not_authed")
+            if method not in methods:
+                return _refusal("unknown_method")
+            return await methods[method](request, await _arguments(request))
+
+        return Starlette(
+            routes=[
+                Route("/api/{method}", api, methods=["GET", "POST"]),
+                Route("/services/{path:path}", self._webhook, methods=["POST"]),
+            ]
+        )
+
+    def find_channel(self, name: str) -> str:
+        """The id for an id or a name, with or without `#`; "" when unknown."""
+        return name if name in self.channels.values() else self.channels.get(name.lstrip("#"), "")
+
+    # methods
+
+    async def _auth_test(self, _request: Request, _arguments: dict[str, Any]) -> Response:
+        return JSONResponse({"ok": True, "team": "test", "user": "dlc-watcher", "bot_id": "B000"})
+
+    async def _post_message(self, request: Request, arguments: dict[str, Any]) -> Response:
+        channel = self.find_channel(str(arguments.get("channel", "")))
+        refusal = self._refusal(channel, arguments)
+
+        def accept() -> Post:
+            return self._keep(channel, arguments)
+
+        return await self._answer(
+            request,
+            refusal,
+            channel,
+            accept,
+            lambda post: JSONResponse({"ok": True, "channel": channel, "ts": post.ts, "message": post.shown()}),
+        )
+
+    async def _webhook(self, request: Request) -> Response:
+        self.calls.append("webhook")
+        name = self.hooks.get(request.url.path)
+        if name is None:
+            return PlainTextResponse("no_service", 404)
+        arguments = await _arguments(request)
+        channel = self.find_channel(name)
+        refusal = self._refusal(channel, arguments)
+        if refusal in {"invalid_blocks", "msg_blocks_too_long"}:
+            refusal = "invalid_blocks"
+
+        def accept() -> Post:
+            return self._keep(channel, arguments)
+
+        return await self._answer(request, refusal, channel, accept, lambda _: PlainTextResponse("ok"), plain=True)
+
+    def _refusal(self, channel: str, arguments: Mapping[str, Any]) -> str:
+        if not channel:
+            return "channel_not_found"
+        if not arguments.get("text") and not arguments.get("blocks"):
+            return "no_text"
+        if len(str(arguments.get("text", ""))) > LONGEST_MESSAGE:
+            return "msg_too_long"
+        thread = str(arguments.get("thread_ts", ""))
+        if thread and not any(post.ts == thread and post.channel == channel for post in self.posts):
+            return "thread_not_found"
+        return refuse_blocks(arguments["blocks"]) if arguments.get("blocks") else ""
+
+    async def _answer(
+        self,
+        request: Request,
+        refusal: str,
+        channel: str,
+        accept: Callable[[], Post],
+        answer: Callable[[Post], Response],
+        *,
+        plain: bool = False,
+    ) -> Response:
+        fault = self._faults.popleft() if self._faults else None
+        kind = fault.kind if fault else None
+        if kind in {"reset_before_accept", "hang"}:
+            return await self._break(request, hang=kind == "hang")
+        if fault is not None and kind in {"429", "500", "503", "html", "code"}:
+            return _faulty(fault, plain=plain)
+        if refusal:
+            return PlainTextResponse(refusal, 400) if plain else _refusal(refusal)
+        wait = self._too_soon(channel)
+        if wait:
+            return _faulty(Fault("429", retry_after=wait), plain=plain)
+        post = accept()
+        if kind in {"reset_after_accept", "hang_after_accept"}:
+            return await self._break(request, hang=kind == "hang_after_accept")
+        return answer(post)
+
+    async def _break(self, request: Request, *, hang: bool) -> Response:
+        if hang:
+            await anyio.sleep(self.hang_seconds)
+        elif self.loopback is not None:
+            self.loopback.reset(request)
+        return Response(status_code=500)
+
+    def _too_soon(self, channel: str) -> int:
+        """Seconds to wait, as whole as Slack's Retry-After, or 0."""
+        now = self.clock()
+        if self.pace is not None and now - self._last_post.get(channel, 0.0) < self.pace:
+            return max(1, round(self.pace))
+        self._last_post[channel] = now
+        return 0
+
+    def _keep(self, channel: str, arguments: dict[str, Any]) -> Post:
+        self._count += 1
+        post = Post(
+            channel=channel,
+            ts=f"{int(self.clock())}.{self._count:06d}",
+            text=str(arguments.get("text", "")),
+            blocks=arguments.get("blocks") or [],
+            thread_ts=str(arguments.get("thread_ts", "")),
+            metadata=arguments.get("metadata") or {},
+            raw=arguments,
+        )
+        self.posts.append(post)
+        return post
+
+    async def _update(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        for post in self.posts:
+            if post.ts == arguments.get("ts") and post.channel == arguments.get("channel"):
+                post.text, post.blocks = str(arguments.get("text", "")), arguments.get("blocks") or []
+                return JSONResponse({"ok": True, "channel": post.channel, "ts": post.ts, "text": post.text})
+        return _refusal("message_not_found")
+
+    async def _history(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        roots = [post for post in self.posts if not post.thread_ts or post.raw.get("reply_broadcast")]
+        return self._page(arguments, list(reversed(roots)))
+
+    async def _replies(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        root = str(arguments.get("ts", ""))
+        return self._page(arguments, [post for post in self.posts if root in {post.ts, post.thread_ts}])
+
+    def _page(self, arguments: Mapping[str, Any], posts: list[Post]) -> Response:
+        if "channels:history" not in self.scopes:
+            return _refusal("missing_scope")
+        if arguments.get("channel") not in self.channels.values():
+            return _refusal("channel_not_found")  # reading methods take ids, never names
+        oldest = float(arguments.get("oldest") or 0)
+        found = [post.shown() for post in posts if post.channel == arguments["channel"] and float(post.ts) > oldest]
+        if arguments.get("include_all_metadata") not in {"true", "1", True}:
+            found = [{key: value for key, value in post.items() if key != "metadata"} for post in found]
+        start, limit = int(arguments.get("cursor") or 0), min(int(arguments.get("limit") or 100), 999)
+        cursor = str(start + limit) if start + limit < len(found) else ""
+        return JSONResponse(
+            {"ok": True, "messages": found[start : start + limit], "response_metadata": {"next_cursor": cursor}}
+        )
+
+    async def _list(self, _request: Request, _arguments: dict[str, Any]) -> Response:
+        if "channels:read" not in self.scopes:
+            return _refusal("missing_scope")
+        channels = [{"id": channel, "name": name} for name, channel in self.channels.items()]
+        return JSONResponse({"ok": True, "channels": channels, "response_metadata": {"next_cursor": ""}})
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    if request.headers.get("content-type", "").startswith("application/json"):
+        arguments = json.loads(await request.body())
+        return arguments if isinstance(arguments, dict) else {}
+    return dict(parse_qsl((await request.body()).decode()))
+
+
+def _refusal(code: str) -> Response:
+    return JSONResponse({"ok": False, "error": code})
+
+
+def _faulty(fault: Fault, *, plain: bool) -> Response:
+    match fault.kind:
+        case "429":
+            body: Response = (
+                PlainTextResponse("rate_limited", 429)
+                if plain
+                else JSONResponse({"ok": False, "error": "ratelimited"}, 429)
+            )
+            body.headers["Retry-After"] = str(fault.retry_after)
+            return body
+        case "503":
+            return PlainTextResponse("unavailable", 503, {"Retry-After": str(fault.retry_after)})
+        case "html":
+            return Response("<html>please log in</html>", media_type="text/html")
+        case "code":
+            return PlainTextResponse(fault.code, 400) if plain else _refusal(fault.code)
+        case _:
+            return PlainTextResponse("internal error", 500)
+
+
+@asynccontextmanager
+async def serve_slack(slack: SlackServer | None = None) -> AsyncIterator[SlackServer]:
+    """Run it on 127.0.0.1 on a free port, within the caller's event loop, until the block ends."""
+    server = slack or SlackServer()
+    async with serve(server.app()) as loopback:
+        server.loopback = loopback
+        yield server
+    server.loopback = None

@@ -1,0 +1,676 @@
+"""The contract of `watcher.ports.Store`, as tests: each sentence of the Protocol's docstrings is one.
+
+An adapter runs them by naming how it is made:
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def make_store(self, tmp_path):
+            return lambda: MyStore(tmp_path / "kept")
+
+Every call of what `make_store` gives returns a new, unopened Store over the same place. `durable = False` says that nothing
+outlives the object. The functions that make sample values are public, too.
+
+Longer than other modules because a contract is best read in one piece.
+"""
+# ruff: noqa: D102, PLR2004, S101 - these are tests: their names are the sentences, they assert, and they name literal values
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import pytest
+
+from watcher.core.delivery import (
+    Delivery,
+    DeliveryId,
+    DeliveryReason,
+    DeliveryState,
+    Failure,
+    Outcome,
+    Receipt,
+    Settlement,
+    settle,
+)
+from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
+from watcher.core.phases import Phase, phase_of
+from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
+from watcher.core.sight import Sight
+from watcher.errors import StaleObservation
+from watcher.ports import Lease, Observation, Store
+
+T0 = datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
+"""When every sample begins. Has microseconds, so that a store that drops them is found out."""
+MOMENT = timedelta(seconds=1)
+CAUSE = CauseId("cause-1")
+JOB = JobRef(SourceName("hangzhou"), JobId("dlc-1"))
+OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
+FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
+ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
+
+
+def a_watch(
+    job: JobRef = JOB, *, version: int = 1, status: str = "Running", at: datetime = T0, name: str = ""
+) -> Watch:
+    """What is held about a job, with members of every kind filled."""
+    snapshot = JobSnapshot(
+        ref=job,
+        observed_at=at,
+        status=status,
+        name=name or "zug <b>&\u00fc\u4e2d\U0001f680",
+        created_at=T0 - timedelta(hours=1),
+        duration=timedelta(seconds=90),
+        pods=(
+            PodSnapshot("pod-0", uid="u1", status=status, history=(PodSnapshot("pod-0", uid="u0", status="Failed"),)),
+        ),
+    )
+    return Watch(snapshot, version, T0, T0, doubts=Doubts(not_found_since=T0, not_found_count=1))
+
+
+def an_event(
+    number: int = 1, *, job: JobRef = JOB, at: datetime = T0, old: str = "Queuing", new: str = "Running"
+) -> Event:
+    """A change of a job's status; the number makes its id."""
+    return JobStatusChanged(
+        id=EventId(f"event-{number}"),
+        when=When(observed_at=at),
+        cause=CAUSE,
+        job=job,
+        old_status=old,
+        new_status=new,
+        old_phase=phase_of(old),
+        new_phase=phase_of(new),
+    )
+
+
+def a_notification(number: int = 1, *, job: JobRef | None = JOB, at: datetime = T0) -> Notification:
+    """What a rule said; the number makes its id."""
+    return Notification(
+        id=NotificationId(f"notification-{number}"),
+        rule="job-failed",
+        severity=Severity.CRITICAL,
+        headline=f"news {number} \u2713",
+        facts=(("Reason", "OOM"),),
+        detail="",
+        event_id=EventId(f"event-{number}"),
+        kind="job.failed",
+        at=at,
+        observed_at=at,
+        job=job,
+        cause=CAUSE,
+        labels=(("job", (str(job or ""),)), ("tag", ("a", "b"))),
+    )
+
+
+def a_delivery(
+    number: int = 1,
+    *,
+    receiver: str = "team",
+    job: JobRef | None = JOB,
+    at: datetime = T0,
+    wait: timedelta = timedelta(0),
+    group: str | None = None,
+    thread: str | None = None,
+) -> Delivery:
+    """What is owed for that notification: by default grouped and threaded by the job, due at once."""
+    return Delivery(
+        id=DeliveryId(f"delivery-{number}-{receiver}"),
+        receiver=receiver,
+        notification=a_notification(number, job=job, at=at),
+        group_key=group if group is not None else f"route{{job={str(job or '')!r}}}",
+        thread_key=thread if thread is not None else (f"job:{job}" if job else "group:route{}"),
+        not_before=at + wait,
+        created_at=at,
+    )
+
+
+def an_observation(*owed: Delivery, watch: Watch | None = None, at: datetime = T0) -> Observation:
+    """An observation that owes these deliveries; the watch's predecessor is expected."""
+    return Observation(
+        cause=CAUSE,
+        at=at,
+        expected_version=watch.version - 1 if watch else 0,
+        watch=watch,
+        snapshot_changed=watch is not None,
+        notifications=tuple(delivery.notification for delivery in owed),
+        deliveries=owed,
+    )
+
+
+def settlement_for(lease: Lease, outcome: Outcome, now: datetime) -> Settlement:
+    """What the core makes of an attempt's outcome, without luck in the wait."""
+    return settle(outcome, attempt=lease.attempt, first_attempt_at=lease.first_attempt_at, now=now, jitter=1.0)
+
+
+async def leased(store: Store, now: datetime = T0, receiver: str = "team") -> Lease:
+    """A lease that must be there."""
+    lease = await store.lease(receiver, now)
+    assert lease is not None
+    return lease
+
+
+async def send(store: Store, outcome: Outcome = ACCEPTED, now: datetime = T0, receiver: str = "team") -> Lease:
+    """Lease, and settle with this outcome."""
+    lease = await leased(store, now, receiver)
+    receipt = outcome if isinstance(outcome, Receipt) else None
+    await store.settle(lease, settlement_for(lease, outcome, now), receipt, now)
+    return lease
+
+
+class StoreContract:
+    """Derive, and give the fixture `make_store`."""
+
+    pytestmark = pytest.mark.anyio
+    durable: ClassVar[bool] = True
+    """Whether a second Store over the same place finds what the first one kept."""
+
+    @pytest.fixture
+    def make_store(self) -> Callable[[], Store]:
+        raise NotImplementedError("give a fixture make_store that returns a function returning a Store")
+
+    @pytest.fixture
+    async def store(self, make_store: Callable[[], Store]) -> AsyncIterator[Store]:
+        store = make_store()
+        await store.open()
+        yield store
+        await store.aclose()
+
+    # --- opening and closing ---------------------------------------------------------------------------------------------------
+
+    async def test_a_new_store_is_empty(self, store: Store) -> None:
+        assert await store.watches(live_only=False) == ()
+        assert await store.events() == ()
+        assert await store.deliveries() == ()
+        assert await store.sights() == ()
+        assert await store.story(JOB) == ()
+        assert await store.next_due() is None
+        assert await store.next_due(receiver="team") is None
+        assert await store.lease("team", T0) is None
+        assert set((await store.counts()).values()) == {0}
+
+    async def test_it_may_be_opened_and_closed_twice(self, make_store: Callable[[], Store]) -> None:
+        store = make_store()
+        await store.open()
+        await store.open()
+        await store.aclose()
+        await store.aclose()
+
+    async def test_what_was_kept_is_there_after_opening_again_where_the_store_is_durable(
+        self, make_store: Callable[[], Store]
+    ) -> None:
+        store, again = make_store(), make_store()
+        await store.open()
+        await store.commit(replace(an_observation(a_delivery(), watch=a_watch()), events=(an_event(),)))
+        lease = await send(store)
+        kept = (
+            await store.watches(),
+            await store.events(),
+            await store.deliveries(),
+            await store.story(JOB),
+            await store.counts(),
+        )
+        await store.aclose()
+        assert kept[2][0].flush_id == lease.flush_id
+        await again.open()
+        try:
+            found = (
+                await again.watches(),
+                await again.events(),
+                await again.deliveries(),
+                await again.story(JOB),
+                await again.counts(),
+            )
+            assert (found == kept) is self.durable
+            assert (found[0] == ()) is not self.durable
+        finally:
+            await again.aclose()
+
+    # --- committing ------------------------------------------------------------------------------------------------------------
+
+    async def test_what_is_held_about_a_job_comes_back_as_it_was(self, store: Store) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        assert await store.watch(JOB) == a_watch()
+        assert await store.watch(OTHER_JOB) is None
+        assert await store.watch(FAR_JOB) is None, "the same id in another source is another job"
+
+    async def test_live_jobs_are_told_from_ended_and_vanished_ones(self, store: Store) -> None:
+        live, ended = a_watch(JOB), a_watch(OTHER_JOB, status="Failed")
+        gone, strange = (
+            replace(a_watch(FAR_JOB), vanished=True),
+            a_watch(JobRef(SourceName("x"), JobId("y")), status="New!"),
+        )
+        for watch in (live, ended, gone, strange):
+            await store.commit(an_observation(watch=watch))
+        assert set(await store.watches()) == {live, strange}
+        assert set(await store.watches(live_only=False)) == {live, ended, gone, strange}
+        assert set(await store.watches(live_only=False, source=SourceName("hangzhou"))) == {live, ended}
+        assert set(await store.watches(source=SourceName("beijing"))) == set()
+
+    async def test_the_second_of_two_looks_at_one_version_is_stale_and_writes_nothing(self, store: Store) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        late = replace(
+            an_observation(a_delivery(), watch=a_watch(status="Failed")),
+            events=(an_event(),),
+            decisions=(Decision(EventId("event-1"), "job-failed", RuleReason.NOTIFIED),),
+            deadlines=(RuleDeadline(rule="r", job=JOB, key="k", at=T0, cause=CAUSE),),
+            sight=Sight(source=SourceName("hangzhou"), watching_since=T0),
+        )
+        before = await store.counts()
+        for expected in (0, 2, 7):
+            watch = replace(late.watch or a_watch(), version=expected + 1)
+            with pytest.raises(StaleObservation):
+                await store.commit(replace(late, expected_version=expected, watch=watch))
+        assert await store.counts() == before
+        assert await store.watch(JOB) == a_watch()
+        assert await store.events() == ()
+        assert await store.sights() == ()
+
+    async def test_an_unknown_job_cannot_be_at_a_version(self, store: Store) -> None:
+        with pytest.raises(StaleObservation):
+            await store.commit(an_observation(watch=a_watch(version=5)))
+        assert await store.watch(JOB) is None
+
+    async def test_versions_follow_one_another(self, store: Store) -> None:
+        for version, status in enumerate(("Queuing", "Running", "Succeeded"), start=1):
+            await store.commit(an_observation(watch=a_watch(version=version, status=status)))
+        assert await store.watch(JOB) == a_watch(version=3, status="Succeeded")
+
+    async def test_a_version_that_does_not_follow_is_a_mistake_of_the_caller(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="does not follow"):
+            await store.commit(replace(an_observation(watch=a_watch(version=2)), expected_version=0))
+        assert await store.watch(JOB) is None
+
+    async def test_a_look_at_no_job_needs_no_version(self, store: Store) -> None:
+        blind = WatchBlind(
+            id=EventId("b"),
+            when=When(observed_at=T0),
+            cause=CAUSE,
+            source=SourceName("hangzhou"),
+            since=T0,
+            permanent=True,
+            error="the key was refused",
+        )
+        sight = Sight(
+            source=SourceName("hangzhou"), watching_since=T0, failing_since=T0, blind_since=T0, error="refused"
+        )
+        owed = a_delivery(job=None)
+        await store.commit(replace(an_observation(owed), events=(blind,), sight=sight))
+        await store.commit(replace(an_observation(), sight=replace(sight, source=SourceName("beijing"))))
+        assert await store.events() == (blind,)
+        assert set(await store.sights()) == {sight, replace(sight, source=SourceName("beijing"))}
+        assert await store.deliveries() == (owed,)
+
+    async def test_a_sight_is_replaced_by_a_newer_one(self, store: Store) -> None:
+        old = Sight(source=SourceName("hangzhou"), watching_since=T0, failing_since=T0, error="no answer")
+        new = replace(old, failing_since=None, error="")
+        await store.commit(replace(an_observation(), sight=old))
+        await store.commit(replace(an_observation(), sight=new))
+        assert await store.sights() == (new,)
+
+    async def test_events_notifications_and_deliveries_already_there_are_left_as_they_are(self, store: Store) -> None:
+        first = replace(an_observation(a_delivery(), watch=a_watch()), events=(an_event(),))
+        await store.commit(first)
+        await send(store)
+        held = await store.deliveries(), await store.events(), await store.counts()
+        loud = replace(a_notification(), headline="changed")
+        again = replace(
+            first,
+            watch=None,
+            events=(an_event(new="Failed"),),
+            notifications=(loud,),
+            deliveries=(replace(a_delivery(at=T0 + MOMENT), notification=loud),),
+        )
+        await store.commit(again)
+        assert (await store.deliveries(), await store.events(), await store.counts()) == held
+        assert await store.lease("team", T0 + timedelta(days=9)) is None, "what was told is not told again"
+
+    async def test_one_notification_can_be_owed_to_several_receivers(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(), a_delivery(receiver="oncall")))
+        assert (await store.counts())["notifications"] == 1
+        assert (await leased(store)).deliveries[0].notification == a_notification()
+        assert (await leased(store, receiver="oncall")).deliveries[0].notification == a_notification()
+
+    # --- deadlines -------------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _deadline(key: str = "k", at: datetime = T0, job: JobRef = JOB) -> RuleDeadline:
+        return RuleDeadline(rule="stuck-pending", job=job, key=key, at=at, cause=CAUSE)
+
+    async def test_due_deadlines_come_earliest_first_and_stay_until_they_are_named(self, store: Store) -> None:
+        early, late, future = (self._deadline(key, T0 + n * MOMENT) for n, key in enumerate(("c", "b", "a")))
+        await store.commit(replace(an_observation(), deadlines=(late, future, early)))
+        assert await store.due_deadlines(T0 + MOMENT) == (early, late)
+        assert await store.due_deadlines(T0 + MOMENT) == (early, late)
+        assert await store.due_deadlines(T0 + MOMENT, limit=1) == (early,)
+        assert await store.next_due() == T0
+        await store.commit(replace(an_observation(), deadlines_passed=(early,)))
+        assert await store.due_deadlines(T0 + MOMENT) == (late,)
+        assert await store.next_due() == T0 + MOMENT
+
+    async def test_a_deadline_under_a_known_rule_job_and_key_is_moved(self, store: Store) -> None:
+        other = self._deadline(job=OTHER_JOB, at=T0 + 9 * MOMENT)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(), other)))
+        moved = self._deadline(at=T0 + 5 * MOMENT)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(at=T0 + MOMENT), moved)))
+        assert await store.due_deadlines(T0 + 9 * MOMENT) == (moved, other)
+
+    async def test_a_deadline_that_passes_can_be_set_again_in_the_same_observation(self, store: Store) -> None:
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(),)))
+        again = self._deadline(at=T0 + MOMENT)
+        await store.commit(replace(an_observation(), deadlines=(again,), deadlines_passed=(self._deadline(),)))
+        assert await store.due_deadlines(T0 + MOMENT) == (again,)
+
+    async def test_a_deadline_moved_meanwhile_does_not_end_with_the_old_one(self, store: Store) -> None:
+        moved = self._deadline(at=T0 + MOMENT)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(),)))
+        await store.commit(replace(an_observation(), deadlines=(moved,)))
+        await store.commit(replace(an_observation(), deadlines_passed=(self._deadline(),)))
+        assert await store.due_deadlines(T0 + MOMENT) == (moved,)
+
+    # --- leasing ---------------------------------------------------------------------------------------------------------------
+
+    async def test_a_lease_marks_its_deliveries_as_sending_before_anything_is_sent(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        lease = await leased(store, T0 + MOMENT)
+        assert (lease.receiver, lease.attempt, lease.first_attempt_at) == ("team", 1, T0 + MOMENT)
+        assert lease.thread_reference == ""
+        assert lease.deliveries == await store.deliveries()
+        (row,) = lease.deliveries
+        assert (row.state, row.reason, row.attempt) == (DeliveryState.SENDING, DeliveryReason.LEASED, 1)
+        assert (row.flush_id, row.first_attempt_at) == (lease.flush_id, T0 + MOMENT)
+        assert row == replace(
+            a_delivery(),
+            state=row.state,
+            reason=row.reason,
+            attempt=1,
+            flush_id=row.flush_id,
+            first_attempt_at=T0 + MOMENT,
+        )
+
+    async def test_nothing_is_leased_before_its_time(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(wait=MOMENT)))
+        assert await store.lease("team", T0 + MOMENT - timedelta(microseconds=1)) is None
+        assert await store.next_due(receiver="team") == T0 + MOMENT
+        assert (await leased(store, T0 + MOMENT)).attempt == 1
+
+    async def test_all_that_waits_in_a_group_leaves_together(self, store: Store) -> None:
+        first, second = a_delivery(1, wait=MOMENT), a_delivery(2, at=T0 + MOMENT, wait=MOMENT)
+        await store.commit(an_observation(first))
+        await store.commit(an_observation(second, a_delivery(3, job=OTHER_JOB, at=T0 + 2 * MOMENT)))
+        lease = await leased(store, T0 + MOMENT)
+        assert [delivery.id for delivery in lease.deliveries] == [first.id, second.id]
+
+    async def test_the_group_with_the_oldest_news_goes_first(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, wait=MOMENT), a_delivery(2, job=OTHER_JOB)))
+        assert (await leased(store, T0 + MOMENT)).deliveries[0].id == a_delivery(1).id
+        assert (await leased(store, T0 + MOMENT)).deliveries[0].id == a_delivery(2).id
+
+    async def test_a_group_whose_time_has_not_come_does_not_hold_up_others(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, wait=MOMENT), a_delivery(2, job=OTHER_JOB)))
+        assert (await leased(store)).deliveries[0].id == a_delivery(2).id
+
+    async def test_receivers_do_not_wait_for_each_other(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(1, receiver="oncall")))
+        await leased(store)
+        assert (await leased(store, receiver="oncall")).receiver == "oncall"
+        assert await store.lease("nobody", T0) is None
+
+    async def test_a_group_with_a_flush_on_its_way_gives_nothing_newer(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await leased(store)
+        await store.commit(an_observation(a_delivery(2), a_delivery(3, thread="another thread")))
+        assert await store.lease("team", T0) is None
+        assert await store.next_due(receiver="team") is None, "the settling is what it waits for, not a time"
+
+    async def test_a_thread_with_a_flush_on_its_way_gives_nothing_newer(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, group="g1")))
+        lease = await leased(store)
+        await store.commit(an_observation(a_delivery(2, group="g2")))
+        assert await store.lease("team", T0) is None
+        await store.settle(lease, settlement_for(lease, ACCEPTED, T0), ACCEPTED, T0)
+        assert (await leased(store)).deliveries[0].id == a_delivery(2).id
+
+    async def test_a_thread_keeps_its_order_across_groups(self, store: Store) -> None:
+        slow, quick = a_delivery(1, group="slow", wait=timedelta(minutes=5)), a_delivery(2, group="quick", wait=MOMENT)
+        await store.commit(an_observation(slow))
+        await store.commit(an_observation(quick))
+        assert await store.lease("team", T0) is None
+        assert await store.next_due(receiver="team") == T0 + MOMENT, "what waits behind it makes it due"
+        assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == slow.id
+        assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == quick.id
+
+    async def test_a_repeat_takes_exactly_what_left_together(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2)))
+        first = await send(store, Failure(error="no answer"))
+        await store.commit(an_observation(a_delivery(3)))
+        due = await store.next_due(receiver="team")
+        assert due == T0 + MOMENT
+        assert await store.lease("team", T0) is None, (
+            "neither the repeat before its time, nor the newer news before the repeat"
+        )
+        second = await leased(store, due)
+        assert second.flush_id == first.flush_id
+        assert (second.attempt, second.first_attempt_at) == (2, T0)
+        assert [delivery.id for delivery in second.deliveries] == [delivery.id for delivery in first.deliveries]
+
+    async def test_a_flush_that_waits_to_be_repeated_does_not_hold_up_other_threads(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store, Failure(error="no answer"))
+        await store.commit(an_observation(a_delivery(2, job=OTHER_JOB)))
+        assert (await leased(store)).deliveries[0].id == a_delivery(2).id
+
+    # --- settling --------------------------------------------------------------------------------------------------------------
+
+    async def test_what_was_accepted_is_delivered(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        await send(store, replace(ACCEPTED, note="refused: b@example.com"), T0 + MOMENT)
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason) == (DeliveryState.DELIVERED, DeliveryReason.ACCEPTED)
+        assert (row.settled_at, row.error) == (T0 + MOMENT, "refused: b@example.com")
+        assert await store.next_due(receiver="team") is None
+
+    @pytest.mark.parametrize(
+        ("failure", "state", "reason"),
+        [
+            (Failure(error="no answer"), DeliveryState.RETRYING, DeliveryReason.TRANSIENT),
+            (Failure(error="reset", ambiguous=True), DeliveryState.RETRYING, DeliveryReason.UNKNOWN_OUTCOME),
+            (Failure(error="no channel", permanent=True), DeliveryState.DEAD, DeliveryReason.PERMANENT),
+        ],
+        ids=["transient", "ambiguous", "permanent"],
+    )
+    async def test_a_failed_attempt_is_written_with_its_reason(
+        self, store: Store, failure: Failure, state: DeliveryState, reason: DeliveryReason
+    ) -> None:
+        await store.commit(an_observation(a_delivery()))
+        await send(store, failure)
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason, row.error) == (state, reason, failure.error)
+        assert (row.settled_at is None) == (state is DeliveryState.RETRYING)
+
+    async def test_a_settled_delivery_is_never_touched_again(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        lease = await send(store)
+        held, told = await store.deliveries(), await store.story(JOB)
+        failed = settlement_for(lease, Failure(error="late", permanent=True), T0)
+        await store.settle(lease, failed, replace(ACCEPTED, thread_reference="wrong"), T0 + MOMENT)
+        assert await store.release(T0) == 0
+        assert (await store.deliveries(), await store.story(JOB)) == (held, told)
+
+    async def test_the_word_of_an_attempt_that_is_over_counts_for_nothing(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        old = await leased(store)
+        await store.release(T0)
+        new = await leased(store)
+        await store.settle(old, settlement_for(old, ACCEPTED, T0), ACCEPTED, T0)
+        assert await store.deliveries() == new.deliveries
+
+    async def test_no_delivery_goes_from_sending_to_pending(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        lease = await leased(store)
+        with pytest.raises(ValueError, match="pending"):
+            await store.settle(lease, Settlement(state=DeliveryState.PENDING, reason=DeliveryReason.OWED), None, T0)
+        assert await store.deliveries() == lease.deliveries
+
+    async def test_later_leases_of_a_thread_know_its_root(self, store: Store) -> None:
+        await store.commit(
+            an_observation(a_delivery(1), a_delivery(1, receiver="oncall"), a_delivery(2, job=OTHER_JOB))
+        )
+        await send(store, replace(ACCEPTED, reference="1", thread_reference="root-1"))
+        await store.commit(an_observation(a_delivery(3), a_delivery(3, receiver="oncall")))
+        assert (await send(store, Receipt(reference="2"))).thread_reference == "", "another job"
+        assert (await send(store, Receipt(reference="3"))).thread_reference == "root-1"
+        assert (await send(store, receiver="oncall")).thread_reference == "", "another receiver"
+        await store.commit(an_observation(a_delivery(4)))
+        assert (await leased(store)).thread_reference == "root-1", "a receipt without a root does not forget it"
+
+    # --- after a crash ---------------------------------------------------------------------------------------------------------
+
+    async def test_what_a_dead_process_left_on_its_way_is_due_again_under_its_own_flush_id(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2), a_delivery(3, job=OTHER_JOB)))
+        before = await leased(store)
+        assert await store.release(T0 + MOMENT) == 2
+        assert await store.release(T0 + MOMENT) == 0
+        after = await leased(store, T0 + MOMENT)
+        assert (after.flush_id, after.attempt, after.first_attempt_at) == (before.flush_id, 2, T0)
+        assert [delivery.id for delivery in after.deliveries] == [delivery.id for delivery in before.deliveries]
+
+    # --- reading ---------------------------------------------------------------------------------------------------------------
+
+    async def test_events_come_newest_last_and_at_most_as_many_as_asked(self, store: Store) -> None:
+        stored = tuple(an_event(n, at=T0 + n * MOMENT) for n in range(5))
+        await store.commit(replace(an_observation(), events=stored))
+        assert await store.events() == stored
+        assert await store.events(limit=2) == stored[3:]
+        assert await store.events(limit=0) == ()
+
+    async def test_events_can_be_asked_for_by_job_and_kind(self, store: Store) -> None:
+        mine, others = an_event(1), an_event(2, job=OTHER_JOB)
+        await store.commit(replace(an_observation(), events=(mine, others)))
+        assert await store.events(job=JOB) == (mine,)
+        assert await store.events(kinds=frozenset({"job.status_changed", "job.failed"})) == (mine, others)
+        assert await store.events(kinds=frozenset({"job.failed"})) == ()
+
+    async def test_deliveries_can_be_asked_for_by_receiver_and_state(self, store: Store) -> None:
+        await store.commit(
+            an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(1, receiver="oncall"))
+        )
+        await send(store)
+        ids = [delivery.id for delivery in await store.deliveries()]
+        assert ids == [a_delivery(1).id, a_delivery(2).id, a_delivery(1, receiver="oncall").id]
+        assert [delivery.id for delivery in await store.deliveries(limit=1)] == ids[2:]
+        assert [delivery.id for delivery in await store.deliveries(receiver="team")] == ids[:2]
+        done = await store.deliveries(states=frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD}))
+        assert [delivery.id for delivery in done] == ids[:1]
+
+    async def test_a_story_has_everything_about_one_job_in_order(self, store: Store) -> None:
+        await store.commit(replace(an_observation(watch=a_watch(status="Queuing")), events=(an_event(1),)))
+        seen = replace(
+            an_observation(a_delivery(2, at=T0 + MOMENT), watch=a_watch(version=2, at=T0 + MOMENT), at=T0 + MOMENT),
+            events=(an_event(2, at=T0 + MOMENT),),
+            decisions=(Decision(EventId("event-2"), "job-failed", RuleReason.CONDITION_FALSE, "not \u00fcber"),),
+        )
+        await store.commit(seen)
+        await store.commit(
+            replace(an_observation(watch=a_watch(version=3, at=T0 + 2 * MOMENT)), snapshot_changed=False)
+        )
+        await store.commit(replace(an_observation(a_delivery(9, job=OTHER_JOB)), events=(an_event(9, job=OTHER_JOB),)))
+        await send(store, now=T0)
+        await send(store, now=T0 + 3 * MOMENT)
+        story = await store.story(JOB)
+        assert [(line.kind, line.at - T0) for line in story] == [
+            ("snapshot", timedelta(0)),
+            ("event", timedelta(0)),
+            ("snapshot", MOMENT),
+            ("event", MOMENT),
+            ("decision", MOMENT),
+            ("delivery", MOMENT),
+            ("receipt", 3 * MOMENT),
+        ]
+        assert [line.data["status"] for line in story if line.kind == "snapshot"] == ["Queuing", "Running"]
+        assert story[3].data["id"] == "event-2"
+        decision = {"event_id": "event-2", "rule": "job-failed", "reason": "condition-false", "note": "not \u00fcber"}
+        assert story[4].data == decision
+        assert (story[5].data["state"], story[5].data["receiver"]) == ("delivered", "team")
+        assert (story[6].data["reference"], story[6].data["place"]) == ("m1", "#ml-jobs")
+
+    async def test_rows_are_counted_by_kind_and_state(self, store: Store) -> None:
+        await store.commit(
+            replace(
+                an_observation(
+                    a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, job=FAR_JOB), watch=a_watch()
+                ),
+                events=(an_event(),),
+                deadlines=(self._deadline(),),
+                decisions=(Decision(EventId("event-1"), "r", RuleReason.NOTIFIED),),
+            )
+        )
+        await store.commit(an_observation(watch=a_watch(OTHER_JOB, status="Stopped")))
+        await send(store)
+        await send(store, Failure(error="no", permanent=True))
+        assert await store.counts() == {
+            "jobs.live": 1,
+            "jobs.ended": 1,
+            "snapshots": 2,
+            "events": 1,
+            "decisions": 1,
+            "notifications": 3,
+            "deliveries.pending": 1,
+            "deliveries.sending": 0,
+            "deliveries.retrying": 0,
+            "deliveries.delivered": 1,
+            "deliveries.dead": 1,
+            "receipts": 1,
+            "deadlines": 1,
+        }
+
+    # --- forgetting ------------------------------------------------------------------------------------------------------------
+
+    async def test_ended_and_told_jobs_are_dropped_with_all_that_belongs_to_them(self, store: Store) -> None:
+        decision = Decision(EventId("event-1"), "r", RuleReason.NOTIFIED)
+        ended = replace(
+            an_observation(a_delivery(), watch=a_watch(status="Failed")),
+            events=(an_event(),),
+            decisions=(decision,),
+            deadlines=(self._deadline(),),
+        )
+        await store.commit(ended)
+        await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
+        before = await store.counts()
+        assert await store.prune(T0 + MOMENT) == 0, "it was not told yet"
+        await send(store, now=T0 + MOMENT)
+        assert await store.prune(T0 + MOMENT) == 0, "it was told at that time, not before it"
+        assert await store.prune(T0) == 0
+        assert await store.prune(T0 + 2 * MOMENT) == 1
+        assert await store.watches(live_only=False) == (a_watch(OTHER_JOB),)
+        assert await store.story(JOB) == ()
+        left = {name: number for name, number in (await store.counts()).items() if number}
+        assert left == {"jobs.live": 1, "snapshots": 1}
+        assert before["events"] == 1
+        await store.commit(an_observation(a_delivery(5)))
+        assert (await leased(store)).thread_reference == ""
+
+    async def test_a_job_ended_when_that_was_first_seen(self, store: Store) -> None:
+        for version, status in enumerate(("Running", "Failed", "Failed"), start=1):
+            seen = T0 + version * MOMENT
+            await store.commit(an_observation(watch=a_watch(version=version, status=status, at=seen), at=seen))
+        assert await store.prune(T0 + 2 * MOMENT) == 0
+        assert await store.prune(T0 + 2 * MOMENT + timedelta(microseconds=1)) == 1
+
+    async def test_a_live_job_is_kept_however_old(self, store: Store) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        await store.commit(an_observation(watch=a_watch(OTHER_JOB, status="Failed")))
+        back = replace(a_watch(OTHER_JOB, version=2), phase_since=T0)
+        await store.commit(an_observation(watch=back))
+        assert phase_of(back.snapshot.status) is Phase.RUNNING
+        assert await store.prune(T0 + timedelta(days=999)) == 0
+
+    async def test_a_receipt_shared_with_a_job_that_stays_is_kept(self, store: Store) -> None:
+        shared = [a_delivery(n, job=job, group="g", thread="group:g") for n, job in enumerate((JOB, OTHER_JOB))]
+        await store.commit(an_observation(*shared, watch=a_watch(status="Failed")))
+        await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
+        await send(store)
+        assert await store.prune(T0 + MOMENT) == 1
+        assert [line.kind for line in await store.story(OTHER_JOB)] == ["snapshot", "delivery", "receipt"]
