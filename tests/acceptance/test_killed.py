@@ -21,7 +21,7 @@ from tests.acceptance.world import World, world
 pytestmark = pytest.mark.anyio
 
 KILLS = 10
-SEED = int(os.environ.get("DLC_WATCHER_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+SEED = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
 EXPECTED = {
     "prod-train": ["Started running", "evicted from node", "Restart 1 of", "Succeeded after"],
@@ -75,7 +75,7 @@ ALL = {(job, words) for job, said in EXPECTED.items() for words in said}
 
 
 async def test_nothing_is_lost_and_each_kill_repeats_at_most_one_message(tmp_path: Path) -> None:
-    print(f"seed {SEED}: replay with DLC_WATCHER_TEST_SEED={SEED}")
+    print(f"seed {SEED}: replay with TEST_SEED={SEED}")
     chance = random.Random(SEED)
     config, log = tmp_path / "dlc-watcher.yaml", tmp_path / "log"
     async with world(tmp_path, "killed.yaml") as here:

@@ -30,7 +30,12 @@ def test_the_same_answer_again_changes_nothing_more(held: JobSnapshot, answer: J
 
 def test_what_only_lists_tell_is_kept() -> None:
     held = job(
-        user_name="ann", quota_name="gold", max_running_time=timedelta(hours=1), modified_at=at(0), priority=3, user_id="1"
+        user_name="ann",
+        quota_name="gold",
+        max_running_time=timedelta(hours=1),
+        modified_at=at(0),
+        priority=3,
+        user_id="1",
     )
     new, _ = carry_over(held, job("Failed", seconds=15), ())
     assert new == replace(held, status="Failed", observed_at=at(15), user_id="")

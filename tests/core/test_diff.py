@@ -214,12 +214,12 @@ def test_the_status_history_dates_a_change_better_than_the_gmt_times() -> None:
 
 
 def test_an_end_that_contradicts_itself_is_told_once_and_as_the_status_says() -> None:
-    moment = at(-10**6)
+    moment = at(-(10**6))
     new = job(
         "Stopped",
         seconds=15,
         sub_status="Restarting",
-        created_at=at(-10**6 - 60),
+        created_at=at(-(10**6) - 60),
         succeeded_at=moment,
         failed_at=moment,
         stopped_at=moment,

@@ -18,7 +18,9 @@ def test_an_id_is_a_uuid_made_from_what_happened() -> None:
     assert made == "dc2c655c-8b34-5076-bb3f-60491e772fcf", "stored ids must stay what they are across versions"
 
 
-@given(st.lists(st.text(alphabet="ab/", max_size=3), max_size=3), st.lists(st.text(alphabet="ab/", max_size=3), max_size=3))
+@given(
+    st.lists(st.text(alphabet="ab/", max_size=3), max_size=3), st.lists(st.text(alphabet="ab/", max_size=3), max_size=3)
+)
 def test_different_facts_have_different_ids(one: list[str], other: list[str]) -> None:
     same = "\x1f".join(one) == "\x1f".join(other)
     assert (ev.deterministic_id(*one) == ev.deterministic_id(*other)) is same

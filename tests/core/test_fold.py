@@ -26,7 +26,9 @@ from watcher.core.phases import Phase
 def test_what_is_watched_of_a_job() -> None:
     former = pod("w-0", "u0", "Failed", created_at=at(0))
     live = pod("w-0", "u1", sub_status="Normal", node="n1", ip="10.0.0.1", created_at=at(9), history=(former,))
-    snapshot = job("Running", sub_status="S", reason_code="R", reason_message="m", priority=3, restarts="2/10", pods=(live,))
+    snapshot = job(
+        "Running", sub_status="S", reason_code="R", reason_message="m", priority=3, restarts="2/10", pods=(live,)
+    )
     held = watched(snapshot)
     assert held == Watched(
         status="Running",

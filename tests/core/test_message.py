@@ -99,6 +99,13 @@ def test_what_was_owed_first_is_said_first() -> None:
     assert [item.headline for item in composed(late, early).items] == ["b", "a"]
 
 
+def test_news_of_one_look_is_said_in_the_order_of_cause_and_effect_whatever_its_times() -> None:
+    evicted, failed = owed("evicted", when=at(15)), owed("a failure", when=at(5))
+    assert [item.headline for item in composed(evicted, failed).items] == ["evicted", "a failure"]
+    restarts = [owed(f"restart {number}") for number in (3, 1, 2)]
+    assert [item.headline for item in composed(*restarts).items] == ["restart 3", "restart 1", "restart 2"]
+
+
 def test_the_loudest_is_the_loudest() -> None:
     assert loudest([]) is Severity.INFO
     assert loudest([Severity.WARNING, Severity.CRITICAL, Severity.INFO]) is Severity.CRITICAL

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -303,4 +304,4 @@ def test_an_end_is_told_again_only_after_another_status_was_believed(script: lis
         held = observed.watch
     assert held.version == 1 + len(script)
     ends = [kind for kind in told if kind in ("job.failed", "job.succeeded", "job.status_changed")]
-    assert all("job.status_changed" in pair for pair in zip(ends, ends[1:], strict=False))
+    assert all("job.status_changed" in pair for pair in pairwise(ends))

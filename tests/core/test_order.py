@@ -23,7 +23,10 @@ def test_any_two_names_can_be_compared(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (Told(Rank.EVICTION, happening(PodEvicted, node="1")), Told(Rank.JOB_END, happening(JobFailed, status="Failed"))),
+        (
+            Told(Rank.EVICTION, happening(PodEvicted, node="1")),
+            Told(Rank.JOB_END, happening(JobFailed, status="Failed")),
+        ),
         (
             Told(Rank.EVICTION, happening(PodEvicted, node="1"), "master", "z-9", 9),
             Told(Rank.EVICTION, happening(PodEvicted, node="2"), "worker", "a-1", 1),

@@ -44,7 +44,7 @@ def test_only_three_documented_statuses_end_a_job() -> None:
 
 
 def test_every_phase_is_live_or_terminal_and_the_reserved_ones_live() -> None:
-    assert LIVE | TERMINAL == set(Phase)
+    assert set(Phase) == LIVE | TERMINAL
     assert not LIVE & TERMINAL
     assert RESERVED <= LIVE
 

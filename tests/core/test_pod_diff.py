@@ -252,3 +252,7 @@ def test_a_former_life_does_not_move() -> None:
     former = pod("w-0", "a", node="n1", created_at=at(0))
     old = pod("w-0", "b", created_at=at(9), history=(former,))
     assert between(old, replace(old, history=(replace(former, node="n2"),))) == ()
+
+
+def test_an_answer_that_does_not_speak_of_pods_tells_nothing_of_them() -> None:
+    assert diff(job(pods=(pod(),)), job(seconds=15, pods=None), ordinal=7, cause=CAUSE) == ()

@@ -55,7 +55,9 @@ def test_a_receiver_reached_twice_hears_it_once_by_the_first_way() -> None:
 receivers = st.sampled_from(["a", "b", "c"])
 matches = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from(["1", "2", "*"]), max_size=2)
 trees = st.recursive(
-    st.builds(lambda receiver, match, go_on: route(receiver, match=match, go_on=go_on), receivers, matches, st.booleans()),
+    st.builds(
+        lambda receiver, match, go_on: route(receiver, match=match, go_on=go_on), receivers, matches, st.booleans()
+    ),
     lambda children: st.builds(
         lambda receiver, match, go_on, routes: route(receiver, *routes, match=match, go_on=go_on),
         receivers,
@@ -73,7 +75,9 @@ def nodes(tree: Route) -> list[Route]:
 
 
 @given(trees, labels)
-def test_every_notification_is_heard_once_by_each_receiver_that_takes_it(tree: Route, given_labels: dict[str, str]) -> None:
+def test_every_notification_is_heard_once_by_each_receiver_that_takes_it(
+    tree: Route, given_labels: dict[str, str]
+) -> None:
     found = heard(tree, **given_labels)
     assert found, "somebody hears it"
     assert len(set(found)) == len(found)

@@ -150,7 +150,9 @@ def test_the_same_news_has_the_same_id_and_other_news_another() -> None:
 def test_a_broken_rule_is_one_piece_of_news_whatever_job_it_breaks_on() -> None:
     watchman = says(Notify(headline="a rule is broken", dedup_key="broken"), rule=OnFaults, name="watchman")
     one = asked(raises(ValueError("x")), watchman)
-    other = asked(raises(ValueError("x")), watchman, events=(replace(FAILED, id=EventId("e9"), job=replace(REF, source="b")),))
+    other = asked(
+        raises(ValueError("x")), watchman, events=(replace(FAILED, id=EventId("e9"), job=replace(REF, source="b")),)
+    )
     assert one.notifications[0].id == other.notifications[0].id
     assert one.notifications[0].job == REF
 

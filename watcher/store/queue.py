@@ -109,4 +109,4 @@ def flush_id(receiver: str, ids: Iterable[DeliveryId]) -> FlushId:
 
 def thread_of(deliveries: Iterable[Delivery]) -> str:
     """The thread a flush is told in: that of its first news, as `core.message.compose` sees it."""
-    return min(deliveries, key=lambda delivery: (delivery.created_at, delivery.notification.at, delivery.id)).thread_key
+    return min(deliveries, key=lambda delivery: delivery.created_at).thread_key

@@ -1,0 +1,126 @@
+"""dlc-watcher itself, twice: the client alone, and the service's own poller around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import anyio
+import httpx2
+
+from bench.peers import EXPECTED_STATUS, KEY_ID, SECRET, BenchFailed, Site, expect
+from watcher.core.consequence import Book
+from watcher.core.model import JobId, SourceName
+from watcher.core.routing import Route
+from watcher.service.clock import SpedUpClock
+from watcher.service.ledger import Ledger
+from watcher.service.poller import Poller
+from watcher.service.telemetry import Metrics
+from watcher.simulator import SpeedUp
+from watcher.sources.dlc import DlcSettings, DlcSource
+from watcher.store.memory import MemoryStore
+
+_SOURCE = SourceName("bench")
+_BUDGET_SPEED = 1000.0
+"""The request budget has its highest setting and a clock that runs so much faster: it reckons for every poll and delays none."""
+
+
+def source_of(site: Site) -> tuple[DlcSource, DlcSettings]:
+    """The source as the program makes it. Only for HTTPS with a certificate of our own the transport is brought along, too."""
+    settings = DlcSettings.model_validate(
+        {
+            "endpoint": site.url,
+            "credentials": {"kind": "access_key", "key_id": KEY_ID, "secret": SECRET},
+            "budget": {"requests_per_second": 1000, "concurrency": site.concurrent},
+            "select": {"jobs": list(site.job_ids)},
+        }
+    )
+    tls, transport = site.tls(), None
+    if tls is not None:
+        limits = httpx2.Limits(
+            max_connections=site.concurrent, max_keepalive_connections=site.concurrent, keepalive_expiry=30
+        )
+        transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
+    return DlcSource(_SOURCE, settings, transport=transport), settings
+
+
+async def fetch_all(source: DlcSource, job_ids: Sequence[str], concurrent: int) -> int:
+    """Fetch and check every job, so many at once."""
+    waiting: Iterator[str] = iter(job_ids)
+    done = 0
+
+    async def work() -> None:
+        nonlocal done
+        for job_id in waiting:
+            job = await source.fetch(JobId(job_id))
+            expect(job_id, job.ref.job_id, job.status)
+            done += 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(concurrent):
+            tasks.start_soon(work)
+    return done
+
+
+class Fetch:
+    """`DlcSource.fetch`: sign, send, read under a cap and a time limit, parse into a `JobSnapshot`."""
+
+    name = "dlc-watcher, fetch"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._source, _ = source_of(site)
+
+    async def warm(self) -> None:
+        await fetch_all(self._source, self._site.first_ids, self._site.concurrent)
+
+    async def sweep(self) -> int:
+        return await fetch_all(self._source, self._site.job_ids, self._site.concurrent)
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
+class Service:
+    """`Poller.pass_once`: budget, fetch, metrics, comparison with what is held, and the decision that there is no news.
+
+    Whether every poll went well is read where an operator would read it: each must have counted as a good GetJob, and must have
+    added no event; the first sweep's snapshots, which the others were compared with, must be of the right jobs in the right status.
+    """
+
+    name = "dlc-watcher, service"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._source, settings = source_of(site)
+        self._store, self._metrics = MemoryStore(), Metrics()
+        book = Book((), Route(path="route", receiver="nobody"))
+        self._poller = Poller(
+            self._source, settings, Ledger(self._store, book, SpedUpClock(SpeedUp(_BUDGET_SPEED)), self._metrics)
+        )
+        self._events: int | None = None
+
+    def _good_polls(self) -> int:
+        labels = {"source": _SOURCE, "action": "GetJob", "outcome": "ok"}
+        return int(self._metrics.registry.get_sample_value("dlc_watcher_source_requests_total", labels) or 0)
+
+    async def warm(self) -> None:
+        if self._events is not None:
+            await fetch_all(self._source, self._site.first_ids, self._site.concurrent)
+            return
+        await self._poller.load()
+        await self._poller.pass_once()
+        held = {watch.snapshot.ref.job_id: watch.snapshot.status for watch in await self._store.watches()}
+        for job_id in self._site.job_ids:
+            expect(job_id, job_id if job_id in held else None, held.get(JobId(job_id)))
+        self._events = (await self._store.counts()).get("events", 0)
+
+    async def sweep(self) -> int:
+        before = self._good_polls()
+        seen = await self._poller.pass_once()
+        events = (await self._store.counts()).get("events", 0)
+        if not seen or events != self._events:
+            raise BenchFailed(f"jobs that are {EXPECTED_STATUS} all the time were not seen so by the service")
+        return self._good_polls() - before
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
