@@ -53,7 +53,7 @@ def jobs(
         print_json([plain(watch) for watch in watches])
         return
     print_table(
-        ("JOB", "NAME", "STATUS", "SINCE", "RESTARTS", "QUOTA", "USER", "SEEN"),
+        ("JOB", "NAME", "STATUS", "SINCE", "RESTARTS", "QUOTA", "USER", "LAST NEWS"),
         (
             (
                 watch.snapshot.ref,

