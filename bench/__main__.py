@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -60,8 +61,9 @@ async def run_modes(served: Served, size: Size, console: Console) -> list[report
                 stack.push_async_callback(peers[-1].aclose)
             now = time.monotonic()
             share = max(0.0, ends - now) / (len(MODES) - number)
-            with console.status(f"{scheme}, {concurrent} at once ..."):
-                rounds = await measure.interleave(peers, size.jobs, size.rounds, now + share)
+            if console.is_terminal:  # a line, no spinner: that would be a thread whose CPU is charged to the peers
+                console.print(f"{scheme}, {concurrent} at once ...")
+            rounds = await measure.interleave(peers, size.jobs, size.rounds, now + share)
         found.append(report.mode(scheme, concurrent, rounds, BASELINE))
     return found
 
@@ -99,6 +101,7 @@ def main() -> int:
     """Run, print, and return the exit code: 0, 1 when the run is worthless, 130 when it was interrupted."""
     chosen = arguments()
     set_up_logging("error")
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # with all clean-up
     try:
         found = bench(QUICK if chosen.quick else FULL, chosen.pods, Console(stderr=True))
     except BenchFailed as exc:

