@@ -6,6 +6,7 @@ misspelt key is an error with a place and never a silent default.
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -46,9 +47,13 @@ Duration = Annotated[
 """A length of time, written `90s`, `30m`, `1h30m`, `2d`. Never a bare number: a number has no unit."""
 
 
-def _secret_file(path: Path, info: ValidationInfo) -> Path:
+def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base_dir")
-    absolute = path.expanduser() if base is None else Path(base) / path.expanduser()
+    return path.expanduser() if base is None else Path(base) / path.expanduser()
+
+
+def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    absolute = _beside_the_configuration(path, info)
     try:
         text = absolute.read_text(encoding="utf-8")
     except OSError as exc:
@@ -62,6 +67,19 @@ def _secret_file(path: Path, info: ValidationInfo) -> Path:
 
 SecretFile = Annotated[Path, AfterValidator(_secret_file)]
 """A file that holds one secret. Relative to the configuration file. Must be readable and not empty when the configuration loads."""
+
+
+def _certificate_file(path: Path, info: ValidationInfo) -> Path:
+    absolute = _beside_the_configuration(path, info)
+    try:
+        ssl.create_default_context(cafile=absolute)
+    except (OSError, ssl.SSLError) as exc:
+        raise ValueError(f"{str(path)!r} holds no certificates that can be read: {type(exc).__name__}") from None
+    return absolute
+
+
+CertificateFile = Annotated[Path, AfterValidator(_certificate_file)]
+"""Certificates of authorities to trust (PEM). Relative to the configuration file; must be readable when it loads."""
 
 
 def reveal(value: SecretStr | None, file: Path | None) -> str:

@@ -126,7 +126,9 @@ class FakeSource:
 
     Settings: ClassVar[type[SourceSettings]] = SourceSettings
 
-    def __init__(self, clock: VirtualClock, jobs: Iterable[JobSnapshot] = (), *, takes: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self, clock: VirtualClock, jobs: Iterable[JobSnapshot] = (), *, takes: timedelta = timedelta(0)
+    ) -> None:
         self.clock, self.takes = clock, takes
         self.jobs: dict[str, Script] = {str(one.ref.job_id): one for one in jobs}
         self.listed: list[JobSnapshot] | None = None
@@ -223,7 +225,9 @@ class FakeNotifier:
         if failure is not None:
             raise failure
         self.taken.append(message)
-        return Receipt(reference=f"ref-{len(self.taken)}", thread_reference=message.thread_reference or f"root-{message.id}")
+        return Receipt(
+            reference=f"ref-{len(self.taken)}", thread_reference=message.thread_reference or f"root-{message.id}"
+        )
 
     async def aclose(self) -> None:
         await anyio.lowlevel.checkpoint()

@@ -119,7 +119,9 @@ async def test_an_old_dead_letter_does_not_make_every_later_pass_fail() -> None:
 
 async def test_readiness_names_what_is_wrong() -> None:
     clock, source, store = fleet()
-    loaded = loaded_of(source=source, receivers={"team": FakeNotifier(clock, slow_down(3000))}, service="{http: {port: null}}")
+    loaded = loaded_of(
+        source=source, receivers={"team": FakeNotifier(clock, slow_down(3000))}, service="{http: {port: null}}"
+    )
     stop = anyio.Event()
     async with assemble(loaded, clock=clock, store=store) as service:
         assert (await service.readiness())["ready"] is False  # nothing has been seen yet
@@ -154,7 +156,9 @@ async def test_a_send_that_hangs_does_not_keep_the_program_from_stopping() -> No
     notifier = FakeNotifier(clock)  # type: ignore[arg-type]
     notifier.hang = True
     rules = "  - {name: all, on: [job.appeared]}\n"
-    loaded = loaded_of(rules, source=source, receivers={"team": notifier}, service="{http: {port: null}, shutdown_grace: 300ms}")
+    loaded = loaded_of(
+        rules, source=source, receivers={"team": notifier}, service="{http: {port: null}, shutdown_grace: 300ms}"
+    )
     stop, store = anyio.Event(), FlakyStore()
     async with assemble(loaded, clock=clock, store=store) as service:
         with anyio.fail_after(5):

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -23,7 +24,9 @@ from watcher.service.ledger import observation
 
 pytestmark = pytest.mark.anyio
 
-TELL_EVERYTHING = "  - {name: changed, on: [job.status_changed], summary: '{{ event.old_status }} to {{ event.new_status }}'}\n"
+TELL_EVERYTHING = (
+    "  - {name: changed, on: [job.status_changed], summary: '{{ event.old_status }} to {{ event.new_status }}'}\n"
+)
 
 
 class Desk:
@@ -122,7 +125,7 @@ async def test_what_fails_in_passing_is_tried_again_by_the_schedule_and_given_up
     async with desk.dispatching():
         await desk.owe("dlc1", "first")
         await desk.clock.advance(timedelta(days=3))
-    gaps = [(after[0] - before[0]).total_seconds() for before, after in zip(desk.notifier.tried, desk.notifier.tried[1:], strict=False)]
+    gaps = [(after - before).total_seconds() for (before, _), (after, _) in pairwise(desk.notifier.tried)]
     assert gaps[:8] == [1, 5, 30, 120, 600, 1800, 3600, 3600]
     dead = (await desk.deliveries())["first"]
     assert (dead.state, dead.reason) == (DeliveryState.DEAD, DeliveryReason.EXPIRED)
@@ -179,7 +182,13 @@ async def test_after_an_unknown_outcome_the_same_message_goes_out_under_the_same
 
 @pytest.mark.parametrize(
     "raised",
-    [ZeroDivisionError("1/0"), KeyError("x"), TimeoutError(), OSError("gone"), ExceptionGroup("several", [ValueError("x")])],
+    [
+        ZeroDivisionError("1/0"),
+        KeyError("x"),
+        TimeoutError(),
+        OSError("gone"),
+        ExceptionGroup("several", [ValueError("x")]),
+    ],
     ids=lambda exc: type(exc).__name__,
 )
 async def test_whatever_a_notifier_raises_the_news_is_kept_and_others_are_told(raised: Exception) -> None:
@@ -285,7 +294,7 @@ async def test_sends_keep_the_pace_of_the_notifier() -> None:
             await desk.owe(f"dlc{number}", str(number))
         await desk.clock.advance(seconds(30))
     times = [at for at, _ in desk.notifier.tried]
-    assert [(b - a).total_seconds() for a, b in zip(times, times[1:], strict=False)] == [1, 1, 1, 1]
+    assert [(b - a).total_seconds() for a, b in pairwise(times)] == [1, 1, 1, 1]
 
 
 async def test_settled_deliveries_are_counted_by_reason() -> None:

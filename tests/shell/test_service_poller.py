@@ -121,9 +121,7 @@ async def test_a_job_that_was_pruned_is_not_told_a_second_time_after_a_restart()
     later.source = world.source
     from watcher.service.poller import Poller
 
-    later.poller = Poller(
-        world.source, later.settings, later.ledger, jitter=lambda: 0.5, retention=timedelta(days=90)
-    )
+    later.poller = Poller(world.source, later.settings, later.ledger, jitter=lambda: 0.5, retention=timedelta(days=90))
     async with later.polling():
         await later.clock.advance(seconds(60))
     assert await later.told() == []
@@ -185,7 +183,9 @@ async def test_the_budget_is_never_exceeded_however_many_jobs_are_due(rate: floa
 
 
 async def test_after_a_hold_the_budget_counts_as_before() -> None:
-    world = World(*(job(f"dlc{n}") for n in range(60)), poll_every="1s", budget={"requests_per_second": 2, "concurrency": 64})
+    world = World(
+        *(job(f"dlc{n}") for n in range(60)), poll_every="1s", budget={"requests_per_second": 2, "concurrency": 64}
+    )
     async with world.polling():
         await world.clock.advance(seconds(40))
         world.source.failing = {"GetJob": Unreachable("no route"), "ListJobs": Unreachable("no route")}
@@ -277,6 +277,18 @@ async def test_not_found_is_not_believed_while_the_list_does_not_confirm_it(comp
         del world.source.jobs["dlc1"]
         await world.clock.advance(timedelta(minutes=10))
     assert await world.events("job.vanished") == ()
+
+
+async def test_a_list_from_before_the_doubt_does_not_confirm_it() -> None:
+    world = World(job("dlc1"), select={"jobs": ["dlc1"], "name": "prod-*"}, discover_every="1h")
+    world.source.listed = []  # as for a job too old for lists
+    async with world.polling():
+        await world.clock.advance(seconds(30))
+        del world.source.jobs["dlc1"]
+        await world.clock.advance(timedelta(minutes=30))
+        assert await world.events("job.vanished") == ()
+        await world.clock.advance(timedelta(minutes=60))
+    assert len(await world.events("job.vanished")) == 1
 
 
 async def test_a_vanished_job_that_is_listed_again_is_watched_again() -> None:

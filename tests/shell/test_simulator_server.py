@@ -325,7 +325,7 @@ async def test_stopping_breaks_off_what_hangs_and_leaves_no_task() -> None:
     async with httpx2.AsyncClient() as http:
         async with SimulatorServer(simulator) as server:
             asking = asyncio.create_task(Bench(simulator, server, Hands(), http).ask())
-            while not simulator.requests:  # noqa: ASYNC110 - the simulator is looked at from outside
+            while not simulator.requests:
                 await anyio.sleep(0.01)
             started = time.monotonic()
         assert time.monotonic() - started < 2

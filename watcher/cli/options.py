@@ -16,7 +16,9 @@ ConfigOption = Annotated[
 ]
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", help="A database file or URL, instead of the one in the configuration.", metavar="FILE|URL"),
+    typer.Option(
+        "--store", help="A database file or URL, instead of the one in the configuration.", metavar="FILE|URL"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DEFAULT_CONFIG = Path("dlc-watcher.yaml")
@@ -49,7 +51,9 @@ def print_json(value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     typer.echo(
         "".join(
-            char if char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else json.dumps(char)[1:-1]
+            char
+            if char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+            else json.dumps(char)[1:-1]
             for char in text
         )
     )

@@ -106,7 +106,7 @@ def _read(file: Path, index: int) -> tuple[Path, JobSnapshot]:
         document = json_text.loads(file.read_bytes())
     except OSError as exc:
         raise WatcherError(f"{file}: cannot be read: {exc.strerror or exc}") from None
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise WatcherError(f"{file}: not JSON: {exc}") from None
     answer = document.get("payload", document) if isinstance(document, dict) else document
     seen = datetime(1970, 1, 1, tzinfo=UTC) + index * _STEP

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
 import anyio
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from watcher import settings as _settings
 from watcher.core.delivery import FlushId, Receipt
@@ -23,7 +22,7 @@ from watcher.notifiers.mail import compose_mail, parse_address, render_mail
 from watcher.notifiers.smtp_replies import GREYLISTED, Stage, classify
 from watcher.notifiers.text import one_line
 from watcher.ports import Wire
-from watcher.settings import OneOrMany, SecretFile, exactly_one
+from watcher.settings import CertificateFile, OneOrMany, SecretFile, exactly_one
 
 _MOST_REMEMBERED: Final = 1000
 
@@ -51,7 +50,7 @@ class EmailSettings(_settings.Settings):
     """For each step. Servers answer a wrong password slowly on purpose, and scan a message before they take it."""
     local_hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\[\]:-]{1,255}$")] | None = None
     """The name to greet with (EHLO); None for this machine's own."""
-    ca_file: Path | None = None
+    ca_file: CertificateFile | None = None
     """Certificates of the authorities to trust (PEM), in place of this machine's; for a server with a private one."""
 
     @field_validator("from_")
@@ -63,19 +62,6 @@ class EmailSettings(_settings.Settings):
     @classmethod
     def _to_are_addresses(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(parse_address(text)) for text in texts))
-
-    @field_validator("ca_file")
-    @classmethod
-    def _ca_is_readable(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        if path is None:
-            return None
-        base = (info.context or {}).get("base_dir")
-        absolute = path.expanduser() if base is None else Path(base) / path.expanduser()
-        try:
-            ssl.create_default_context(cafile=absolute)
-        except (OSError, ssl.SSLError) as exc:
-            raise ValueError(f"{str(path)!r} holds no certificates that can be read: {type(exc).__name__}") from None
-        return absolute
 
     @model_validator(mode="after")
     def _whole_log_in(self) -> EmailSettings:

@@ -38,7 +38,9 @@ async def serve(
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as exc:
-        raise OSError(exc.errno, f"service.http cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}") from exc
+        raise OSError(
+            exc.errno, f"service.http cannot listen on {host} port {port}: {os.strerror(exc.errno or 0)}"
+        ) from exc
     bound(host, listener.getsockname()[1])
     listener.setsockopt(
         socket.IPPROTO_TCP, socket.TCP_NODELAY, 1

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final, Protocol
 
 import anyio
@@ -79,6 +80,7 @@ class SignedClient:
         max_body_bytes: int = 16 * 1024 * 1024,
         connections: int = 16,
         proxy: str | None = None,
+        ca_file: Path | None = None,
         wall: WallClock = utc_now,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class SignedClient:
             follow_redirects=False,
             trust_env=False,
             proxy=proxy,
+            verify=True if ca_file is None else ssl.create_default_context(cafile=ca_file),
             transport=transport,
         )
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from watcher.settings import Duration, OneOrMany, SecretFile, Settings, SourceSettings, exactly_one
+from watcher.settings import CertificateFile, Duration, OneOrMany, SecretFile, Settings, SourceSettings, exactly_one
 from watcher.sources.dlc.endpoints import REGION_PATTERN, Endpoint, Network, parse_endpoint, regional_endpoint
 
 
@@ -143,6 +143,8 @@ class DlcSettings(SourceSettings):
     """The longest one request may take from start to last byte, however slowly it drips."""
     connect_timeout: Duration = timedelta(seconds=5)
     """The longest that connecting alone may take, TLS included."""
+    ca_file: CertificateFile | None = None
+    """Certificates of the authorities to trust (PEM), in place of this machine's; for a proxy that opens TLS."""
     max_body_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 16 * 1024 * 1024
     """The largest answer accepted, after decompression. 5000 pods are about half of the default."""
     proxy: SecretStr | None = None

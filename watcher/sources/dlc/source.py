@@ -80,6 +80,7 @@ class DlcSource:
             max_body_bytes=settings.max_body_bytes,
             connections=settings.budget.concurrency,
             proxy=proxy,
+            ca_file=settings.ca_file,
             wall=wall,
             transport=transport,
         )
