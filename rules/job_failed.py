@@ -62,8 +62,8 @@ class JobFailedRule:
             case _:
                 yield Silence("not a failure")
                 return
-        if event.reason_code:
-            headline += f": {event.reason_code}"
+        if code := event.reason_code.strip():
+            headline += f": {code}"
         facts = () if context.job is None else _facts(context.job)
         yield Notify(headline=headline, facts=facts, detail=event.reason_message, dedup_key="failed")
 

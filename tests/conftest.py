@@ -11,6 +11,12 @@ for _name in [name for name in os.environ if name.startswith(("ALIBABA_CLOUD_", 
         del os.environ[_name]
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, so that a run tells of the code and not of luck; `make soak` explores with other ones.
+settings.register_profile("same", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def events(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 50,
     json: JsonOption = False,
 ) -> None:
-    """What happened, oldest first."""
+    """What happened, in the order it was seen."""
     from watcher.cli.terminal import print_table
     from watcher.core.codec import plain
     from watcher.core.declared import sentence
@@ -128,7 +128,10 @@ def deliveries(
     try:
         states = frozenset(DeliveryState(one) for one in state or ())
     except ValueError as exc:
-        raise typer.BadParameter(f"{exc}; there are: {', '.join(DeliveryState)}", param_hint="--state") from None
+        word = str(exc).split(" ", 1)[0]
+        raise typer.BadParameter(
+            f"unknown state {word}; there are: {', '.join(DeliveryState)}", param_hint="--state"
+        ) from None
     found = _read(
         store_url(config, store), lambda store: store.deliveries(receiver=receiver, states=states, limit=limit)
     )

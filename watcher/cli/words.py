@@ -39,7 +39,8 @@ def _snapshot(data: Mapping[str, Any]) -> Words:
 
 def _pods(pods: list[Mapping[str, Any]]) -> str:
     count = Counter("/".join(filter(None, (pod["status"], pod["sub_status"].removeprefix("Normal")))) for pod in pods)
-    return f"{len(pods)} pods" + (f" ({', '.join(f'{n} {status}' for status, n in count.items())})" if pods else "")
+    counted = f"{len(pods)} pod{'' if len(pods) == 1 else 's'}"
+    return counted + (f" ({', '.join(f'{n} {status}' for status, n in count.items())})" if pods else "")
 
 
 def _event(data: Mapping[str, Any]) -> Words:
@@ -47,8 +48,7 @@ def _event(data: Mapping[str, Any]) -> Words:
     from watcher.core.declared import sentence
 
     when = data["when"]
-    known = f"  [{when['provenance']}" + (f", happened {when['occurred_at']}" if when["occurred_at"] else "") + "]"
-    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}{known}")
+    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}  [{when['provenance']}]")
 
 
 def _decision(data: Mapping[str, Any]) -> Words:

@@ -131,7 +131,9 @@ def read_text(path: Path, *, shown_as: str = "") -> str:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise ConfigurationError([Problem(f"the configuration cannot be read: {exc.strerror or exc}", name)]) from exc
+        raise ConfigurationError(
+            [Problem(f"the configuration cannot be read: {exc.strerror or exc}. Name it with --config FILE", name)]
+        ) from exc
     if len(raw) > MAX_BYTES:
         raise _too_large(name)
     try:

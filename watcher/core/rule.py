@@ -338,7 +338,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         id=NotificationId(deterministic_id("notification", bound.name, about, intent.dedup_key or event.id)),
         rule=bound.name,
         severity=severity,
-        headline=intent.headline,
+        headline=" ".join(intent.headline.split()),
         facts=intent.facts,
         detail=intent.detail,
         event_id=event.id,

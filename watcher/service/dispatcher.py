@@ -17,7 +17,7 @@ import anyio.lowlevel
 from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
-from watcher.errors import NotifierError, StoreError
+from watcher.errors import NotifierError, StoreUnavailable
 from watcher.ports import JobSource, Lease, Notifier
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
@@ -66,7 +66,7 @@ class Dispatcher:
             try:
                 sent = await self.send_next()
                 due_at = None if sent else await self._ledger.store.next_due(receiver=self.name)
-            except StoreError as exc:
+            except StoreUnavailable as exc:
                 log.error("dispatch_put_off", receiver=self.name, error=str(exc))
                 await clock.sleep(_PATIENCE)
                 continue
@@ -111,8 +111,12 @@ class Dispatcher:
 
     async def _attempt(self, message: Message) -> Outcome:
         try:
+            wire = self._render(message)
+        except Exception as exc:  # noqa: BLE001 - a notifier is a stranger's code: its faults must not stop the others
+            return Failure(error=f"cannot be put into words: the renderer raised {type(exc).__name__}")
+        try:
             with anyio.fail_after(SEND_TIMEOUT.total_seconds()):
-                return await self._notifier.send(self._render(message), message)
+                return await self._notifier.send(wire, message)
         except TimeoutError:
             return Failure(error=f"no outcome after {SEND_TIMEOUT.total_seconds():.0f} s", ambiguous=True)
         except NotifierError as exc:
@@ -121,15 +125,13 @@ class Dispatcher:
             return Failure(
                 error=str(exc), permanent=exc.permanent, ambiguous=exc.ambiguous, retry_after=exc.retry_after
             )
-        except Exception as exc:  # noqa: BLE001 - a notifier is a stranger's code: its faults must not stop the others
+        except Exception as exc:  # noqa: BLE001 - as above
             log.exception("notifier_raised", receiver=self.name, kind=self._notifier.kind)
             return Failure(error=f"the notifier raised {type(exc).__name__}", ambiguous=True)
 
     def _render(self, message: Message) -> Mapping[str, object]:
         try:
             return self._notifier.render(message)
-        except NotifierError:
-            raise
         except Exception:  # noqa: BLE001 - as above; people still hear of it, in plain words
             log.exception("render_raised", receiver=self.name, kind=self._notifier.kind)
             return self._notifier.render(plainest(message))
@@ -144,7 +146,7 @@ class Dispatcher:
             try:
                 await self._ledger.store.settle(lease, settlement, receipt, now)
                 break
-            except StoreError as exc:
+            except StoreUnavailable as exc:
                 # Sent but not written down: go on trying as long as the process lives, or it would be sent twice.
                 log.error("settle_put_off", receiver=self.name, flush=lease.flush_id, error=str(exc))
                 await self._ledger.clock.sleep(_PATIENCE)
@@ -181,7 +183,7 @@ class Dispatcher:
         """The job as held. A message that has been leased leaves without it rather than not at all."""
         try:
             return await self._ledger.store.watch(ref)
-        except StoreError as exc:
+        except StoreUnavailable as exc:
             log.warning("card_left_out", job=str(ref), error=str(exc))
             return None
 

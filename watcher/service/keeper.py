@@ -18,7 +18,7 @@ from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
 from watcher.core.model import SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
-from watcher.errors import StoreError
+from watcher.errors import StoreUnavailable
 from watcher.ports import JobSource
 from watcher.service.ledger import Ledger, observation
 from watcher.service.telemetry import log
@@ -88,7 +88,7 @@ class Keeper:
             try:
                 passed = await self.pass_due()
                 due_at = await self._ledger.store.next_due()
-            except StoreError as exc:
+            except StoreUnavailable as exc:
                 log.error("deadlines_put_off", error=str(exc))
                 await clock.sleep(_PATIENCE)
                 continue
@@ -135,6 +135,6 @@ class Keeper:
                 dropped = await self._ledger.store.prune(self._ledger.clock.now() - retention)
                 if dropped:
                     log.info("pruned", jobs=dropped)
-            except StoreError as exc:
+            except StoreUnavailable as exc:
                 log.error("prune_put_off", error=str(exc))
             await self._ledger.clock.sleep(_PRUNE_EVERY)

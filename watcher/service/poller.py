@@ -3,79 +3,46 @@
 What to ask next, how long to wait and what an answer means is decided by the core (`pacing`, `selection`, `observation`); here the
 questions are sent, under one budget and one limit on concurrency, and what follows from the answers is committed.
 
-Two kinds of failure are kept apart. A job that cannot be read is asked again later. A source that cannot be read makes us blind:
-that is told once, and says nothing about its jobs.
+Two kinds of failure are kept apart. A job that cannot be read is asked again later. A source that cannot be read makes us blind
+(`outlook`): that is told once, and says nothing about its jobs.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import anyio
 
 from watcher.core import observation as reading
-from watcher.core import pacing, sight
+from watcher.core import pacing
 from watcher.core.consequence import consequences
-from watcher.core.events import CauseId, WatchBlind, WatchRecovered
+from watcher.core.events import CauseId
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, Watch
 from watcher.core.phases import TERMINAL
 from watcher.core.rule import Context
 from watcher.core.selection import Selection
 from watcher.core.sight import Sight
-from watcher.errors import (
-    Forbidden,
-    GarbledAnswer,
-    InvalidRequest,
-    JobNotFound,
-    SourceError,
-    StaleObservation,
-    StoreError,
-    Throttled,
-)
+from watcher.errors import JobNotFound, SourceError, StaleObservation, StoreUnavailable
 from watcher.ports import JobSource
 from watcher.service.budget import RequestBudget
-from watcher.service.ledger import Bell, Ledger, observation
+from watcher.service.ledger import Ledger, observation
+from watcher.service.outlook import JOB_SCOPED, Outlook
+from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 from watcher.settings import Select, SourceSettings
 
-_PERMANENT_PAUSE: Final = timedelta(minutes=5)
-"""Between two probes of a source whose failure only a person can mend."""
-
 _STORE_PATIENCE: Final = timedelta(seconds=5)
-
-_JOB_SCOPED: Final = (Forbidden, GarbledAnswer, InvalidRequest)
-"""Failures of GetJob that may concern one job only: a private job, an odd record. Several jobs in a row make it the source's."""
-
-_ROW_OF_FAILURES: Final = 20
-"""Large enough for a colleague's sweep of private jobs, which are listed one after the other."""
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
 
-
-@dataclass(slots=True)
-class _Entry:
-    """One job on the roster."""
-
-    due_at: datetime
-    watch: Watch | None = None
-    summary: JobSummary | None = None
-    failures: int = 0
-    error: SourceError | None = None
-    asking: bool = False
-
-    @property
-    def may_answer_now(self) -> bool:
-        """Whether its last question failed in a way that may have passed already."""
-        return self.error is not None and not isinstance(self.error, _JOB_SCOPED)
+Answer = TypeVar("Answer")
 
 
 class Poller:
@@ -102,24 +69,15 @@ class Poller:
         self.name = source.name
         self._selection = selection_of(settings.select)
         self._budget = RequestBudget(settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name)
-        self._roster: dict[JobRef, _Entry] = {}
-        self._ended: set[JobRef] = set()
-        self._heap: list[tuple[datetime, int, JobRef]] = []
-        self._order = itertools.count()
-        self._bell = Bell()
+        self._outlook = Outlook(self.name, settings.blind_after, self._budget, ledger, jitter)
+        self._roster = Roster()
         self._slots = anyio.Semaphore(settings.budget.concurrency)
-        self._sight = Sight(source=self.name)
-        self._sight_lock = anyio.Lock()
-        self._failing: dict[str, SourceError] = {}
-        self._failures = 0
-        self._failed_looks = 0
-        self._refused = anyio.Event()
         self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
 
     @property
     def sight(self) -> Sight:
         """Whether we can see this source."""
-        return self._sight
+        return self._outlook.sight
 
     @property
     def live_jobs(self) -> int:
@@ -128,25 +86,18 @@ class Poller:
 
     async def load(self) -> None:
         """Take up where the last run stopped."""
-        for state in await self._ledger.store.sights():
-            if state.source == self.name:
-                self._sight = state
         now = self._ledger.clock.now()
         for watch in await self._ledger.store.watches(live_only=False, source=self.name):
             if watch.live:
-                self._enrol(watch.snapshot.ref, now, watch=watch)
+                self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:
-                self._ended.add(watch.snapshot.ref)
+                self._roster.ended.add(watch.snapshot.ref)
         for job_id in self._selection.jobs:
             ref = JobRef(self.name, JobId(job_id))
-            if ref not in self._roster and ref not in self._ended:
-                self._enrol(ref, now)
-        if self._sight.blind_since is not None:
-            # Which action failed is not kept: people are told that we see again when both have been answered.
-            before = SourceError("not answered since the start")
-            self._failing = {} if self._selection.only_ids else {"ListJobs": before}
-            if self._roster:
-                self._failing["GetJob"] = before
+            if not self._roster.knows(ref):
+                self._roster.enrol(ref, now)
+        listing = () if self._selection.only_ids else ("ListJobs",)
+        await self._outlook.load((*listing, "GetJob") if self._roster else listing)
         self._count()
 
     async def poll(self) -> None:
@@ -161,51 +112,64 @@ class Poller:
         if not self._selection.only_ids:
             for _ in range(_TRIES):
                 await self.list_once()
-                if "ListJobs" not in self._failing or self._refused.is_set():
+                if not self._outlook.fails("ListJobs") or self._outlook.refused.is_set():
                     break
-            if "ListJobs" in self._failing:
+            if self._outlook.fails("ListJobs"):
                 return False
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cancel_when_refused, tasks.cancel_scope)
-            waiting = tuple(self._roster)
+            waiting = self._roster.entries()
             for _ in range(_TRIES):
                 async with anyio.create_task_group() as looks:
-                    for ref in waiting:
+                    for entry in waiting:
                         await self._slots.acquire()
-                        looks.start_soon(self._look, ref)
-                waiting = tuple(ref for ref in waiting if ref in self._roster and self._roster[ref].may_answer_now)
+                        looks.start_soon(self._look, entry)
+                waiting = tuple(
+                    entry for entry in waiting if entry.error is not None and not isinstance(entry.error, JOB_SCOPED)
+                )
             tasks.cancel_scope.cancel()
-        return not self._failing
+        return self._outlook.clear
 
     async def _cancel_when_refused(self, scope: anyio.CancelScope) -> None:
         """One pass does not sit out the pause after a failure that only a person can mend."""
-        await self._refused.wait()
+        await self._outlook.refused.wait()
         scope.cancel()
+
+    async def _question(self, action: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask, and count how it went. A source is a stranger's code: whatever it raises is a `SourceError` from here on."""
+        metrics, outcome = self._ledger.metrics, "ok"
+        try:
+            with metrics.request_seconds.labels(self.name, action).time():
+                return await ask()
+        except SourceError as exc:
+            outcome = type(exc).__name__
+            raise
+        except Exception as exc:
+            outcome = type(exc).__name__
+            log.exception("source_raised", source=self.name, action=action)
+            raise SourceError(f"{action}: the source raised {outcome}") from exc
+        finally:
+            metrics.requests.labels(self.name, action, outcome).inc()
 
     # --- finding jobs ----------------------------------------------------------------------------------------------------------
 
     async def _discover(self) -> None:
         while True:
             await self.list_once()
-            pause = self._settings.discover_every * (0.9 + 0.2 * self._jitter())
-            await self._ledger.clock.sleep(pause)
+            await self._ledger.clock.sleep(self._settings.discover_every * (0.9 + 0.2 * self._jitter()))
 
     async def list_once(self) -> None:
         """One pass over ListJobs."""
-        clock, metrics = self._ledger.clock, self._ledger.metrics
-        began = clock.now()
+        began = self._ledger.clock.now()
         try:
-            with metrics.request_seconds.labels(self.name, "ListJobs").time():
-                listing = await self._source.list_jobs(self._budget.permit)
+            listing = await self._question("ListJobs", lambda: self._source.list_jobs(self._budget.permit))
         except SourceError as exc:
-            metrics.requests.labels(self.name, "ListJobs", type(exc).__name__).inc()
-            await self._failed("ListJobs", exc)
+            await self._outlook.failed("ListJobs", exc)
             return
-        metrics.requests.labels(self.name, "ListJobs", "ok").inc()
-        await self._saw("ListJobs")
+        await self._outlook.answered("ListJobs")
         try:
             await self._take_in(listing, began)
-        except StoreError as exc:
+        except StoreUnavailable as exc:
             log.error("listing_put_off", source=self.name, error=str(exc))
 
     async def _take_in(self, listing: Listing, began: datetime) -> None:
@@ -218,13 +182,12 @@ class Poller:
                 entry.summary = summary
                 changed = entry.watch is not None and reading.summary_differs(entry.watch, summary)
                 if changed and not entry.asking:
-                    self._schedule(summary.ref, entry, now)
-            elif summary.ref in self._ended:
+                    self._roster.schedule(entry, now)
+            elif summary.ref in self._roster.ended:
                 if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
-                    self._ended.discard(summary.ref)
-                    self._enrol(summary.ref, now, watch=held, summary=summary)
+                    self._roster.enrol(summary.ref, now, watch=held, summary=summary)
             elif self._selection.chooses(summary) and self._is_news(summary):
-                self._enrol(summary.ref, now, summary=summary)
+                self._roster.enrol(summary.ref, now, summary=summary)
         self._count()
 
     def _is_news(self, summary: JobSummary) -> bool:
@@ -238,7 +201,7 @@ class Poller:
     @property
     def _news_since(self) -> datetime | None:
         """What ended before this is old news: from before we began to watch, or so old that it may have been told and pruned."""
-        since = self._sight.watching_since
+        since = self.sight.watching_since
         if since is None or self._retention is None:
             return since
         return max(since, self._ledger.clock.now() - self._retention)
@@ -249,62 +212,46 @@ class Poller:
         clock = self._ledger.clock
         async with anyio.create_task_group() as tasks:
             while True:
-                rung = self._bell.listen()
-                ref = self._take_due(clock.now())
-                if ref is None:
-                    wait = self._heap[0][0] - clock.now() if self._heap else timedelta(days=1)
-                    await sleep_or(clock.sleep, wait, rung)
+                rung = self._roster.bell.listen()
+                entry = self._roster.take_due(clock.now())
+                if entry is None:
+                    due_at = self._roster.next_due
+                    await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
                     continue
                 await self._slots.acquire()
-                tasks.start_soon(self._look, ref)
+                tasks.start_soon(self._look, entry)
 
-    def _take_due(self, now: datetime) -> JobRef | None:
-        """The job that is due first, if one is. Heap entries whose time was changed meanwhile are passed over."""
-        while self._heap and self._heap[0][0] <= now:
-            due_at, _, ref = heapq.heappop(self._heap)
-            entry = self._roster.get(ref)
-            if entry is not None and entry.due_at == due_at:
-                return ref
-        return None
-
-    async def _look(self, ref: JobRef) -> None:
+    async def _look(self, entry: Entry) -> None:
         """Ask for one job and commit what follows. Owns one slot, and gives it back."""
         try:
             await self._budget.permit()
-            entry = self._roster.get(ref)
-            if entry is not None and not entry.asking:
+            if self._roster.get(entry.ref) is entry and not entry.asking:
                 entry.asking = True
                 try:
-                    await self._ask(ref, entry)
+                    await self._ask(entry)
                 finally:
                     entry.asking = False
         finally:
             self._slots.release()
 
-    async def _ask(self, ref: JobRef, entry: _Entry) -> None:
-        metrics = self._ledger.metrics
+    async def _ask(self, entry: Entry) -> None:
         cause = CauseId(str(uuid4()))
+        entry.error = None
         try:
-            with metrics.request_seconds.labels(self.name, "GetJob").time():
-                answer = await self._source.fetch(ref.job_id)
+            answer = await self._question("GetJob", lambda: self._source.fetch(entry.ref.job_id))
         except JobNotFound:
-            metrics.requests.labels(self.name, "GetJob", "JobNotFound").inc()
-            entry.error = None
-            await self._looked()
-            await self._record(ref, entry, lambda watch: self._missed(watch, ref, cause), cause)
+            await self._outlook.answered("GetJob")
+            await self._record(entry, lambda watch: self._missed(watch, cause), cause)
         except SourceError as exc:
-            metrics.requests.labels(self.name, "GetJob", type(exc).__name__).inc()
             entry.failures += 1
             entry.error = exc
-            await self._look_failed(ref, exc)
-            self._schedule(ref, entry, self._ledger.clock.now() + pacing.backoff(entry.failures, self._jitter()))
+            await self._outlook.look_failed(entry.ref, exc, len(self._roster))
+            self._back_off(entry)
         else:
-            metrics.requests.labels(self.name, "GetJob", "ok").inc()
-            entry.error = None
-            await self._looked()
+            await self._outlook.answered("GetJob")
             # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
             answer = replace(reading.merge_summary(answer, entry.summary), observed_at=self._ledger.clock.now())
-            await self._record(ref, entry, lambda watch: self._seen(watch, answer, cause), cause)
+            await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
 
     def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
         now = self._ledger.clock.now()
@@ -312,14 +259,13 @@ class Poller:
             return reading.first_sight(answer, now=now, cause=cause, watching_since=self._news_since)
         return reading.look(watch, answer, now=now, cause=cause)
 
-    def _missed(self, watch: Watch | None, ref: JobRef, cause: CauseId) -> reading.Observed | None:
+    def _missed(self, watch: Watch | None, cause: CauseId) -> reading.Observed | None:
         if watch is None:
             return None
-        return reading.not_found(
-            watch, now=self._ledger.clock.now(), cause=cause, absent_from_list=self._absent_from_list(watch, ref)
-        )
+        absent = self._absent_from_list(watch)
+        return reading.not_found(watch, now=self._ledger.clock.now(), cause=cause, absent_from_list=absent)
 
-    def _absent_from_list(self, watch: Watch, ref: JobRef) -> bool:
+    def _absent_from_list(self, watch: Watch) -> bool:
         """Whether a full pass that began after the doubt did not show the job. Where nothing is listed, GetJob alone decides."""
         if self._selection.only_ids:
             return True
@@ -327,41 +273,39 @@ class Poller:
         if self._last_listing is None or since is None:
             return False
         began, listed = self._last_listing
-        return began >= since and ref not in listed
+        return began >= since and watch.snapshot.ref not in listed
 
     async def _record(
-        self, ref: JobRef, entry: _Entry, conclude: Callable[[Watch | None], reading.Observed | None], cause: CauseId
+        self, entry: Entry, conclude: Callable[[Watch | None], reading.Observed | None], cause: CauseId
     ) -> None:
         """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again."""
         while True:
             observed = conclude(entry.watch)
             if observed is None:
                 if not entry.failures:
-                    log.warning("job_unknown_to_dlc", job=str(ref))
+                    log.warning("job_unknown_to_dlc", job=str(entry.ref))
                 entry.failures += 1
-                pause = max(self._settings.poll_every, pacing.backoff(entry.failures, self._jitter()))
-                self._schedule(ref, entry, self._ledger.clock.now() + pause)
+                self._back_off(entry, least=self._settings.poll_every)
                 return
             try:
                 try:
                     await self._commit(entry, observed, cause)
                 except StaleObservation:
-                    entry.watch = await self._ledger.store.watch(ref)
+                    entry.watch = await self._ledger.store.watch(entry.ref)
                     continue
-            except StoreError as exc:
-                log.error("observation_put_off", job=str(ref), error=str(exc))
-                self._schedule(ref, entry, self._ledger.clock.now() + _STORE_PATIENCE)
+            except StoreUnavailable as exc:
+                log.error("observation_put_off", job=str(entry.ref), error=str(exc))
+                self._roster.schedule(entry, self._ledger.clock.now() + _STORE_PATIENCE)
                 return
             break
         entry.failures = 0
         if observed.watch.live or observed.watch.doubts.live_again:
-            self._again(ref, entry)
+            self._again(entry)
         else:
-            self._roster.pop(ref, None)
-            self._ended.add(ref)
+            self._roster.retire(entry)
             self._count()
 
-    async def _commit(self, entry: _Entry, observed: reading.Observed, cause: CauseId) -> None:
+    async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
         if observed.stale:
             self._ledger.metrics.stale_reads.labels(self.name).inc()
             return
@@ -390,103 +334,22 @@ class Poller:
         )
         entry.watch = after
 
-    # --- the roster ------------------------------------------------------------------------------------------------------------
-
-    def _enrol(
-        self, ref: JobRef, now: datetime, *, watch: Watch | None = None, summary: JobSummary | None = None
-    ) -> None:
-        entry = self._roster[ref] = _Entry(due_at=now, watch=watch, summary=summary)
-        self._schedule(ref, entry, now)
-
-    def _again(self, ref: JobRef, entry: _Entry) -> None:
-        self._schedule(
-            ref,
-            entry,
-            pacing.next_poll(
-                self._ledger.clock.now(),
-                poll_every=self._settings.poll_every,
-                live_jobs=len(self._roster),
-                rate=self._budget.rate,
-                jitter=self._jitter(),
-            ),
+    def _again(self, entry: Entry) -> None:
+        due_at = pacing.next_poll(
+            self._ledger.clock.now(),
+            poll_every=self._settings.poll_every,
+            live_jobs=len(self._roster),
+            rate=self._budget.rate,
+            jitter=self._jitter(),
         )
+        self._roster.schedule(entry, due_at)
 
-    def _schedule(self, ref: JobRef, entry: _Entry, due_at: datetime) -> None:
-        entry.due_at = due_at
-        heapq.heappush(self._heap, (due_at, next(self._order), ref))
-        self._bell.ring()
+    def _back_off(self, entry: Entry, *, least: timedelta = timedelta(0)) -> None:
+        pause = max(least, pacing.backoff(entry.failures, self._jitter()))
+        self._roster.schedule(entry, self._ledger.clock.now() + pause)
 
     def _count(self) -> None:
         self._ledger.metrics.jobs_watched.labels(self.name).set(len(self._roster))
-
-    # --- our own sight ---------------------------------------------------------------------------------------------------------
-
-    async def _looked(self) -> None:
-        self._failed_looks = 0
-        await self._saw("GetJob")
-
-    async def _look_failed(self, ref: JobRef, exc: SourceError) -> None:
-        if isinstance(exc, _JOB_SCOPED):
-            self._failed_looks += 1
-            if self._failed_looks < min(_ROW_OF_FAILURES, len(self._roster)):
-                log.warning("look_failed", job=str(ref), error=str(exc))
-                return
-        await self._failed("GetJob", exc)
-
-    async def _saw(self, action: str) -> None:
-        self._budget.answered()
-        self._failing.pop(action, None)
-        self._ledger.metrics.last_answer.labels(self.name).set(self._ledger.clock.now().timestamp())
-        if not self._failing:
-            self._failures = 0
-            if self._sight.watching_since is None or self._sight.failing_since is not None:
-                await self._update_sight(None)
-
-    async def _failed(self, action: str, exc: SourceError) -> None:
-        known = self._failing.get(action)
-        self._failing[action] = exc
-        if isinstance(exc, Throttled):
-            self._budget.throttled(exc.retry_after)
-            log.warning("throttled", source=self.name, action=action, rate=round(self._budget.rate, 3))
-            await self._update_sight(exc)
-            return
-        if not self._budget.held:  # questions that were under way together fail together: that is one failure, not many
-            self._failures += 1
-            pause = _PERMANENT_PAUSE if exc.permanent else self._pause()
-            self._budget.hold(max(pause, exc.retry_after or pause))
-        if known is None or str(known) != str(exc):
-            log.error("source_failed", source=self.name, action=action, permanent=exc.permanent, error=str(exc))
-        await self._update_sight(exc)
-        if exc.permanent:
-            self._refused.set()
-
-    def _pause(self) -> timedelta:
-        return pacing.backoff(self._failures, self._jitter(), longest=pacing.LONGEST_SOURCE_BACKOFF)
-
-    async def _update_sight(self, exc: SourceError | None) -> None:
-        async with self._sight_lock:
-            now, cause = self._ledger.clock.now(), CauseId(str(uuid4()))
-            events: tuple[WatchBlind | WatchRecovered, ...]
-            if exc is None:
-                state, events = sight.saw(self._sight, now=now, cause=cause)
-            else:
-                state, events = sight.failed(
-                    self._sight,
-                    error=str(exc),
-                    permanent=exc.permanent,
-                    blind_after=self._settings.blind_after,
-                    now=now,
-                    cause=cause,
-                )
-            if events or state.watching_since != self._sight.watching_since:
-                follows = consequences(events, Context(now=now), self._ledger.book, now)
-                try:
-                    await self._ledger.commit(observation(cause, now, follows, sight=state))
-                except StoreError as error:
-                    log.error("sight_put_off", source=self.name, error=str(error))
-                    return
-            self._sight = state
-            self._ledger.metrics.blind.labels(self.name).set(0 if state.blind_since is None else 1)
 
 
 def selection_of(select: Select) -> Selection:

@@ -1,0 +1,94 @@
+"""Whose turn it is: the live jobs of one source, each with the time it is next asked about, and the ids of the ended ones."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from dataclasses import dataclass
+from datetime import datetime
+
+from watcher.core.model import JobRef, JobSummary, Watch
+from watcher.errors import SourceError
+from watcher.service.ledger import Bell
+
+
+@dataclass(slots=True)
+class Entry:
+    """One job on the roster.
+
+    Attributes:
+        ref: which job.
+        due_at: when it is next asked about.
+        watch: what is held about it; None until its first answer.
+        summary: the last list item about it.
+        failures: questions that failed in a row.
+        error: how the last question failed, or None.
+        asking: a question about it is under way.
+    """
+
+    ref: JobRef
+    due_at: datetime
+    watch: Watch | None = None
+    summary: JobSummary | None = None
+    failures: int = 0
+    error: SourceError | None = None
+    asking: bool = False
+
+
+class Roster:
+    """The jobs of one source. `bell` rings whenever somebody's time was set."""
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.ended: set[JobRef] = set()
+        self._entries: dict[JobRef, Entry] = {}
+        self._heap: list[tuple[datetime, int, JobRef]] = []
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, ref: JobRef) -> Entry | None:
+        """The entry of a live job."""
+        return self._entries.get(ref)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All of them."""
+        return tuple(self._entries.values())
+
+    def knows(self, ref: JobRef) -> bool:
+        """Whether it is on the roster or has ended."""
+        return ref in self._entries or ref in self.ended
+
+    def enrol(
+        self, ref: JobRef, due_at: datetime, *, watch: Watch | None = None, summary: JobSummary | None = None
+    ) -> None:
+        """Put a job on the roster; one that had ended is alive again."""
+        self.ended.discard(ref)
+        entry = self._entries[ref] = Entry(ref, due_at, watch, summary)
+        self.schedule(entry, due_at)
+
+    def retire(self, entry: Entry) -> None:
+        """The job has ended or is gone."""
+        self._entries.pop(entry.ref, None)
+        self.ended.add(entry.ref)
+
+    def schedule(self, entry: Entry, due_at: datetime) -> None:
+        """Set when a job is next asked about."""
+        entry.due_at = due_at
+        heapq.heappush(self._heap, (due_at, next(self._order), entry.ref))
+        self.bell.ring()
+
+    def take_due(self, now: datetime) -> Entry | None:
+        """The job that is due first, if one is. Heap entries whose time was changed meanwhile are passed over."""
+        while self._heap and self._heap[0][0] <= now:
+            due_at, _, ref = heapq.heappop(self._heap)
+            entry = self._entries.get(ref)
+            if entry is not None and entry.due_at == due_at:
+                return entry
+        return None
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When somebody may be due, at the earliest; None with nobody on the roster."""
+        return self._heap[0][0] if self._heap else None
