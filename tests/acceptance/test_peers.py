@@ -155,7 +155,13 @@ async def test_the_emulators_incoming_webhook_takes_every_sample(tmp_path: Path)
 async def test_maildev_shows_every_sample_with_its_subject_its_thread_and_both_parts(tmp_path: Path) -> None:
     smtp, web = free_port(), free_port()
     command = [*MAILDEV.command(), "--smtp", str(smtp), "--web", str(web), "--ip", "127.0.0.1", "--web-ip", "127.0.0.1"]
-    settings = {"host": "127.0.0.1", "port": smtp, "tls": "none", "from": "DLC <dlc@example.com>", "to": "a@example.com"}
+    settings = {
+        "host": "127.0.0.1",
+        "port": smtp,
+        "tls": "none",
+        "from": "DLC <dlc@example.com>",
+        "to": "a@example.com",
+    }
     url = f"http://127.0.0.1:{web}/api/email"
     async with running(command, ready=url, folder=tmp_path):
         notifier = EmailNotifier("mail", EmailSettings.model_validate(settings))
