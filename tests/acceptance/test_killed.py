@@ -97,12 +97,12 @@ async def test_nothing_is_lost_and_each_kill_repeats_at_most_one_message(tmp_pat
             assert not (ALL - times.keys()), f"lost on {witness}, seed {SEED}: {sorted(ALL - times.keys())}"
             repeats = sum(times.values()) - len(ALL)
             assert repeats <= KILLS, f"{repeats} repeats on {witness} for {KILLS} kills, seed {SEED}"
-            assert len(texts) == sum(times.values()), f"said on {witness} what was not expected, seed {SEED}: {texts}"
+            # What happened between two looks is told in one message, so a message may say two of them; none says anything else.
+            strange = [text for name, text in texts if not any(words in text for words in EXPECTED.get(name, ()))]
+            assert not strange, f"said on {witness} what was not expected, seed {SEED}: {strange}"
             for job, said in EXPECTED.items():
                 firsts = [
                     next(i for i, (name, text) in enumerate(texts) if name == job and words in text) for words in said
                 ]
                 assert firsts == sorted(firsts), f"out of order on {witness}, seed {SEED}: {job} {firsts}"
-        print(
-            f"{len(ALL)} things told; repeats: Slack {len(slack(here)) - len(ALL)}, mail {len(mail(here)) - len(ALL)}"
-        )
+            print(f"{witness}: {len(ALL)} things told in {len(texts)} messages, {repeats} repeats for {KILLS} kills")

@@ -42,7 +42,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 def run_app() -> None:
     """Run the command line and exit."""
     try:
-        app()
+        app(prog_name="dlc-watcher")
     except ConfigurationError as exc:
         _say(str(exc))
         sys.exit(2)
