@@ -105,7 +105,6 @@ async def test_the_second_attempt_of_a_fresh_process_finds_the_first_post(tmp_pa
     await second_attempt_finds_the_first(tmp_path, place)
 
 
-@pytest.mark.xfail(strict=True, reason="the look-up by name asks for private channels, which takes groups:read")
 async def test_the_second_attempt_needs_no_more_scopes_than_are_documented_for_public_channels(tmp_path: Path) -> None:
     await second_attempt_finds_the_first(tmp_path, "in the channel", scopes=PUBLIC)
 
@@ -169,19 +168,19 @@ async def test_maildev_shows_every_sample_with_its_subject_its_thread_and_both_p
         try:
             with anyio.fail_after(60):
                 for name, message in SAMPLES.items():
-                    root = await notifier.send(notifier.render(message), message)
-                    answer = reply(message, root.thread_reference, name=name)
-                    receipts[name] = root, await notifier.send(notifier.render(answer), answer)
+                    first = await notifier.send(notifier.render(message), message)
+                    later = reply(message, first.thread_reference, name=name)
+                    receipts[name] = first, await notifier.send(notifier.render(later), later)
         finally:
             await notifier.aclose()
         mails = await mails_shown(url, 2 * len(SAMPLES))
     assert len(mails) == 2 * len(SAMPLES)
     for name, message in SAMPLES.items():
         wire = notifier.render(message)
-        root, answer = (mails[receipt.reference] for receipt in receipts[name])
-        assert root["subject"] == answer["subject"] == collapsed(wire["headers"]["Subject"])
+        root, referring = (mails[receipt.reference] for receipt in receipts[name])
+        assert root["subject"] == referring["subject"] == collapsed(wire["headers"]["Subject"])
         assert "references" not in root["headers"]
-        assert answer["headers"]["references"] == answer["headers"]["in-reply-to"] == receipts[name][0].reference
+        assert referring["headers"]["references"] == referring["headers"]["in-reply-to"] == receipts[name][0].reference
         assert root["text"].splitlines() == wire["text"].splitlines()
         assert root["html"].splitlines() == wire["html"].splitlines()
         assert root["headers"]["auto-submitted"] == "auto-generated"

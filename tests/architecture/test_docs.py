@@ -85,7 +85,9 @@ def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
 
 
 def commands() -> set[str]:
-    return {(command.callback.__name__ if command.callback else "").replace("_", "-") for command in app.registered_commands}
+    return {
+        (command.callback.__name__ if command.callback else "").replace("_", "-") for command in app.registered_commands
+    }
 
 
 def test_commands_that_the_readme_names_exist() -> None:
@@ -191,5 +193,7 @@ def test_no_index_address_and_no_machine_path_stands_in_the_lock_files() -> None
 
 
 def test_the_schema_is_json() -> None:
-    done = subprocess.run([sys.executable, "-m", "watcher", "schema"], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "schema"], capture_output=True, text=True, check=True, timeout=30
+    )
     assert json.loads(done.stdout)["$schema"].startswith("https://json-schema.org/draft/2020-12")

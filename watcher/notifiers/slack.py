@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx2
 from pydantic import Field, SecretStr, field_validator, model_validator
-from slack_sdk.errors import SlackClientError
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -256,9 +256,24 @@ class SlackNotifier:
         return None
 
     async def _channel_by_name(self) -> str:
-        """The id of `#name`, for reading methods take ids only; "" when the name is not found."""
+        """The id of `#name`, for reading methods take ids only; "" when the name is not found.
+
+        Public and private channels are listed apart, since each takes a scope of its own (`channels:read`, `groups:read`).
+        """
+        for kind in ("public_channel", "private_channel"):
+            try:
+                channel = await self._channel_of(kind)
+            except SlackApiError as exc:
+                if (exc.response or {}).get("error") != "missing_scope":
+                    raise
+                continue
+            if channel:
+                return channel
+        return ""
+
+    async def _channel_of(self, kind: str) -> str:
         name = (self._settings.to or "").lstrip("#")
-        ask = {"exclude_archived": "true", "limit": "1000", "types": "public_channel,private_channel"}
+        ask = {"exclude_archived": "true", "limit": "1000", "types": kind}
         for _ in range(_MOST_PAGES):
             answer = await self._read("conversations.list", ask)
             for channel in answer.get("channels") or []:

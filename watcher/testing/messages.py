@@ -36,13 +36,14 @@ def job(
     *,
     url: str | None = None,
     facts: Facts | None = None,
+    status: str = "Failed",
 ) -> JobCard:
     """A job's card."""
     return JobCard(
         ref=JobRef(SourceName("hangzhou"), JobId(job_id)),
         title=title,
         url=CONSOLE.format(job_id) if url is None else url,
-        status="Failed",
+        status=status,
         facts=(("Workspace", "nlp-research"), ("User", "wei"), ("GPUs", "64"), ("Restarts", "2"))
         if facts is None
         else facts,
@@ -93,7 +94,7 @@ _FAILED: Final = item(
 _QUEUED: Final = item(
     "Queuing for 45m: not enough resources in the quota",
     severity=Severity.WARNING,
-    about=job("dlc9queued", "eval-nightly"),
+    about=job("dlc9queued", "eval-nightly", status="Queuing"),
     kind="job.deadline",
     rule="stuck-pending",
     after=timedelta(seconds=5),
@@ -101,7 +102,7 @@ _QUEUED: Final = item(
 _DONE: Final = item(
     "Succeeded after 41m",
     severity=Severity.INFO,
-    about=job("dlc7done", "tokenise-corpus", url=""),
+    about=job("dlc7done", "tokenise-corpus", url="", status="Succeeded"),
     kind="job.succeeded",
     rule="job-succeeded",
     after=timedelta(seconds=9),

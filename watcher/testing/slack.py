@@ -289,9 +289,13 @@ class SlackServer:
             {"ok": True, "messages": found[start : start + limit], "response_metadata": {"next_cursor": cursor}}
         )
 
-    async def _list(self, _request: Request, _arguments: dict[str, Any]) -> Response:
-        if "channels:read" not in self.scopes:
+    async def _list(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        scopes = {"public_channel": "channels:read", "private_channel": "groups:read"}
+        kinds = str(arguments.get("types") or "public_channel").split(",")
+        if not {scopes[kind] for kind in kinds} <= self.scopes:
             return _refusal("missing_scope")
+        if "public_channel" not in kinds:
+            return JSONResponse({"ok": True, "channels": [], "response_metadata": {"next_cursor": ""}})
         channels = [{"id": channel, "name": name} for name, channel in self.channels.items()]
         return JSONResponse({"ok": True, "channels": channels, "response_metadata": {"next_cursor": ""}})
 
