@@ -16,6 +16,17 @@ WIDTH = 116
 HERE = Path(__file__).parent
 
 
+_COLUMN = 12.2
+"""Width of one column in rich's drawing."""
+
+
+def _indented(text: re.Match[str]) -> str:
+    """Leading blanks as a position: some renderers swallow them."""
+    before, x, between, length, after, blanks = text.groups()
+    shift = blanks.count("&#160;") * _COLUMN
+    return f'<text {before}x="{float(x) + shift:.1f}"{between}textLength="{float(length) - shift:.1f}"{after}>'
+
+
 def main() -> None:
     env = os.environ | {"FORCE_COLOR": "1", "COLUMNS": str(WIDTH), "TERM": "xterm-256color"}
     command = [sys.executable, "-m", "watcher", "demo", "--duration", "30s"]
@@ -25,6 +36,9 @@ def main() -> None:
     svg = console.export_svg(title='make demo ARGS="--duration 30s"')
     # The picture must not fetch anything: the reader's own monospace font will do.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(
+        r'<text ([^>]*?)x="([\d.]+)"([^>]*?)textLength="([\d.]+)"([^>]*)>((?:&#160;)+)(?=[^<&])', _indented, svg
+    )
     (HERE / "demo.svg").write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 
 
