@@ -1,19 +1,20 @@
 # Two stages: the first has pip and the build back-end, the second only Python and the finished environment.
-# Everything is installed from lock files with hashes.
+# Everything in it comes from lock files with hashes; only the back-end that builds the one source distribution among them
+# (alibabacloud-tea) is pip's choice.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements-run.lock requirements-build.lock ./
-RUN python -m venv /opt/dlc-watcher \
- && /opt/dlc-watcher/bin/pip install --require-hashes -r requirements-run.lock \
- && python -m venv /opt/build \
+RUN python -m venv /opt/build \
+ && python -m venv --without-pip /opt/dlc-watcher \
+ && /opt/build/bin/pip --python /opt/dlc-watcher/bin/python install --require-hashes -r requirements-run.lock \
  && /opt/build/bin/pip install --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY watcher watcher
 COPY rules rules
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel . \
- && /opt/dlc-watcher/bin/pip install --no-deps /tmp/wheel/*.whl \
+ && /opt/build/bin/pip --python /opt/dlc-watcher/bin/python install --no-deps /tmp/wheel/*.whl \
  && /opt/dlc-watcher/bin/python -m compileall -q /opt/dlc-watcher/lib
 
 FROM python:3.11-slim-bookworm
