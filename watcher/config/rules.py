@@ -154,7 +154,7 @@ class RuleBinder:
         for key in ("from", "to"):
             for spot, word in _spots(item, key).items():
                 if word not in STATES:
-                    item.found.add(unknown("status or phase", word, STATES), spot)
+                    item.found.add(unknown("status or phase", word, sorted(STATES)), spot)
                     strange = True
         if passage is not None and not strange:
             for key, fault in passage_faults(kinds, passage):
