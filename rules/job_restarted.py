@@ -3,47 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from watcher.api import (
     Context,
+    Duration,
     Event,
     Facts,
     Intent,
     JobRestarted,
     JobSnapshot,
-    NoOptions,
     Notify,
+    PodKey,
+    RestartRecord,
+    RuleOptions,
     Severity,
     Silence,
+    spell_duration,
 )
+
+_RELATED = timedelta(minutes=10)
+"""An eviction this long before a restart is taken for its cause."""
+
+
+class JobRestartedOptions(RuleOptions):
+    """Options of `job-restarted`."""
+
+    loud_at: float = 0.8
+    """Which part of the restarts that DLC allows may be used before it is critical, above 0 and at most 1."""
+    loop_count: int = 3
+    """How many restarts within `loop_within` are a loop, which is critical; at least 2."""
+    loop_within: Duration = timedelta(hours=1)
+    """See `loop_count`. Only restarts of which DLC keeps dated records count."""
+
+    def model_post_init(self, _: object, /) -> None:
+        """Refuse what could never be meant."""
+        if not 0 < self.loud_at <= 1:
+            raise ValueError("loud_at is a part of the restarts allowed: above 0 and at most 1, for example 0.8")
+        if self.loop_count < 2:  # noqa: PLR2004 - one is no loop
+            raise ValueError("loop_count is at least 2")
 
 
 class JobRestartedRule:
-    """Tell when DLC restarted a job.
+    """Tell when DLC restarted a job: quietly, unless it is the first time, the budget runs out, or it goes in a loop.
 
     When:
-        DLC's count of restarts grew. Each restart is told once, with its number.
+        DLC's count of restarts grew. Each restart is told once, with its number. The first one is a warning; it is critical when
+        the part `loud_at` of the restarts allowed is used, or when `loop_count` of them fell within `loop_within`; else info.
 
     Why you want to know:
         Every restart throws away the work since the last checkpoint, and the number of them is limited: when it is used up, the
         next fault is the end of the job. The same node in several restarts is a node to avoid.
 
     What it says:
-        Which restart it is, of how many; as facts the reason, what was restarted, and the nodes at fault, where DLC tells them;
-        DLC's message in full.
+        Which restart it is, of how many; after an eviction, how long the job was down and what that cost in GPU-hours, where DLC
+        tells; as facts the reason, what was restarted, and the nodes at fault; DLC's message in full.
 
     Options:
-        None.
+        `loud_at` (0.8): the part of the restarts allowed from which on it is critical. `loop_count` (3) and `loop_within` (1h):
+        how many restarts in which time are a loop.
     """
 
     name: ClassVar[str] = "job-restarted"
     on: ClassVar[tuple[type[Event], ...]] = (JobRestarted,)
-    severity: ClassVar[Severity] = Severity.WARNING
-    Options: ClassVar[type[NoOptions]] = NoOptions
+    severity: ClassVar[Severity] = Severity.INFO
+    Options: ClassVar[type[JobRestartedOptions]] = JobRestartedOptions
 
-    def __init__(self, options: NoOptions | None = None) -> None:
-        self.options = options or NoOptions()
+    def __init__(self, options: JobRestartedOptions | None = None) -> None:
+        self.options = options or JobRestartedOptions()
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Speak about one restart."""
@@ -52,18 +80,80 @@ class JobRestartedRule:
             return
         number = str(event.used) if event.limit is None else f"{event.used} of {event.limit}"
         headline = f"Restart {number}" if event.count == 1 else f"{event.count} restarts at once, now {number}"
+        job, record = context.job, None if context.job is None else _record(event, context.job)
+        if job is not None:
+            headline += _after(event, job, context.previous) + _cost(job, record)
+        within = self._within(event, job, record)
+        looping = within >= self.options.loop_count
+        if looping:
+            headline += f", {within} within {spell_duration(self.options.loop_within)}"
         if event.limit is not None and event.used >= event.limit:
             headline += ", no more are left"
-        reason, causes = (event.reason_message, ()) if context.job is None else _causes(event, context.job)
         code = (("Reason", event.reason_code),) if event.reason_code else ()
-        yield Notify(headline=headline, facts=code + causes, detail=event.reason_message or reason)
+        yield Notify(
+            headline=headline,
+            facts=code + _causes(record),
+            detail=event.reason_message or ("" if record is None else record.reason),
+            severity=self._severity(event, looping=looping),
+        )
+
+    def _severity(self, event: JobRestarted, *, looping: bool) -> Severity:
+        limit = event.limit
+        spent = limit is not None and (event.used >= limit or event.used / limit >= self.options.loud_at)
+        if spent or looping:
+            return Severity.CRITICAL
+        return Severity.WARNING if event.used <= event.count else Severity.INFO
+
+    def _within(self, event: JobRestarted, job: JobSnapshot | None, record: RestartRecord | None) -> int:
+        """How many restarts there were in the time up to this one, itself included, as far as DLC's records are dated."""
+        until: datetime = (None if record is None else record.occurred_at) or event.when.at
+        earlier = [
+            other
+            for other in (() if job is None else job.restart_records)
+            if other is not record
+            and other.job_restart_count is not None
+            and other.job_restart_count < event.used
+            and other.occurred_at is not None
+            and timedelta(0) <= until - other.occurred_at <= self.options.loop_within
+        ]
+        return len({other.job_restart_count for other in earlier}) + 1
 
 
-def _causes(event: JobRestarted, job: JobSnapshot) -> tuple[str, Facts]:
-    """What DLC's own record of this restart says, where there is one: only AIMaster and self-healing write them."""
-    record = next((record for record in job.restart_records if record.job_restart_count == event.used), None)
+def _record(event: JobRestarted, job: JobSnapshot) -> RestartRecord | None:
+    """DLC's own record of this restart, where there is one: only AIMaster and self-healing write them."""
+    return next((record for record in job.restart_records if record.job_restart_count == event.used), None)
+
+
+def _after(event: JobRestarted, job: JobSnapshot, previous: JobSnapshot | None) -> str:
+    """Whether an eviction came with it, or shortly before. Of several restarts in one look, only the last can be told."""
+    if event.used != job.restarts.used:
+        return ""
+    known = frozenset() if previous is None else frozenset(_evicted(previous))
+    for key, ended in _evicted(job).items():
+        new = previous is not None and key not in known
+        if new or (ended is not None and timedelta(0) <= event.when.at - ended <= _RELATED):
+            return " after eviction"
+    return ""
+
+
+def _evicted(job: JobSnapshot) -> dict[PodKey, datetime | None]:
+    lives = [life for pod in job.pods or () for life in (*pod.history, pod)]
+    return {life.key: life.finished_at for life in lives if life.evicted}
+
+
+def _cost(job: JobSnapshot, record: RestartRecord | None) -> str:
+    """How long it was down and what that cost. Of a restart of single pods nobody knows who waited."""
+    if record is None or not record.duration or record.duration < timedelta(seconds=1):
+        return ""
+    down = f", {spell_duration(record.duration)} down"
+    lost = (job.gpus or 0) * (record.duration / timedelta(hours=1))
+    whole = "pod" not in record.level.lower()
+    return down + (f", about {lost:.1f} GPU-hours lost" if whole and lost >= 0.05 else "")  # noqa: PLR2004 - shown as 0.1
+
+
+def _causes(record: RestartRecord | None) -> Facts:
     if record is None:
-        return "", ()
+        return ()
     nodes = sorted({cause.node for cause in record.causes if cause.node})
     avoided = sorted({cause.node for cause in record.causes if cause.node and cause.node_blacklisted})
     errors = sorted({cause.error_code for cause in record.causes if cause.error_code})
@@ -74,4 +164,4 @@ def _causes(event: JobRestarted, job: JobSnapshot) -> tuple[str, Facts]:
         ("Nodes at fault", ", ".join(nodes)),
         ("Nodes now avoided", ", ".join(avoided)),
     )
-    return record.reason, tuple((label, value) for label, value in found if value)
+    return tuple((label, value) for label, value in found if value)

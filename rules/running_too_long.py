@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from watcher.api import (
     Context,
@@ -28,6 +28,7 @@ from watcher.api import (
 )
 
 _KEY = "running"
+_LIMIT_KEY = "limit"
 
 
 class RunningTooLongOptions(RuleOptions):
@@ -35,6 +36,8 @@ class RunningTooLongOptions(RuleOptions):
 
     after: Duration = timedelta(hours=24)
     """How long a job may run before it is told. Set it from your own jobs, for some of them only with `match`."""
+    warn_before: Duration = timedelta(minutes=30)
+    """How long before the job's own time limit ends it this is told. `0s`, or a limit that is no longer: never."""
 
 
 class RunningTooLongRule:
@@ -42,16 +45,19 @@ class RunningTooLongRule:
 
     When:
         The job is in `Running` and began longer than `after` ago, as DLC tells the beginning (its running time), else as we saw
-        it. A job that restarts is looked at again when it runs again.
+        it. A job that restarts is looked at again when it runs again. And when the job's own time limit
+        (`JobMaxRunningTimeMinutes`, where DLC tells it) is `warn_before` away.
 
     Why you want to know:
-        A job that hangs looks exactly like a job that works, and costs as much.
+        A job that hangs looks exactly like a job that works, and costs as much. A job that runs
+        into its own limit is stopped in the middle of its work, unless somebody saves it or lets it run for longer in time.
 
     What it says:
-        How long it has run; as facts its size, its restarts, and its own time limit with what is left of it.
+        How long it has run, or when its limit strikes; as facts its size, its restarts, and its own time limit with what is
+        left of it.
 
     Options:
-        `after` (24h): how long is too long.
+        `after` (24h): how long is too long. `warn_before` (30m): how long before its own limit strikes.
     """
 
     name: ClassVar[str] = "running-too-long"
@@ -63,20 +69,46 @@ class RunningTooLongRule:
         self.options = options or RunningTooLongOptions()
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
-        """Set a deadline when running begins; when it passes, look again."""
+        """Set two deadlines when running begins; when one passes, look again."""
         job = context.job
         if job is None or job.phase is not Phase.RUNNING:
             yield Silence("not running")
             return
         since = job.running_at or context.phase_since or event.when.at
-        ran = context.now - since
-        if not isinstance(event, DeadlinePassed) or ran < self.options.after:
-            yield Deadline(_KEY, since + self.options.after)
+        if isinstance(event, DeadlinePassed):
+            yield (
+                self._near_limit(job, since, context)
+                if event.key == _LIMIT_KEY
+                else self._too_long(job, since, context)
+            )
             return
-        yield Notify(
-            headline=f"Running for {spell_duration(ran)}",
+        yield Deadline(_KEY, since + self.options.after)
+        if self._warns(job.max_running_time):
+            yield Deadline(_LIMIT_KEY, since + job.max_running_time - self.options.warn_before)
+
+    def _warns(self, limit: timedelta | None) -> TypeGuard[timedelta]:
+        return limit is not None and timedelta(0) < self.options.warn_before < limit
+
+    def _too_long(self, job: JobSnapshot, since: datetime, context: Context) -> Intent:
+        ran = context.now - since
+        if ran < self.options.after:
+            return Deadline(_KEY, since + self.options.after)
+        headline = f"Running for {spell_duration(ran)}"
+        return Notify(headline=headline, facts=_facts(job, since, context.now), dedup_key=since.isoformat())
+
+    def _near_limit(self, job: JobSnapshot, since: datetime, context: Context) -> Intent:
+        limit = job.max_running_time
+        if not self._warns(limit):
+            return Silence("no time limit to warn of")
+        left = since + limit - context.now
+        if left > self.options.warn_before:
+            return Deadline(_LIMIT_KEY, since + limit - self.options.warn_before)
+        if left <= timedelta(0):
+            return Silence("its time limit has passed")
+        return Notify(
+            headline=f"Its time limit of {spell_duration(limit)} ends it in {spell_duration(left)}",
             facts=_facts(job, since, context.now),
-            dedup_key=since.isoformat(),
+            dedup_key=f"{since.isoformat()}/limit/{limit}",
         )
 
 

@@ -40,7 +40,7 @@ from watcher.core.events import (
     When,
 )
 from watcher.core.message import Item, JobCard, Message
-from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RoleSpec
+from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Context,
@@ -107,6 +107,7 @@ __all__ = [
     "Provenance",
     "Receipt",
     "RestartCount",
+    "RestartRecord",
     "RoleSpec",
     "Rule",
     "RuleFailed",

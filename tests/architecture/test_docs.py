@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell.installed import installed_kinds
 from watcher.cli.app import app
 from watcher.config import load
 from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.matching import LABELS
-from watcher.plugins import discover
 from watcher.service.telemetry import Metrics
 from watcher.settings import Settings
 
@@ -56,7 +56,7 @@ def default_of(value: object) -> str:
 
 def test_the_rules_table_is_made_from_the_installed_rules() -> None:
     rows = ["| rule | severity | what for | options |", "|---|---|---|---|"]
-    rules = discover().rules
+    rules = installed_kinds().rules
     for name in sorted(rules):
         rule = rules[name]
         options = ", ".join(
@@ -69,7 +69,7 @@ def test_the_rules_table_is_made_from_the_installed_rules() -> None:
 
 def test_every_installed_notifier_stands_in_the_readme() -> None:
     listed = re.findall(r"^\| `([a-z]+)` \|", section(README, "notifiers"), re.MULTILINE)
-    assert sorted(listed) == sorted(discover().notifiers)
+    assert sorted(listed) == sorted(installed_kinds().notifiers)
 
 
 def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
     for name in ("slack", "smtp"):
         (tmp_path / name).write_text("secret")
     loaded = load(
-        text.replace("/run/secrets", str(tmp_path)), file="README.md", env={}, kinds=discover(), base_dir=tmp_path
+        text.replace("/run/secrets", str(tmp_path)), file="README.md", env={}, kinds=installed_kinds(), base_dir=tmp_path
     )
     assert sorted(loaded.receivers) == ["oncall", "team"]
     assert [rule.name for rule in loaded.rules] == ["job-failed", "stuck-pending", "prod-evictions"]
@@ -163,7 +163,7 @@ def undocumented(model: type[Settings]) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["dlc"])
 def test_the_reference_lists_every_setting_of_a_source(kind: str) -> None:
-    model = discover().sources[kind].Settings
+    model = installed_kinds().sources[kind].Settings
     rows = ["| setting | meaning |", "|---|---|", *settings_rows(model.model_json_schema())]
     assert undocumented(model) == []
     settle(REFERENCE, f"source-{kind}", "\n".join(rows))
@@ -171,7 +171,7 @@ def test_the_reference_lists_every_setting_of_a_source(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["slack", "email", "webhook", "apprise"])
 def test_the_reference_lists_every_setting_of_a_notifier(kind: str) -> None:
-    model = discover().notifiers[kind].Settings
+    model = installed_kinds().notifiers[kind].Settings
     rows = ["| setting | meaning |", "|---|---|", *settings_rows(model.model_json_schema())]
     assert undocumented(model) == []
     settle(REFERENCE, f"notifier-{kind}", "\n".join(rows))

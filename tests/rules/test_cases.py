@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests.shell.installed import declared_entry_points
 from watcher.api import (
     Context,
     Deadline,
@@ -36,7 +36,7 @@ from watcher.testing.cases import check, load_cases
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-ENTRIES = {entry.name: entry for entry in entry_points(group="dlc_watcher.rules") if entry.value.startswith("rules.")}
+ENTRIES = {entry.name: entry for entry in declared_entry_points("dlc_watcher.rules")}
 RULES: dict[str, type[Any]] = {name: entry.load() for name, entry in ENTRIES.items()}
 CASES = [(path.stem, case) for path in sorted(HERE.glob("*.yaml")) for case in load_cases(path)]
 
@@ -128,7 +128,15 @@ JOBS = st.builds(
     replicas=st.lists(st.builds(ReplicaStatus, role=TEXTS, queuing=st.none() | st.integers(0, 9)), max_size=2).map(
         tuple
     ),
-    restart_records=st.lists(st.builds(RestartRecord, job_restart_count=st.integers(0, 3)), max_size=2).map(tuple),
+    restart_records=st.lists(
+        st.builds(
+            RestartRecord,
+            job_restart_count=st.none() | st.integers(0, 3),
+            occurred_at=st.none() | TIMES,
+            duration=st.none() | LENGTHS,
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 WHENS = st.builds(When, observed_at=TIMES, occurred_at=st.none() | TIMES)
 MEMBERS = {"when": WHENS, "job": REFS, "pod": st.builds(PodKey, NAMES, TEXTS), "rule": NAMES, "event_id": NAMES}

@@ -15,6 +15,7 @@ from watcher.config.document import parse
 from watcher.config.nodes import plain_value
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
+from watcher.core.passage import Passage
 from watcher.core.rule import Severity
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
@@ -235,3 +236,22 @@ def test_no_sentence_fails_for_want_of_context_and_none_is_jargon() -> None:
         for value in (None, True, 5, "x", [], {}):
             assert sentence(error_type, {}, value)
             assert "Input should" not in sentence(error_type, {}, value)
+
+
+def test_a_rule_of_its_own_may_wait_for_a_state_and_carry_labels_that_routes_choose_by() -> None:
+    text = """\
+route: {receiver: term, routes: [{match: {team: "vis*"}, receiver: file, group_by: [team]}]}
+rules:
+  - {name: waits, on: job.status_changed, to: [Queuing, Bidding], for: 40m, once_per: tag.sweep, labels: {team: vision},
+     when: job.gpus > 8, summary: "{{ job.status }} for {{ phase_age }}"}
+  - {name: back, on: job.status_changed, from: running, to: pending, when: event.old_status == "Running"}
+"""
+    config = loaded(HEAD + text)
+    waits, back = config.rules
+    assert waits.labels == (("team", "vision"),)
+    assert waits.rule.passage == Passage(goals=("Queuing", "Bidding"), dwell=timedelta(minutes=40))
+    assert waits.rule.once_per == ("tag.sweep",)
+    assert waits.kinds == {"job.status_changed", "job.appeared", "job.resumed", "job.reappeared"}
+    assert back.rule.passage == Passage(("running",), ("pending",))
+    assert back.kinds == {"job.status_changed"}
+    jsonschema.validate(parse(HEAD + text, file="FILE", env=None).data, json_schema(installed_kinds()))

@@ -41,6 +41,7 @@ SEEN_BY_THE_SCHEMA: Final = frozenset(
         "declared_rule_without_on",
         "rule_file_unknown",
         "bad_severity",
+        "unknown_state",
         "bad_name",
         "nothing_to_watch",
         "missing_sections",

@@ -9,7 +9,7 @@ from pathlib import Path
 from watcher.config.document import Document, parse, read_text
 from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
-from watcher.config.matches import vocabulary
+from watcher.config.matches import ROUTE_LABELS, vocabulary
 from watcher.config.model import Outline, ServiceSettings, StoreSettings
 from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
@@ -68,7 +68,7 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     named_receivers = as_mapping(document.data.get("receivers")).keys()
     binder = RuleBinder(found, kinds, vocabulary(named_sources))
     binder.bind()
-    _check_route(found, named_receivers, vocabulary(named_sources, binder.names))
+    _check_route(found, named_receivers, vocabulary(named_sources, binder.names), binder.labels)
     problems = [*document.problems, *found.problems]
     if problems or outline is None:
         raise ConfigurationError(_in_order(problems, file))
@@ -95,11 +95,17 @@ def load_file(path: Path, *, env: Mapping[str, str], kinds: Kinds) -> Loaded:
     return load(read_text(path), file=str(path), env=env, kinds=kinds, base_dir=path.parent)
 
 
-def _check_route(found: Findings, receivers: Iterable[str], words: Mapping[str, Iterable[str]]) -> None:
+def _check_route(
+    found: Findings, receivers: Iterable[str], words: Mapping[str, Iterable[str]], labels: Mapping[str, Iterable[str]]
+) -> None:
     names = tuple(receivers)
     if found.document.has(("route",)):
         check_routes(
-            found, found.document.data["route"], names, {label: tuple(known) for label, known in words.items()}
+            found,
+            found.document.data["route"],
+            names,
+            {label: tuple(known) for label, known in {**words, **labels}.items()},
+            ROUTE_LABELS | frozenset(labels),
         )
     elif len(names) > 1:
         message = f'with more than one receiver the key "route" says who hears what; receivers are: {listed(names)}'

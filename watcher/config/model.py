@@ -107,6 +107,8 @@ class _Narrowing(Settings):
     """info, warning or critical, instead of the rule's own."""
     summary: str | None = None
     """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
+    labels: dict[Name, str] = Field(default={})
+    """Labels of your own on what the rule says, for routes to choose and group by: `{team: vision}`."""
 
 
 class UseRule(_Narrowing):
@@ -127,6 +129,16 @@ class DeclareRule(_Narrowing):
     """What it is called in messages, routes and metrics."""
     on: Annotated[OneOrMany, Field(min_length=1)]
     """Event kinds, for example pod.evicted."""
+    from_: OneOrMany = Field(default=(), alias="from")
+    """Statuses or phases, for example Queuing or pending: only changes that come from one of them. With job.status_changed."""
+    to: OneOrMany = ()
+    """Statuses or phases: only changes that enter one of them. With job.status_changed."""
+    for_: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
+    """How long the job must have stayed in a state of `to` before it is told, for example 40m. Jobs that are first seen in that
+    state count, too. `when` is asked at the entry and again at the end."""
+    once_per: OneOrMany = ()
+    """Labels; what has the same values of them is told once, whichever job it is about: `[job, node]` is once for each node of a
+    job, `tag.sweep` once for a whole sweep."""
 
 
 class IncludeRules(Settings):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from watcher.config.document import Place
 from watcher.config.findings import Findings
-from watcher.config.matches import ROUTE_LABELS, Vocabulary, check_labels, check_match
+from watcher.config.matches import Vocabulary, check_labels, check_match
 from watcher.config.model import RouteSettings
 from watcher.config.wording import listed, unknown
 from watcher.core.matching import Matcher
@@ -17,9 +17,15 @@ _ROOT: Place = ("route",)
 
 
 def check_routes(
-    found: Findings, node: object, receivers: Collection[str], words: Vocabulary, place: Place = _ROOT
+    found: Findings,
+    node: object,
+    receivers: Collection[str],
+    words: Vocabulary,
+    labels: Collection[str],
+    *,
+    place: Place = _ROOT,
 ) -> None:
-    """Everything that can be wrong with a route and its children, beyond their shape."""
+    """Everything that can be wrong with a route and its children, beyond their shape. `labels` are all there are."""
     if not isinstance(node, dict):
         return
     receiver = node.get("receiver")
@@ -27,17 +33,17 @@ def check_routes(
         found.add(unknown("receiver", receiver, receivers), (*place, "receiver"))
     if place == _ROOT:
         _check_root(found, node, receivers)
-    check_match(found, (*place, "match"), ROUTE_LABELS, words)
+    check_match(found, (*place, "match"), labels, words)
     groups = node.get("group_by")
     spots = (
         {label: (*place, "group_by", index) for index, label in enumerate(groups)} if isinstance(groups, list) else {}
     )
     if isinstance(groups, str):
         spots = {groups: (*place, "group_by")}
-    check_labels(found, {label: spot for label, spot in spots.items() if isinstance(label, str)}, ROUTE_LABELS)
+    check_labels(found, {label: spot for label, spot in spots.items() if isinstance(label, str)}, labels)
     children = node.get("routes")
     for index, child in enumerate(children if isinstance(children, list) else ()):
-        check_routes(found, child, receivers, words, (*place, "routes", index))
+        check_routes(found, child, receivers, words, labels, place=(*place, "routes", index))
         if (
             index + 1 < len(children or ())
             and isinstance(child, dict)

@@ -8,13 +8,14 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from watcher.config.document import Place, parse
 from watcher.config.findings import Findings
-from watcher.config.matches import RULE_LABELS, Vocabulary, check_match
+from watcher.config.matches import ROUTE_LABELS, RULE_LABELS, Vocabulary, check_labels, check_match
 from watcher.config.model import DeclareRule, IncludeRules, RuleList, UseRule
 from watcher.config.wording import unknown
-from watcher.core.declared import LISTENABLE, declared_rule
+from watcher.core.declared import LISTENABLE, declared_rule, passage_faults
 from watcher.core.events import DeadlinePassed, kind_of
 from watcher.core.expression import ExpressionError, compile_condition
 from watcher.core.matching import Matcher
+from watcher.core.passage import STATES, Passage
 from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity
 from watcher.core.summary import compile_summary
 from watcher.errors import ConfigurationError
@@ -48,6 +49,7 @@ class RuleBinder:
         words: label values known so far (sources).
         bound: the rules that are right.
         names: every name that was given, right or wrong, and where.
+        labels: every label that a rule gives to what it says, with its values.
     """
 
     found: Findings
@@ -55,6 +57,7 @@ class RuleBinder:
     words: Vocabulary
     bound: list[BoundRule] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, set[str]] = field(default_factory=dict)
 
     def bind(self) -> None:
         """Bind what the configuration says, or the default rules when it says nothing."""
@@ -127,24 +130,42 @@ class RuleBinder:
     def _bind_declared(self, item: _Item) -> None:
         settings = item.found.validate(DeclareRule, item.written, item.place)
         self._take_name(item, "name")
-        written, place = item.written.get("on"), item.at("on")
-        spots = {(*place, index): kind for index, kind in enumerate(written)} if isinstance(written, list) else {}
-        if isinstance(written, str):
-            spots = {place: written}
-        strange = {spot: kind for spot, kind in spots.items() if isinstance(kind, str) and kind not in LISTENABLE}
+        spots = _spots(item, "on")
+        strange = {spot: kind for spot, kind in spots.items() if kind not in LISTENABLE}
         for spot, kind in strange.items():
             item.found.add(unknown("event kind", kind, LISTENABLE), spot)
+        kinds = frozenset(kind for kind in spots.values() if kind in LISTENABLE)
+        passage = None if settings is None else _passage(settings)
+        before = len(item.found.problems)
+        self._check_passage(item, kinds, passage)
+        per = _spots(item, "once_per")
+        check_labels(item.found, {label: spot for spot, label in per.items()}, RULE_LABELS)
         rule = None
-        if settings is not None and not strange:
-            rule = declared_rule(settings.name, settings.on, settings.severity or Severity.INFO)
-        kinds = frozenset(kind for kind in spots.values() if isinstance(kind, str) and kind in LISTENABLE)
+        if settings is not None and not strange and len(item.found.problems) == before:
+            rule = declared(settings)
+        if passage is not None and passage.dwell is not None:
+            # What is asked at the entry and again at the end can only speak of what is there both times.
+            kinds = frozenset({kind_of(DeadlinePassed)})
         self._narrow(item, settings, rule, kinds or frozenset(LISTENABLE))
+
+    def _check_passage(self, item: _Item, kinds: frozenset[str], passage: Passage | None) -> None:
+        """States that do not exist are told at their place, with what comes near; all else at the key."""
+        strange = False
+        for key in ("from", "to"):
+            for spot, word in _spots(item, key).items():
+                if word not in STATES:
+                    item.found.add(unknown("status or phase", word, sorted(STATES)), spot)
+                    strange = True
+        if passage is not None and not strange:
+            for key, fault in passage_faults(kinds, passage):
+                item.found.add_at_key(f'"{key}" {fault}', item.at(key))
 
     def _narrow(
         self, item: _Item, settings: UseRule | DeclareRule | None, rule: Rule | None, kinds: frozenset[str]
     ) -> None:
         """The part that both sorts of rule share; the rule is bound when nothing was wrong with it."""
         before = len(item.found.problems)
+        self._take_labels(item)
         check_match(item.found, item.at("match"), RULE_LABELS, self.words)
         when = _compile(item, "when", lambda text: compile_condition(text, kinds))
         summary = _compile(item, "summary", lambda text: compile_summary(text, kinds))
@@ -156,8 +177,18 @@ class RuleBinder:
                 when=when,
                 severity=settings.severity,
                 summary=summary,
+                labels=tuple(settings.labels.items()),
             )
             self.bound.append(bound)
+
+    def _take_labels(self, item: _Item) -> None:
+        written = item.written.get("labels")
+        for label, value in written.items() if isinstance(written, dict) else ():
+            if label in ROUTE_LABELS or str(label).startswith("tag."):
+                told = f'the label "{label}" is there already and says what it is about; choose another name'
+                item.found.add_at_key(told, (*item.at("labels"), label))
+            elif isinstance(value, str):
+                self.labels.setdefault(str(label), set()).add(value)
 
     def _take_name(self, item: _Item, key: str) -> None:
         name = item.written.get(key)
@@ -186,6 +217,30 @@ class RuleBinder:
         except Exception as exc:  # noqa: BLE001 - a rule is a stranger's code: whatever it raises stops the start, with its place
             found.add_at_key(f"the rule cannot be made with these options: {type(exc).__name__}: {exc}"[:500], place)
             return None
+
+
+def declared(settings: DeclareRule) -> Rule:
+    """The rule that an entry with `name` and `on` describes, without what narrows it.
+
+    Raises:
+        ValueError: what it says does not go together.
+    """
+    severity = settings.severity or Severity.INFO
+    return declared_rule(settings.name, settings.on, severity, passage=_passage(settings), once_per=settings.once_per)
+
+
+def _passage(settings: DeclareRule) -> Passage | None:
+    passage = Passage(settings.from_, settings.to, settings.for_)
+    return None if passage == Passage() else passage
+
+
+def _spots(item: _Item, key: str) -> dict[Place, str]:
+    """The texts under a key that takes one text or a list, each with its place."""
+    written, place = item.written.get(key), item.at(key)
+    if isinstance(written, str):
+        return {place: written}
+    listed = enumerate(written) if isinstance(written, list) else ()
+    return {(*place, index): word for index, word in listed if isinstance(word, str)}
 
 
 def _compile(item: _Item, key: str, compiler: Callable[[str], Compiled]) -> Compiled | None:

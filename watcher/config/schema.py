@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from watcher.config.model import NAME_PATTERN, DeclareRule, IncludeRules, Outline, UseRule
 from watcher.core.declared import LISTENABLE
+from watcher.core.passage import STATES
 from watcher.kinds import Kinds, PluginFault
 from watcher.settings import OneOrMany
 
@@ -61,12 +62,17 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
 
     uses, declares, includes = taken_out(UseRule), taken_out(DeclareRule), taken_out(IncludeRules)
     root = taken_out(Outline)
-    kind = {"enum": sorted(LISTENABLE)}
+    kind, state = {"enum": sorted(LISTENABLE)}, {"enum": sorted(STATES)}
+    states = {"anyOf": [state, {"type": "array", "items": state}]}
     rules = [
         _with(uses, _about(kinds.rules[word]), use={"const": word}, **{"with": ref(model)})
         for word, model in options.items()
     ]
-    rules.append(_with(declares, on={"anyOf": [kind, {"type": "array", "items": kind, "minItems": 1}]}))
+    on = {"anyOf": [kind, {"type": "array", "items": kind, "minItems": 1}]}
+    described: dict[str, Any] = {
+        key: states | {"description": declares["properties"][key]["description"]} for key in ("from", "to")
+    }
+    rules.append(_with(declares, "", on=on, **described))
     rules.append(_with(includes, include={"enum": sorted(kinds.rule_files)}))
     root["properties"] |= {
         "sources": _named(

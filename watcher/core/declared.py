@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, cast
 
@@ -42,13 +43,29 @@ from watcher.core.events import (
     kind_of,
     pod_of,
 )
+from watcher.core.matching import labels_of
 from watcher.core.model import RestartCount
-from watcher.core.rule import Context, Facts, Intent, NoOptions, Notify, Rule, RuleOptions, Severity, Summary
+from watcher.core.passage import SIGHTS, STATES, Passage
+from watcher.core.rule import (
+    Context,
+    Deadline,
+    Facts,
+    Intent,
+    NoOptions,
+    Notify,
+    Rule,
+    RuleOptions,
+    Severity,
+    Silence,
+    Summary,
+)
 
 LISTENABLE: Final[Mapping[str, type[Event]]] = MappingProxyType(
     {kind_of(event_type): event_type for event_type in EVENT_TYPES if event_type is not DeadlinePassed}
 )
-"""The kinds that `on` takes. A passed deadline goes only to the rule that set it, and a declared rule sets none."""
+"""The kinds that `on` takes. A passed deadline goes only to the rule that set it."""
+
+_KEY: Final = "stayed"
 
 
 def _or_none(value: object) -> str:
@@ -163,21 +180,70 @@ class DeclaredRule:
     on: tuple[type[Event], ...]
     severity: Severity = Severity.INFO
     summary: Summary | None = None
+    passage: Passage | None = None
+    once_per: tuple[str, ...] = ()
     Options: ClassVar[type[RuleOptions]] = NoOptions
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
-        """Say it."""
-        headline = sentence(event) if self.summary is None else self.summary.text(event, context)
-        yield Notify(headline=headline, facts=facts(event), detail=detail(event))
+        """Say it, now or when the job has stayed."""
+        passage = self.passage
+        if passage is None:
+            yield self._said(event, context, sentence(event))
+        elif isinstance(event, JobStatusChanged):
+            if note := passage.mismatch(event):
+                yield Silence(note)
+            elif passage.dwell is None:
+                yield self._said(event, context, sentence(event))
+            else:
+                yield Deadline(_KEY, event.when.at + passage.dwell)
+        elif passage.dwell is not None:
+            yield self._stayed(event, context, passage, passage.dwell)
+
+    def _stayed(self, event: Event, context: Context, passage: Passage, dwell: timedelta) -> Intent:
+        """About a job that was found in a state, or whose time has come."""
+        if context.job is None or not passage.holds(context):
+            return Silence("it is in no such state" if context.job is None else f"it is {context.job.status}")
+        if isinstance(event, DeadlinePassed):
+            length = spell_duration(context.now - event.due_at + dwell)
+            return self._said(event, context, f"{context.job.status} for {length}")
+        since = passage.entered_at(event, context)
+        return Silence("its time runs already") if since is None else Deadline(_KEY, since + dwell)
+
+    def _said(self, event: Event, context: Context, words: str) -> Notify:
+        headline = words if self.summary is None else self.summary.text(event, context)
+        labels = labels_of(event, context.job) if self.once_per else {}
+        # A label with two meanings counts by the first that is known: the id.
+        values = [next((value for value in labels.get(label, ()) if value), "") for label in self.once_per]
+        return Notify(
+            headline=headline,
+            facts=facts(event),
+            detail=detail(event),
+            dedup_key="\x1f".join(("once per", *values)) if self.once_per else "",
+            across_jobs=bool(self.once_per),
+        )
 
 
 def declared_rule(
-    name: str, on: Collection[str], severity: Severity = Severity.INFO, summary: Summary | None = None
+    name: str,
+    on: Collection[str],
+    severity: Severity = Severity.INFO,
+    summary: Summary | None = None,
+    *,
+    passage: Passage | None = None,
+    once_per: Collection[str] = (),
 ) -> Rule:
     """A rule on these event kinds.
 
+    Args:
+        name: what it is called.
+        on: event kinds.
+        severity: how loud it is.
+        summary: its headline; None for the default words.
+        passage: of the changes of status, those that are meant. With `dwell`, jobs found in such a state count as well.
+        once_per: labels; what has the same values of them is told once, ever, whichever jobs it is about.
+
     Raises:
-        ValueError: no kind is given, or one that does not exist or cannot be listened to.
+        ValueError: no kind is given, or one that does not exist or cannot be listened to; or the passage is not one.
     """
     if not on:
         raise ValueError(f"rule {name!r} listens to nothing; name at least one event kind in 'on'")
@@ -185,5 +251,31 @@ def declared_rule(
         if kind not in LISTENABLE:
             raise ValueError(f"there is no event kind {kind!r} to listen to; there are {', '.join(sorted(LISTENABLE))}")
     kinds = tuple(LISTENABLE[kind] for kind in dict.fromkeys(on))
+    if passage is not None:
+        for key, fault in passage_faults(on, passage):
+            raise ValueError(f"{key}: {fault}")
+        kinds += SIGHTS if passage.dwell is not None else ()
     # The protocol speaks of classes, where these members are class variables; here each rule is an instance of one class.
-    return cast("Rule", DeclaredRule(name, kinds, severity, summary))
+    return cast("Rule", DeclaredRule(name, kinds, severity, summary, passage, tuple(once_per)))
+
+
+def passage_faults(on: Collection[str], passage: Passage) -> Iterator[tuple[str, str]]:
+    """What is wrong with a passage, as the key it is written under and a sentence. Unknown states are among it."""
+    given = {"from": bool(passage.origins), "to": bool(passage.goals), "for": passage.dwell is not None}
+    if any(kind != _STATUS_CHANGED for kind in on):
+        for key in (key for key, there in given.items() if there):
+            yield (
+                key,
+                f"is about changes of status and goes with {_STATUS_CHANGED} alone; give other kinds a rule of their own",
+            )
+    if given["for"] and not given["to"]:
+        yield "for", 'says how long the job must stay in a state; name the state with "to"'
+    if given["for"] and given["from"]:
+        yield "from", 'does not go with "for", which asks how long a job has been somewhere and not where it came from'
+    for key, words in (("from", passage.origins), ("to", passage.goals)):
+        for word in words:
+            if word not in STATES:
+                yield key, f"there is no status or phase {word!r}"
+
+
+_STATUS_CHANGED: Final = kind_of(JobStatusChanged)

@@ -89,6 +89,7 @@ class Notify:
         detail: longer text such as a reason message; "" for none.
         severity: only where it differs from the rule's own.
         dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
+        across_jobs: the dedup key says all; the same key is told once for all jobs together, not once for each.
     """
 
     headline: str
@@ -96,6 +97,7 @@ class Notify:
     detail: str = ""
     severity: Severity | None = None
     dedup_key: str = ""
+    across_jobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class BoundRule:
     when: Condition | None = None
     severity: Severity | None = None
     summary: Summary | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    """Labels of its own for what it says: what routes choose by, beside those of the event."""
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -333,7 +337,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
     severity = bound.severity or intent.severity or bound.rule.severity
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
-    about = "" if job is None or isinstance(event, RuleFailed) else job
+    about = "" if job is None or isinstance(event, RuleFailed) or intent.across_jobs else job
     return Notification(
         id=NotificationId(deterministic_id("notification", bound.name, about, intent.dedup_key or event.id)),
         rule=bound.name,
@@ -347,7 +351,12 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         observed_at=event.when.observed_at,
         job=job,
         cause=event.cause,
-        labels=(*labels.items(), ("rule", (bound.name,)), ("severity", (severity.value,))),
+        labels=(
+            *labels.items(),
+            ("rule", (bound.name,)),
+            ("severity", (severity.value,)),
+            *((label, (value,)) for label, value in bound.labels),
+        ),
         pod_id="" if pod is None else pod.pod_id,
     )
 

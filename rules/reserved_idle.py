@@ -1,0 +1,94 @@
+"""Tell when a job whose result is decided goes on holding its machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from watcher.api import (
+    RESERVED,
+    Context,
+    Deadline,
+    DeadlinePassed,
+    Duration,
+    Event,
+    Facts,
+    Intent,
+    JobAppeared,
+    JobReappeared,
+    JobResumed,
+    JobSnapshot,
+    JobStatusChanged,
+    Notify,
+    Phase,
+    RuleOptions,
+    Severity,
+    Silence,
+    spell_duration,
+)
+
+_KEY = "reserved"
+
+
+class ReservedIdleOptions(RuleOptions):
+    """Options of `reserved-idle`."""
+
+    after: Duration = timedelta(minutes=10)
+    """How long machines may be held after the result is decided before it is told."""
+
+
+class ReservedIdleRule:
+    """Tell when a job whose result is decided goes on holding its machines.
+
+    When:
+        The job has been in `SucceededReserving` or `FailedReserving` for longer than `after`. Told once for each reservation.
+
+    Why you want to know:
+        The reservation is there so that somebody can look into the pods. When nobody does, the machines stand idle and the quota
+        is short of them until it ends by itself.
+
+    What it says:
+        How long ago the result was decided, and how many GPUs are still held; as facts the result, how much is left of the
+        reservation, and the quota.
+
+    Options:
+        `after` (10m): how long is too long.
+    """
+
+    name: ClassVar[str] = "reserved-idle"
+    on: ClassVar[tuple[type[Event], ...]] = (JobAppeared, JobResumed, JobReappeared, JobStatusChanged)
+    severity: ClassVar[Severity] = Severity.WARNING
+    Options: ClassVar[type[ReservedIdleOptions]] = ReservedIdleOptions
+
+    def __init__(self, options: ReservedIdleOptions | None = None) -> None:
+        self.options = options or ReservedIdleOptions()
+
+    def consider(self, event: Event, context: Context) -> Iterator[Intent]:
+        """Set a deadline when the reservation begins; when it passes, look again."""
+        job = context.job
+        if job is None or job.phase not in RESERVED:
+            yield Silence("not reserved")
+            return
+        since = context.phase_since or event.when.at
+        held = context.now - since
+        if not isinstance(event, DeadlinePassed) or held < self.options.after:
+            yield Deadline(_KEY, since + self.options.after)
+            return
+        what = f"{job.gpus:g} GPUs are" if job.gpus else "its machines are"
+        yield Notify(
+            headline=f"Result decided {spell_duration(held)} ago, {what} still held",
+            facts=_facts(job, since, context.now),
+            dedup_key=since.isoformat(),
+        )
+
+
+def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:
+    minutes = job.settings.reserved_minutes
+    left = since + timedelta(minutes=minutes) - now if minutes else None
+    found = (
+        ("Result", "succeeded" if job.phase is Phase.RESERVED_SUCCEEDED else "failed"),
+        ("Reservation", "" if left is None else f"{minutes} min, {spell_duration(left)} left"),
+        ("Quota", job.quota_name or job.quota_id),
+    )
+    return tuple((label, value) for label, value in found if value)
