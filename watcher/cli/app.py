@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, look, replay, running, simulate
+from watcher.cli import configuration, demo, look, replay, running, simulate, why
 from watcher.errors import ConfigurationError, WatcherError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health)),
     ("Configure", (configuration.check, configuration.rules, configuration.schema, running.send_test)),
-    ("Look", (look.jobs, look.events, look.story, look.deliveries)),
+    ("Look", (look.jobs, look.events, look.story, why.why, look.deliveries)),
 )
 for _panel, _functions in _COMMANDS:
     for _function in _functions:
