@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Protocol
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
-from watcher.core.events import CauseId, Event
+from watcher.core.events import CauseId, Event, EventId
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
 from watcher.core.rule import Decision, Notification, RuleDeadline
@@ -226,6 +226,10 @@ class Store(Protocol):
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
         """Everything about one job, in order of happening."""
+        ...
+
+    async def account(self, event_id: EventId) -> tuple[StoryLine, ...]:
+        """Everything about one event: itself, what rules decided, what came to be owed for it, what arrived. Empty when unknown."""
         ...
 
     async def counts(self) -> Mapping[str, int]:

@@ -84,23 +84,25 @@ def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
     assert not loaded.warnings
 
 
-def commands() -> set[str]:
-    return {
-        (command.callback.__name__ if command.callback else "").replace("_", "-") for command in app.registered_commands
-    }
+def commands() -> dict[str, str]:
+    """Every command as it is typed -> what it does."""
+    found = {}
+    for prefix, group in (("", app), *((f"{one.name} ", one.typer_instance) for one in app.registered_groups)):
+        for command in group.registered_commands:  # type: ignore[union-attr]
+            assert command.callback is not None
+            name = command.name or command.callback.__name__.replace("_", "-")
+            found[f"{prefix}{name}"] = first_sentence(command.callback.__doc__)
+    return found
 
 
 def test_commands_that_the_readme_names_exist() -> None:
     named = set(re.findall(r"dlc-watcher (?!is\b)([a-z-]+)", README.read_text()))
-    assert named - commands() - {"run-lock"} == set()
+    assert named - {name.split()[0] for name in commands()} - {"run-lock"} == set()
 
 
 def test_the_reference_lists_every_command() -> None:
     rows = ["| command | what it does |", "|---|---|"]
-    for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.callback.__name__.replace("_", "-")
-        rows.append(f"| `{name}` | {first_sentence(command.callback.__doc__)} |")
+    rows += [f"| `{name}` | {text} |" for name, text in commands().items()]
     settle(REFERENCE, "commands", "\n".join(rows))
 
 
@@ -180,7 +182,7 @@ def test_the_reference_lists_every_setting_of_a_notifier(kind: str) -> None:
 def test_help_of_every_command_works_and_ends_with_0() -> None:
     for name in sorted(commands()):
         done = subprocess.run(
-            [sys.executable, "-m", "watcher", name, "--help"], capture_output=True, text=True, check=False, timeout=30
+            [sys.executable, "-m", "watcher", *name.split(), "--help"], capture_output=True, text=True, check=False, timeout=30
         )
         assert (done.returncode, "Usage:" in done.stdout) == (0, True), (name, done.stderr)
 

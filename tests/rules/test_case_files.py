@@ -62,7 +62,7 @@ def test_a_good_case_holds(tmp_path: Path) -> None:
         (GOOD, "", "job-failed.yaml:1: a case file is a mapping"),
         (GOOD, "a: [", "job-failed.yaml:1: expected the node content"),
         (GOOD, GOOD + GOOD, "job-failed.yaml:7: found duplicate key"),
-        (GOOD, "notifies_x: 3", "job-failed.yaml:1: 'notifies_x' must be a mapping with options, job, course"),
+        (GOOD, "notifies_x: 3", "job-failed.yaml:1: 'notifies_x' must be a mapping with rule, options, job, course"),
         (GOOD, "notifies_x: {course: []}", "job-failed.yaml:1: notifies_x needs a course"),
         (GOOD, "notifies_x: {course: 3}", "job-failed.yaml:1: 'course' must be a list"),
         (GOOD, "notifies_x:\n  job: 3\n  course: [{at: 0s}]", "job-failed.yaml:2: 'job' must be a mapping"),
@@ -81,7 +81,7 @@ def test_a_case_that_is_not_written_rightly_is_refused_with_file_and_line(
     ("old", "new", "complaint"),
     [
         ('"Failed: OOM"', "Broken", "notification 1: headline is 'Failed: OOM', not 'Broken'"),
-        ("severity: critical", "severity: info", "notification 1: severity is <Severity.CRITICAL: 'critical'>, not"),
+        ("severity: critical", "severity: info", "notification 1: severity is 'critical', not"),
         ("severity: critical", "detail: x", "notification 1: detail is '', not 'x'"),
         ("severity: critical", "facts: {A: b}", "notification 1: fact A is 'missing', not 'b'"),
         ("- {at: 1h, headline", "- {at: 2h, headline", "notification 1: at is '1 h', not '2 h'"),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, look, replay, running, simulate
+from watcher.cli import configuration, demo, look, replay, running, simulate, why
+from watcher.cli.rules import rules
 from watcher.errors import ConfigurationError, WatcherError
 
 app = typer.Typer(
@@ -22,12 +23,13 @@ app = typer.Typer(
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health)),
-    ("Configure", (configuration.check, configuration.rules, configuration.schema, running.send_test)),
-    ("Look", (look.jobs, look.events, look.story, look.deliveries)),
+    ("Configure", (configuration.check, configuration.schema, running.send_test)),
+    ("Look", (look.jobs, look.events, look.story, why.why, look.deliveries)),
 )
 for _panel, _functions in _COMMANDS:
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
+app.add_typer(rules, name="rules", rich_help_panel="Configure")
 
 
 @app.callback(invoke_without_command=True)

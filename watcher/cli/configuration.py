@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 import typer
 
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_configuration, print_json
@@ -43,49 +41,6 @@ def check(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> No
 def _count(things: object, word: str) -> str:
     number = len(things)  # type: ignore[arg-type]  # any sized collection
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def rules(
-    name: Annotated[str | None, typer.Argument(help="Show this rule's whole documentation.", metavar="RULE")] = None,
-    json: JsonOption = False,
-) -> None:
-    """The rules that are installed, and what each is for."""
-    import inspect
-
-    from watcher.cli.terminal import print_table
-    from watcher.core.events import kind_of
-    from watcher.plugins import discover
-
-    kinds = discover().rules
-    wanted = sorted(kinds) if name is None else [name]
-    if name is not None and name not in kinds:
-        raise typer.BadParameter(f"there is no rule {name!r}; there are: {', '.join(sorted(kinds))}", param_hint="RULE")
-    found: list[dict[str, Any]] = [
-        {
-            "name": one,
-            "on": sorted(kind_of(event_type) for event_type in kinds[one].on),
-            "severity": kinds[one].severity.value,
-            "options": {
-                option: {"default": field.get_default(call_default_factory=True), "doc": field.description or ""}
-                for option, field in kinds[one].Options.model_fields.items()
-            },
-            "doc": inspect.getdoc(kinds[one]) or "",
-        }
-        for one in wanted
-    ]
-    if json:
-        print_json(found)
-    elif name is not None:
-        typer.echo(f"{name}\n\n{found[0]['doc']}")
-    else:
-        print_table(
-            ("RULE", "SEVERITY", "ON", "WHAT FOR"),
-            (
-                (rule["name"], rule["severity"], ", ".join(rule["on"]), rule["doc"].split("\n\n")[0].replace("\n", " "))
-                for rule in found
-            ),
-            empty="No rules are installed.",
-        )
 
 
 def schema() -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _read(url: str, question: Callable[[Store], Awaitable[T]]) -> T:
+def read_store(url: str, question: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store for reading only, ask, and close it."""
     import anyio
 
     from watcher.store import open_store
@@ -34,7 +35,8 @@ def _read(url: str, question: Callable[[Store], Awaitable[T]]) -> T:
     return anyio.run(ask)
 
 
-def _time(value: datetime | None) -> str:
+def shown_time(value: datetime | None) -> str:
+    """A time in the reader's own zone; "" for none."""
     return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -48,7 +50,7 @@ def jobs(
     from watcher.cli.terminal import print_table
     from watcher.core.codec import plain
 
-    watches = _read(store_url(config, store), lambda store: store.watches(live_only=not everything))
+    watches = read_store(store_url(config, store), lambda store: store.watches(live_only=not everything))
     if json:
         print_json([plain(watch) for watch in watches])
         return
@@ -59,11 +61,11 @@ def jobs(
                 watch.snapshot.ref,
                 watch.snapshot.name,
                 "vanished" if watch.vanished else watch.snapshot.status,
-                _time(watch.phase_since),
+                shown_time(watch.phase_since),
                 watch.snapshot.restarts,
                 watch.snapshot.quota_name or watch.snapshot.quota_id,
                 watch.snapshot.user_name or watch.snapshot.user_id,
-                _time(watch.snapshot.observed_at),
+                shown_time(watch.snapshot.observed_at),
             )
             for watch in watches
         ),
@@ -95,16 +97,16 @@ def events(
         )
 
     async def question(store: Store) -> Any:
-        ref = None if job is None else await _find(store, job)
+        ref = None if job is None else await find_job(store, job)
         return await store.events(job=ref, kinds=frozenset(kind or ()), limit=limit)
 
-    found = _read(store_url(config, store), question)
+    found = read_store(store_url(config, store), question)
     if json:
         print_json([plain(event) for event in found])
         return
     print_table(
         ("WHEN", "JOB", "KIND", "WHAT"),
-        ((_time(event.when.at), job_of(event) or "", event.kind, sentence(event)) for event in found),
+        ((shown_time(event.when.at), job_of(event) or "", event.kind, sentence(event)) for event in found),
         empty="No such events.",
     )
 
@@ -132,7 +134,7 @@ def deliveries(
         raise typer.BadParameter(
             f"unknown state {word}; there are: {', '.join(DeliveryState)}", param_hint="--state"
         ) from None
-    found = _read(
+    found = read_store(
         store_url(config, store), lambda store: store.deliveries(receiver=receiver, states=states, limit=limit)
     )
     if json:
@@ -142,7 +144,7 @@ def deliveries(
         ("CREATED", "RECEIVER", "STATE", "WHY", "TRY", "JOB", "WHAT", "ERROR"),
         (
             (
-                _time(delivery.created_at),
+                shown_time(delivery.created_at),
                 delivery.receiver,
                 delivery.state,
                 delivery.reason,
@@ -167,10 +169,10 @@ def story(
     from watcher.cli.terminal import console, safe
 
     async def question(store: Store) -> tuple[JobRef, tuple[StoryLine, ...]]:
-        ref = await _find(store, job)
+        ref = await find_job(store, job)
         return ref, await store.story(ref)
 
-    ref, lines = _read(store_url(config, store), question)
+    ref, lines = read_store(store_url(config, store), question)
     if json:
         from watcher.core.codec import plain
 
@@ -182,11 +184,20 @@ def story(
     out.print(safe(f"{ref}"), style="bold")
     for line in lines:
         words = story_words(line)
-        out.print(safe(f"{_time(line.at)}  {words.text}"), style=words.style)
+        out.print(safe(f"{shown_time(line.at)}  {words.text}"), style=words.style)
 
 
-async def _find(store: Store, wanted: str) -> JobRef:
-    """The job that a person means: by source/id, by id, or by a name that only one job has."""
+async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:
+    """The job that a person means: by source/id, by id, or by a name that only one job has.
+
+    Args:
+        store: where to look.
+        wanted: what the person wrote.
+        also: what else it is not, to be said when no job fits.
+
+    Raises:
+        WatcherError: no job fits, or several do.
+    """
     watches = await store.watches(live_only=False)
     for key in (lambda w: str(w.snapshot.ref), lambda w: str(w.snapshot.ref.job_id), lambda w: w.snapshot.name):
         matching = [watch.snapshot.ref for watch in watches if key(watch) == wanted]
@@ -196,4 +207,5 @@ async def _find(store: Store, wanted: str) -> JobRef:
             raise WatcherError(
                 f"{wanted!r} fits {len(matching)} jobs: {', '.join(map(str, sorted(matching)))}; name one of them"
             )
-    raise WatcherError(f"no job {wanted!r} has been seen; `dlc-watcher jobs --all` lists those that were")
+    neither = f", and {also}" if also else ""
+    raise WatcherError(f"no job {wanted!r} has been seen{neither}; `dlc-watcher jobs --all` lists those that were")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watcher.cli.options import JsonOption, load_configuration, print_json
+from watcher.cli.options import JsonOption, StoreOption, load_configuration, print_json
 from watcher.errors import SourceError, WatcherError
 
 if TYPE_CHECKING:
@@ -24,20 +24,53 @@ _STEP = timedelta(minutes=1)
 
 def replay(
     files: Annotated[
-        list[Path], typer.Argument(help="Files with one GetJob answer each, oldest first.", metavar="FILE...")
-    ],
+        list[Path] | None, typer.Argument(help="Files with one GetJob answer each, oldest first.", metavar="FILE...")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             "--config", "-c", help="Use this configuration's rules and routes; else the built-in rules.", metavar="FILE"
         ),
     ] = None,
+    from_db: Annotated[
+        bool,
+        typer.Option(
+            "--from-db", help="Instead of files: what is stored, against what was notified then. Needs --config."
+        ),
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            help="With --from-db: leave out news from before this time (2026-03-01T08:00) or this long ago (7d).",
+            metavar="T",
+        ),
+    ] = None,
+    store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show the events that a row of GetJob answers makes, and what would be sent to whom.
 
     A file holds the answer itself, or an object with the answer under `payload`. The first answer of a job is its baseline.
+
+    With --from-db the stored events go through the rules and routes of the configuration, and the difference to what was notified
+    then is shown. Exit code 0: nothing would be different; 1: something would. Made for CI.
     """
+    if from_db:
+        from watcher.cli.rehearse import rehearse_store
+
+        if files or config is None:
+            raise typer.BadParameter("takes a --config and no files", param_hint="--from-db")
+        rehearse_store(config, store, since, json=json)
+        return
+    if since is not None or store is not None:
+        raise typer.BadParameter("goes with --from-db only", param_hint="--since/--store")
+    if not files:
+        raise typer.BadParameter("name at least one file, or use --from-db", param_hint="FILE...")
+    _replay_files(files, config, json=json)
+
+
+def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None:
     from watcher.core.codec import plain
     from watcher.core.consequence import Book
 

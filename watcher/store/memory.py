@@ -253,12 +253,31 @@ class MemoryStore:
             if about == job
         ]
         owed = [delivery for delivery in self._deliveries.values() if delivery.notification.job == job]
-        lines += [rows.delivery_line(delivery) for delivery in owed]
+        return rows.in_order(lines + self._told(owed))
+
+    async def account(self, event_id: EventId) -> tuple[StoryLine, ...]:
+        """See `Store.account`."""
+        await checkpoint()
+        event = self._events.get(event_id)
+        if event is None:
+            return ()
+        lines = [rows.event_line(event.when.at, event_to_json(event))]
+        lines += [
+            rows.decision_line(at, made.event_id, made.rule, made.reason.value, made.note)
+            for made, _, at in self._decisions.values()
+            if made.event_id == event_id
+        ]
+        owed = [delivery for delivery in self._deliveries.values() if delivery.notification.event_id == event_id]
+        return rows.in_order(lines + self._told(owed))
+
+    def _told(self, owed: list[Delivery]) -> list[StoryLine]:
+        """The deliveries, and what came back for them."""
+        lines = [rows.delivery_line(delivery) for delivery in owed]
         for flush_id in dict.fromkeys(delivery.flush_id for delivery in owed):
             told = self._receipts.get(flush_id) if flush_id else None
             if flush_id and told:
                 lines.append(rows.receipt_line(told.at, flush_id, told.receiver, told.receipt))
-        return rows.in_order(lines)
+        return lines
 
     async def counts(self) -> Mapping[str, int]:
         """See `Store.counts`."""

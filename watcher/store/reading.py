@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, not_, or_, select
 
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
-from watcher.core.events import Event
+from watcher.core.events import Event, EventId
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.sight import Sight
 from watcher.ports import StoryLine
@@ -79,13 +79,39 @@ def story(connection: Connection, job: JobRef) -> tuple[StoryLine, ...]:
     owed = connection.execute(rows.DELIVERIES.where(_of(deliveries, job)).order_by(deliveries.c.seq))
     lines += [rows.delivery_line(rows.delivery_of(row)) for row in owed]
     flushes = select(deliveries.c.flush_id).where(_of(deliveries, job))
-    told = connection.execute(select(receipts).where(receipts.c.flush_id.in_(flushes)).order_by(receipts.c.at))
-    for row in told:
-        receipt = Receipt(
-            reference=row.reference, thread_reference=row.thread_reference, place=row.place, note=row.note
+    return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
+
+
+def account(connection: Connection, event_id: EventId) -> tuple[StoryLine, ...]:
+    """Everything about one event."""
+    found = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
+    if found is None:
+        return ()
+    made = connection.execute(
+        select(schema.decisions).where(schema.decisions.c.event_id == event_id).order_by(schema.decisions.c.seq)
+    )
+    lines = [rows.event_line(found.at, found.body)]
+    lines += [rows.decision_line(row.at, row.event_id, row.rule, row.reason, row.note) for row in made]
+    job = JobRef(found.source, found.job_id)
+    # What is about no job has neither column.
+    same = _of(deliveries, job) if found.job_id is not None else deliveries.c.job_id.is_(None)
+    read = map(rows.delivery_of, connection.execute(rows.DELIVERIES.where(same).order_by(deliveries.c.seq)))
+    owed = [delivery for delivery in read if delivery.notification.event_id == event_id]
+    lines += map(rows.delivery_line, owed)
+    flushes = sorted({delivery.flush_id for delivery in owed if delivery.flush_id})
+    return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
+
+
+def _told(connection: Connection, which: ColumnElement[bool]) -> list[StoryLine]:
+    return [
+        rows.receipt_line(
+            row.at,
+            row.flush_id,
+            row.receiver,
+            Receipt(reference=row.reference, thread_reference=row.thread_reference, place=row.place, note=row.note),
         )
-        lines.append(rows.receipt_line(row.at, row.flush_id, row.receiver, receipt))
-    return rows.in_order(lines)
+        for row in connection.execute(select(receipts).where(which).order_by(receipts.c.at))
+    ]
 
 
 COUNTED: Final[Mapping[str, Table]] = {

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
-from watcher.core.events import Event
+from watcher.core.events import Event, EventId
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import RuleDeadline
 from watcher.core.sight import Sight
@@ -157,6 +157,10 @@ class SqlStore:
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
         """See `Store.story`."""
         return await self._database.read(partial(reading.story, job=job))
+
+    async def account(self, event_id: EventId) -> tuple[StoryLine, ...]:
+        """See `Store.account`."""
+        return await self._database.read(partial(reading.account, event_id=event_id))
 
     async def counts(self) -> Mapping[str, int]:
         """See `Store.counts`."""

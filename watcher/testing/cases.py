@@ -9,6 +9,7 @@
         - {at: 40m}                          # nothing happens; the clock goes on, deadlines that are due pass
       expect:
         - {at: 30m, headline: Pending for 30 m, severity: warning, facts: {Quota: quota1}, detail: no room}
+      rule: stuck-pending                    # optional: the rule it is about; left out: the one that the file is named after
       deadlines: [30m]                       # optional: every time the rule asked to be woken at, in order
       silence: [not pending]                 # optional: notes of silence that must have been given
 
@@ -29,6 +30,8 @@ A name begins with `notifies_` (then `expect` has at least one notification) or 
 compared one by one and must be complete: as many notifications as expected, in order. `at` and `headline` must be equal, of
 `severity`, `detail` and `facts` those that are given; of `facts`, those labels that are given.
 
+`dlc-watcher rules test FILE...` runs case files against the rules that are installed or, with `--config`, configured.
+
 The engine's own `evaluate` runs the rule, with one clock and the store's promise that the same notification is kept once.
 """
 
@@ -43,7 +46,7 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
@@ -52,10 +55,10 @@ from watcher.core.rule import BoundRule, Notification, Rule, RuleOptions, Severi
 from watcher.testing.course import READY_EVENT, READY_JOB, ZERO, Course, Step
 from watcher.testing.written import CaseError, Reader
 
-__all__ = ["Case", "CaseError", "Expected", "check", "load_cases"]
+__all__ = ["Case", "CaseError", "Expected", "bind", "check", "differences", "load_cases"]
 
 _KINDS: Final = {kind_of(event_type): event_type for event_type in EVENT_TYPES}
-_CASE_KEYS: Final = dict.fromkeys(("options", "job", "course", "expect", "deadlines", "silence"))
+_CASE_KEYS: Final = dict.fromkeys(("rule", "options", "job", "course", "expect", "deadlines", "silence"))
 _STEP_KEYS: Final = dict.fromkeys(("at", "status", "event", "with", "job"))
 _EXPECT_KEYS: Final = dict.fromkeys(("at", "headline", "severity", "facts", "detail"))
 
@@ -73,10 +76,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case, ready to be checked against its rule."""
+    """One case, ready to be checked against its rule.
+
+    Attributes:
+        name: what it is called.
+        place: where it is written, as `file:line`.
+        rule: name of the rule it is about.
+    """
 
     name: str
     place: str
+    rule: str
     options: Mapping[str, Any]
     job: Mapping[str, Any]
     course: tuple[Step, ...]
@@ -88,25 +98,34 @@ class Case:
         return self.name
 
 
-def load_cases(path: Path) -> tuple[Case, ...]:
+def load_cases(path: Path, *, shown: str = "") -> tuple[Case, ...]:
     """All cases of a file.
+
+    Args:
+        path: the file. Its name without the suffix is the rule of cases that name none.
+        shown: how to name the file in places and mistakes; by default its name without the folder.
 
     Raises:
         CaseError: the file is not YAML or a case is not written as the module says, with file and line.
         OSError: the file cannot be read.
     """
+    name = shown or path.name
     try:
         document = YAML().load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise CaseError(f"{path.name}:{line}: {exc.problem or exc.context}") from exc
+        raise CaseError(f"{name}:{line}: {exc.problem or exc.context}") from exc
+    except (YAMLError, UnicodeDecodeError, RecursionError) as exc:
+        raise CaseError(f"{name}:1: not a text in YAML: {type(exc).__name__}") from exc
     if not isinstance(document, CommentedMap) or not document:
-        raise CaseError(f"{path.name}:1: a case file is a mapping of case names to cases")
-    reader = Reader(path.name, ZERO)
-    return tuple(_case(reader, document, name) for name in document)
+        raise CaseError(f"{name}:1: a case file is a mapping of case names to cases")
+    reader = Reader(name, ZERO)
+    return tuple(_case(reader, document, case, path.stem) for case in document)
 
 
-def _case(reader: Reader, document: CommentedMap, name: str) -> Case:
+def _case(reader: Reader, document: CommentedMap, name: object, rule: str) -> Case:
+    if not isinstance(name, str) or not name.startswith(("notifies_", "stays_silent_")):
+        raise reader.mistake("a case is called notifies_... or stays_silent_...", document, name)
     node = reader.mapping(document[name], _CASE_KEYS, document, name)
     steps, expect, silence = (reader.sequence(node, key) for key in ("course", "expect", "silence"))
     if not steps:
@@ -115,6 +134,7 @@ def _case(reader: Reader, document: CommentedMap, name: str) -> Case:
     case = Case(
         name=name,
         place=f"{reader.file}:{document.lc.key(name)[0] + 1}",
+        rule=str(node.get("rule", rule)),
         options=dict(reader.branch(node, "options")),
         job=reader.members(JobSnapshot, reader.branch(node, "job"), ready=READY_JOB),
         course=tuple(_step(reader, steps, index) for index in range(len(steps))),
@@ -122,8 +142,6 @@ def _case(reader: Reader, document: CommentedMap, name: str) -> Case:
         deadlines=None if deadlines is None else tuple(reader.length(at, node, "deadlines") for at in deadlines),
         silence=tuple(str(note) for note in silence),
     )
-    if not name.startswith(("notifies_", "stays_silent_")):
-        raise reader.mistake("a case is called notifies_... or stays_silent_...", document, name)
     if name.startswith("notifies_") is not bool(case.expected):
         raise reader.mistake(f"{name} expects {len(case.expected)} notifications, against its name", document, name)
     if list(case.course) != sorted(case.course, key=lambda step: step.at):
@@ -161,11 +179,10 @@ def _expected(reader: Reader, expect: CommentedSeq, index: int) -> Expected:
     return Expected(reader.length(node["at"], node, "at"), str(node["headline"]), severity, facts, node.get("detail"))
 
 
-def check(case: Case, rule_type: type[Rule]) -> None:
-    """Run a case and compare.
+def bind(case: Case, rule_type: type[Rule]) -> BoundRule:
+    """The rule with the case's options, under its own name.
 
     Raises:
-        AssertionError: the rule said something else, told with file, line and both sides.
         CaseError: the options are not the rule's.
     """
     try:
@@ -174,14 +191,28 @@ def check(case: Case, rule_type: type[Rule]) -> None:
         problem = exc.errors(include_url=False)[0]
         where = ".".join(("options", *(str(part) for part in problem["loc"])))
         raise CaseError(f"{case.place}: {case.name}: {where}: {problem['msg']}") from exc
-    rule = cast("Callable[[RuleOptions], Rule]", rule_type)(options)
-    course = Course(BoundRule(name=rule_type.name, rule=rule), dict(case.job))
+    return BoundRule(name=rule_type.name, rule=cast("Callable[[RuleOptions], Rule]", rule_type)(options))
+
+
+def differences(case: Case, bound: BoundRule) -> tuple[str, ...]:
+    """Run a case and say what differs from what it expects; empty when nothing does."""
+    course = Course(bound, dict(case.job))
     try:
         for step in case.course:
             course.take(step)
-        wrong = _differences(case, course)
     except AssertionError as exc:
-        wrong = [str(exc)]
+        return (str(exc),)
+    return tuple(_differences(case, course))
+
+
+def check(case: Case, rule_type: type[Rule]) -> None:
+    """Run a case and compare.
+
+    Raises:
+        AssertionError: the rule said something else, told with file, line and both sides.
+        CaseError: the options are not the rule's.
+    """
+    wrong = differences(case, bind(case, rule_type))
     if wrong:
         raise AssertionError(f"{case.place}: {case.name}\n" + "\n".join(f"  {line}" for line in wrong))
 
@@ -210,7 +241,7 @@ def _unlike(expected: Expected, at: datetime, said: Notification) -> list[str]:
     pairs: list[tuple[str, object, object]] = [
         ("at", spell_duration(at - ZERO), spell_duration(expected.at)),
         ("headline", said.headline, expected.headline),
-        ("severity", said.severity, expected.severity),
+        ("severity", said.severity.value, None if expected.severity is None else expected.severity.value),
         ("detail", said.detail, expected.detail),
     ]
     pairs += [(f"fact {label}", facts.get(label, "missing"), value) for label, value in expected.facts.items()]

@@ -596,6 +596,43 @@ class StoreContract:
         assert (story[5].data["state"], story[5].data["receiver"]) == ("delivered", "team")
         assert (story[6].data["reference"], story[6].data["place"]) == ("m1", "#ml-jobs")
 
+    async def test_an_account_has_everything_about_one_event_and_nothing_of_others(self, store: Store) -> None:
+        one = a_delivery(1)
+        mine = replace(one, notification=replace(one.notification, event_id=EventId("event-1")))
+        spoke = Decision(EventId("event-1"), "job-failed", RuleReason.NOTIFIED, "Failed")
+        other = Decision(EventId("event-2"), "job-failed", RuleReason.NOT_CONCERNED)
+        await store.commit(
+            replace(an_observation(mine, watch=a_watch()), events=(an_event(1), an_event(2)), decisions=(spoke, other))
+        )
+        await store.commit(an_observation(a_delivery(7)))
+        await send(store, now=T0 + MOMENT)
+        account = await store.account(EventId("event-1"))
+        assert [line.kind for line in account] == ["event", "decision", "delivery", "receipt"]
+        assert account[1].data == {"event_id": "event-1", "rule": "job-failed", "reason": "notified", "note": "Failed"}
+        assert account[2].data["id"] == mine.id
+        unconcerned = await store.account(EventId("event-2"))
+        assert [line.kind for line in unconcerned] == ["event", "decision"]
+        assert unconcerned[1].data["reason"] == "not-concerned"
+        assert await store.account(EventId("event-9")) == ()
+
+    async def test_an_account_of_an_event_about_no_job_holds_its_decisions(self, store: Store) -> None:
+        blind = WatchBlind(
+            id=EventId("blind-1"),
+            when=When(observed_at=T0),
+            cause=CAUSE,
+            source=JOB.source,
+            since=T0,
+            permanent=False,
+            error="no answer",
+        )
+        said = a_delivery(3, job=None)
+        told = replace(said, notification=replace(said.notification, event_id=blind.id))
+        decided = Decision(blind.id, "watch-blind", RuleReason.NOTIFIED, "Blind")
+        await store.commit(replace(an_observation(told), events=(blind,), decisions=(decided,)))
+        account = await store.account(blind.id)
+        assert [line.kind for line in account] == ["event", "decision", "delivery"]
+        assert account[0].data["error"] == "no answer"
+
     async def test_rows_are_counted_by_kind_and_state(self, store: Store) -> None:
         await store.commit(
             replace(

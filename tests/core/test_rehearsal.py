@@ -1,0 +1,203 @@
+"""A record played through another configuration: nothing differs with the same one, and exactly what was changed with another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.drive import SOURCE, START, Drive
+from watcher.config import load
+from watcher.core.consequence import Book
+from watcher.core.delivery import Delivery
+from watcher.core.events import CauseId, DeadlinePassed, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.model import JobId, JobRef, JobSnapshot
+from watcher.core.phases import Phase
+from watcher.core.rehearsal import Busiest, compare, rehearse
+from watcher.plugins import discover
+from watcher.simulator.reading import load_scenario
+
+SCRIPT = """\
+made_up: true
+jobs:
+  - id: dlc1waits
+    name: prod-waits
+    life:
+      - {at: 0s, status: Creating}
+      - {at: 1m, status: Queuing}
+      - {at: 2m, reason: JobEnqueue, message: in the queue}
+      - {at: 50m, status: EnvPreparing}
+      - {at: 55m, status: Running}
+      - {at: 3h, status: Failed, reason: OOM}
+  - id: dlc1runs
+    name: runs
+    submit_at: 10m
+    life:
+      - {at: 0s, status: Creating}
+      - {at: 1m, status: Running}
+      - {at: 2m, priority: 7}
+      - {at: 30m, status: Succeeded}
+"""
+HEAD = """\
+sources: {sim: {kind: dlc, region: cn-hangzhou}}
+receivers: {team: {console: {}}, oncall: {console: {}}}
+"""
+PLAIN = "route: {receiver: team, routes: [{receiver: oncall, match: {severity: critical}, continue: true}, {receiver: team}]}\n"
+RULES = """\
+rules:
+  - {use: stuck-pending, with: {after: 30m}}
+  - use: job-failed
+  - use: job-succeeded
+  - {name: broken, on: job.priority_changed, when: 'event.new_priority / 0 == 1'}
+  - use: rule-failed
+"""
+
+
+def book(rules: str = RULES, route: str = PLAIN) -> Book:
+    loaded = load(HEAD + route + rules, file="c.yaml", env={}, kinds=discover(), base_dir=Path.cwd())
+    return Book(loaded.rules, loaded.route)
+
+
+Snapshots = dict[JobRef, list[JobSnapshot]]
+
+
+def record(until: timedelta = timedelta(hours=4)) -> tuple[list[Event], Snapshots, list[Delivery]]:
+    events: list[Event] = []
+    snapshots: Snapshots = {}
+    owed: dict[str, Delivery] = {}
+    for seen in Drive(load_scenario(SCRIPT).jobs, book()).run(until):
+        events += seen.events
+        if seen.watch is not None and seen.snapshot_changed:
+            snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
+        for delivery in seen.deliveries:
+            owed.setdefault(delivery.id, delivery)
+    return events, snapshots, list(owed.values())
+
+
+def without_cause(owed: Delivery) -> Delivery:
+    return replace(owed, notification=replace(owed.notification, cause=CauseId("")))
+
+
+def rules_of(owed: tuple[Delivery, ...] | list[Delivery]) -> list[str]:
+    return [delivery.notification.rule for delivery in owed]
+
+
+def test_the_same_configuration_says_the_same_and_its_own_broken_rule_is_told_once() -> None:
+    events, snapshots, then = record()
+    now = rehearse(events, snapshots, book())
+    assert [without_cause(delivery) for delivery in now] == [without_cause(delivery) for delivery in then]
+    assert sorted(set(rules_of(then))) == ["job-failed", "job-succeeded", "rule-failed", "stuck-pending"]
+    difference = compare(then, now)
+    assert difference.same
+    assert difference.receivers == {"oncall": (1, 1), "team": (4, 4)}
+
+
+def test_of_no_record_nothing_follows() -> None:
+    assert rehearse((), {}, book()) == ()
+    difference = compare((), ())
+    assert difference.same
+    assert (difference.busiest_then, difference.busiest_now, difference.receivers) == (None, None, {})
+
+
+def test_a_longer_wait_moves_what_was_said_and_a_wait_that_is_too_long_removes_it() -> None:
+    events, snapshots, then = record()
+    later = compare(then, rehearse(events, snapshots, book(RULES.replace("30m", "40m"))))
+    (moved,) = later.moved
+    assert moved.now.at - moved.then.at == timedelta(minutes=10)
+    assert (later.same, later.added, later.removed) == (False, (), ())
+    never = compare(then, rehearse(events, snapshots, book(RULES.replace("30m", "2h"))))
+    assert [said.notification.rule for said in never.removed] == ["stuck-pending"]
+
+
+def test_a_new_rule_adds_and_a_removed_rule_removes_and_both_are_counted_by_receiver() -> None:
+    events, snapshots, then = record()
+    rules = RULES.replace("  - use: job-succeeded\n", "  - {use: job-started}\n")
+    difference = compare(then, rehearse(events, snapshots, book(rules)))
+    assert [said.notification.rule for said in difference.added] == ["job-started", "job-started"]
+    assert [said.notification.rule for said in difference.removed] == ["job-succeeded"]
+    assert difference.receivers["team"] == (4, 5)
+
+
+def test_other_routes_and_severities_are_told_apart_from_what_is_said() -> None:
+    events, snapshots, then = record()
+    rules = RULES.replace("- use: job-failed", "- {use: job-failed, severity: warning}")
+    difference = compare(then, rehearse(events, snapshots, book(rules)))
+    (rerouted,), (regraded,) = difference.rerouted, difference.regraded
+    assert rerouted.then.receivers == ("oncall", "team")
+    assert rerouted.now.receivers == ("team",)
+    assert regraded.now.notification.severity == "warning"
+    assert (difference.added, difference.removed, difference.moved) == ((), (), ())
+
+
+def test_a_deadline_that_passed_late_then_passes_as_late_again() -> None:
+    events, snapshots, _ = record()
+    late = timedelta(minutes=7)
+    away = [
+        replace(event, when=replace(event.when, observed_at=event.when.observed_at + late))
+        if isinstance(event, DeadlinePassed) and event.rule == "stuck-pending"
+        else event
+        for event in events
+    ]
+    usual, delayed = rehearse(events, snapshots, book()), rehearse(away, snapshots, book())
+    (one,), (other,) = (
+        [owed for owed in said if owed.notification.rule == "stuck-pending"] for said in (usual, delayed)
+    )
+    assert other.created_at - one.created_at == late
+
+
+def test_deadlines_after_the_last_moment_on_record_do_not_pass() -> None:
+    events, snapshots, then = record(until=timedelta(minutes=20))
+    assert rules_of(then).count("stuck-pending") == 0
+    assert compare(then, rehearse(events, snapshots, book())).same
+
+
+def test_news_from_before_the_chosen_time_is_left_out_on_both_sides() -> None:
+    events, snapshots, then = record()
+    nothing = rehearse(events, snapshots, book("rules: [{use: job-vanished}]\n"))
+    assert nothing == ()
+    removed = compare(then, nothing, START + timedelta(hours=1)).removed
+    assert [said.notification.rule for said in removed] == ["job-failed"]
+    assert removed[0].receivers == ("oncall", "team")
+
+
+def test_the_busiest_minute_is_the_first_of_the_fullest() -> None:
+    _, _, then = record()
+    assert compare(then, ()).busiest_then == Busiest(START + timedelta(hours=3), 2)
+    assert compare((), [owed for owed in then if owed.notification.rule != "job-failed"]).busiest_now == Busiest(
+        START + timedelta(minutes=12), 1
+    )
+
+
+def test_events_about_no_job_and_of_jobs_without_snapshots_are_played_too() -> None:
+    ready = {"when": When(observed_at=START), "cause": CauseId("c")}
+    blind = WatchBlind(id=EventId("b"), source=SOURCE, since=START, permanent=True, error="no", **ready)  # type: ignore[arg-type]
+    bare = JobStatusChanged(
+        id=EventId("e"),
+        job=JobRef(SOURCE, JobId("dlc9")),
+        old_status="Running",
+        new_status="Queuing",
+        old_phase=Phase.RUNNING,
+        new_phase=Phase.PENDING,
+        **ready,  # type: ignore[arg-type]
+    )
+    rules = "rules: [{use: watch-blind}, {name: all, on: job.status_changed}]\n"
+    said = rehearse([blind, bare], {}, book(rules))
+    assert sorted(set(rules_of(said))) == ["all", "watch-blind"]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_deadline_set_again_under_its_key_passes_once_at_the_later_time(*, moved: bool) -> None:
+    # The job goes back to the queue: its second wait moves the deadline of the first.
+    life = "{at: 1m, status: Queuing}, {at: 5m, status: Running}, {at: 10m, status: Queuing}, {at: 2h, status: Running}"
+    script = f"made_up: true\njobs:\n  - {{id: dlc1, life: [{life if moved else life.partition(', {at: 5m')[0]}]}}\n"
+    events: list[Event] = []
+    snapshots: Snapshots = {}
+    drive = Drive(load_scenario(script).jobs, book())
+    for seen in drive.run(timedelta(hours=3)):
+        events += seen.events
+        if seen.watch is not None:
+            snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
+    said = rehearse(events, snapshots, book())
+    assert [owed.created_at - START for owed in said] == [timedelta(minutes=40 if moved else 30)]

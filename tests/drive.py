@@ -1,0 +1,113 @@
+"""Scripted jobs through the core in virtual time: what the service would commit, without a server, a clock or a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from watcher.core import observation as reading
+from watcher.core.consequence import Book, consequences
+from watcher.core.events import CauseId, DeadlinePassed, EventId, When, deterministic_id
+from watcher.core.model import JobId, JobRef, SourceName, Watch
+from watcher.core.rule import Context, RuleDeadline
+from watcher.ports import Observation
+from watcher.service.ledger import observation
+from watcher.simulator.answers import Moment, get_job
+from watcher.simulator.life import state_at, states
+from watcher.simulator.scenario import ScriptedJob
+from watcher.sources.dlc.wire import snapshot_from_json
+
+SOURCE = SourceName("sim")
+START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+AGAIN = timedelta(seconds=30)
+"""A deleted job is asked after a second time so much later."""
+
+
+class Drive:
+    """A course of jobs: looked at whenever their scripts say that something happened."""
+
+    def __init__(self, jobs: Sequence[ScriptedJob], book: Book) -> None:
+        self.jobs, self.book = jobs, book
+        self.watches: dict[JobRef, Watch] = {}
+        self.deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
+        self.causes = 0
+
+    def run(self, until: timedelta) -> Iterator[Observation]:
+        """What is to be committed, in order of time."""
+        lives = [states(job) for job in self.jobs]
+        looks = [
+            (at, index)
+            for index, life in enumerate(lives)
+            for state in life
+            for at in ((state.at, state.at + AGAIN) if state.deleted else (state.at,))
+            if at <= until
+        ]
+        for at, index in sorted(dict.fromkeys(looks)):
+            yield from self._pass_deadlines(START + at)
+            job, now = self.jobs[index], START + at
+            ref = JobRef(SOURCE, JobId(job.id))
+            held, state = self.watches.get(ref), state_at(lives[index], at)
+            cause = self._cause()
+            if state is None:
+                if held is None:
+                    continue
+                seen = reading.not_found(held, now=now, cause=cause, absent_from_list=True)
+            else:
+                answer = json.dumps(get_job(job, state, Moment(START, at))).encode()
+                snapshot = snapshot_from_json(answer, source=SOURCE, observed_at=now)
+                seen = (
+                    reading.first_sight(snapshot, now=now, cause=cause, watching_since=None)
+                    if held is None
+                    else reading.look(held, snapshot, now=now, cause=cause)
+                )
+            yield self._commit(held, seen, cause, now)
+        yield from self._pass_deadlines(START + until)
+
+    def _cause(self) -> CauseId:
+        self.causes += 1
+        return CauseId(f"look-{self.causes}")
+
+    def _commit(self, held: Watch | None, seen: reading.Observed, cause: CauseId, now: datetime) -> Observation:
+        watch = seen.watch
+        self.watches[watch.snapshot.ref] = watch
+        context = Context(
+            now=now,
+            job=watch.snapshot,
+            previous=None if held is None else held.snapshot,
+            phase_since=watch.phase_since,
+        )
+        follows = consequences(seen.events, context, self.book, now)
+        self._note(follows.deadlines)
+        return observation(
+            cause,
+            now,
+            follows,
+            expected_version=0 if held is None else held.version,
+            watch=watch,
+            snapshot_changed=seen.changed,
+        )
+
+    def _note(self, deadlines: Sequence[RuleDeadline]) -> None:
+        for one in deadlines:
+            self.deadlines[one.rule, one.job, one.key] = one
+
+    def _pass_deadlines(self, until: datetime) -> Iterator[Observation]:
+        while self.deadlines and min(one.at for one in self.deadlines.values()) <= until:
+            key = min(self.deadlines, key=lambda key: (self.deadlines[key].at, key))
+            due = self.deadlines.pop(key)
+            cause, watch = self._cause(), self.watches[due.job]
+            now = max(due.at, watch.snapshot.observed_at)
+            passed = DeadlinePassed(
+                id=EventId(deterministic_id("deadline.passed", due.rule, due.job, due.key, due.at.isoformat())),
+                when=When(observed_at=now, occurred_at=due.at),
+                cause=cause,
+                job=due.job,
+                rule=due.rule,
+                key=due.key,
+                due_at=due.at,
+            )
+            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since)
+            follows = consequences((passed,), context, self.book, now)
+            self._note(follows.deadlines)
+            yield observation(cause, now, follows, deadlines_passed=(due,))
