@@ -77,7 +77,11 @@ def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
     for name in ("slack", "smtp"):
         (tmp_path / name).write_text("secret")
     loaded = load(
-        text.replace("/run/secrets", str(tmp_path)), file="README.md", env={}, kinds=installed_kinds(), base_dir=tmp_path
+        text.replace("/run/secrets", str(tmp_path)),
+        file="README.md",
+        env={},
+        kinds=installed_kinds(),
+        base_dir=tmp_path,
     )
     assert sorted(loaded.receivers) == ["oncall", "team"]
     assert [rule.name for rule in loaded.rules] == ["job-failed", "stuck-pending", "prod-evictions"]
@@ -182,7 +186,11 @@ def test_the_reference_lists_every_setting_of_a_notifier(kind: str) -> None:
 def test_help_of_every_command_works_and_ends_with_0() -> None:
     for name in sorted(commands()):
         done = subprocess.run(
-            [sys.executable, "-m", "watcher", *name.split(), "--help"], capture_output=True, text=True, check=False, timeout=30
+            [sys.executable, "-m", "watcher", *name.split(), "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
         )
         assert (done.returncode, "Usage:" in done.stdout) == (0, True), (name, done.stderr)
 
