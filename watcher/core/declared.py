@@ -19,6 +19,7 @@ from watcher.core.events import (
     Event,
     JobAppeared,
     JobFailed,
+    JobHistoryCorrected,
     JobPriorityChanged,
     JobReappeared,
     JobReasonChanged,
@@ -57,6 +58,10 @@ def _or_none(value: object) -> str:
 
 def _sub_status(event: JobSubStatusChanged) -> str:
     return f"Sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
+
+
+def _corrected(event: JobHistoryCorrected) -> str:
+    return f"DLC dates the change to {_or_none(event.status)} to {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _reason(event: JobReasonChanged) -> str:
@@ -98,6 +103,7 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     JobAppeared: lambda event: f"First seen, {event.status or 'status unknown'}",
     JobResumed: lambda event: f"Watched again, {event.status or 'status unknown'}",
     JobStatusChanged: lambda event: f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}",
+    JobHistoryCorrected: _corrected,
     JobSubStatusChanged: _sub_status,
     JobReasonChanged: _reason,
     JobRestarted: _restarted,
