@@ -15,7 +15,7 @@ One entry of a job into a status is known by *(status, second it began)*. Ids ar
 
 What is in doubt:
 
-- Two entries that follow each other in the same status are one; DLC contradicts itself there.
+- Two entries that follow each other in the same status are one (DLC contradicts itself there), unless what lay between is cut off.
 - An answer whose history already goes on after the status it names is older in its status than in its history. The rest of the
   history waits for the next answer.
 - An answer that ends at an entry we know to be over is an old one as a whole (`reads_backwards`).
@@ -165,21 +165,25 @@ def follow(course: Course, old: JobSnapshot, new: JobSnapshot) -> Progress:
 
 
 def reads_backwards(course: Course, answer: JobSnapshot) -> bool:
-    """Whether an answer with a history ends at an entry that we know to be over: it is older than what is held."""
+    """Whether an answer's history ends at an entry that we know to be over: it is older than what is held."""
+    if not course.entries:
+        return False
+    *earlier, present = course.entries
     periods = dated_periods(answer)
-    if not periods or not course.entries or answer.status == course.entries[-1].status:
+    if not periods:  # a history does not go away, but an answer from before its first entry has none
+        known = {entry.status for entry in earlier if any(each.listed for each in earlier)} - {present.status}
+        return answer.status in known
+    newest, start = periods[-1], periods[-1].started_at
+    later = [entry for entry in course.entries if entry.listed and start and entry.started_at and entry.started_at > start]
+    if answer.status != newest.status:  # the history is behind the status, and both are old
+        return answer.status != present.status and any(entry.status == answer.status for entry in later)
+    if later:
+        return True
+    if answer.status == present.status or start is None:
         return False
-    newest = periods[-1]
-    names = [(entry.status, entry.started_at) for entry in course.entries]
-    if (newest.status, newest.started_at) not in names:
-        return False
-    later = course.entries[names.index((newest.status, newest.started_at)) + 1 :]
-    if not later:
-        return False
-    surely_over = any(entry.listed for entry in later)
-    if answer.status == newest.status:
-        return newest.ended_at is None or surely_over
-    return answer.status == later[0].status and surely_over
+    names = [(entry.status, entry.started_at) for entry in earlier]
+    before_our_time = course.since is not None and start <= course.since
+    return newest.ended_at is None if (newest.status, start) in names else before_our_time
 
 
 # --- merging: while it goes on, an entry that is new has no number yet (nth 0) -----------------------------------------------
@@ -198,7 +202,7 @@ def _merge(course: Course, old: JobSnapshot | None, new: JobSnapshot) -> Progres
     for (status, start), place in places.items():
         if start is not None and (status, start) not in names and (course.since is None or start > course.since):
             _insert(line, _unnumbered(status, start, old, new, listed=True), place, places)
-    line = _without_echoes(line)
+    line = _without_echoes(line, periods)
     _end_at_present(line, periods, old, new, lists_present=lists_present)
     numbered, steps = _numbered(line, {(period.status, period.started_at): period for period in periods}, new)
     return Progress(_shortened(numbered, course.since, lists_present=lists_present), steps, corrections)
@@ -282,12 +286,18 @@ def _floor(entry: StatusEntry) -> datetime:
     return entry.started_at or _second(entry.seen_by)
 
 
-def _without_echoes(line: Iterable[StatusEntry]) -> list[StatusEntry]:
-    """Of entries into one status that follow each other: those that are known, else the last."""
+def _without_echoes(line: Iterable[StatusEntry], periods: Sequence[StatusPeriod]) -> list[StatusEntry]:
+    """Of entries into one status that follow each other: those that are known, else the last.
+
+    Where the history now begins after what is known, something is cut off that lay between: then both are true.
+    """
     kept: list[StatusEntry] = []
+    oldest = periods[0].started_at if periods else None
     for _, run in groupby(line, key=attrgetter("status")):
         entries = list(run)
-        kept += [entry for entry in entries if entry.nth] or entries[-1:]
+        known = [entry for entry in entries if entry.nth]
+        cut_off = bool(known) and oldest is not None and _floor(known[-1]) < oldest
+        kept += [*known, *entries[-1:]] if cut_off and not entries[-1].nth else known or entries[-1:]
     return kept
 
 
@@ -348,6 +358,9 @@ def _own_time(old: JobSnapshot | None, new: JobSnapshot) -> datetime | None:
     sample does, whose job succeeded, failed and was stopped at the same second.
     """
     start = entered_phase_at(new)
+    ran_since = new.running_at is not None and start is not None and new.running_at >= start
+    if new.phase is Phase.PENDING and (new.status == "Bidding" or (old is not None and ran_since)):
+        return None  # it is submitted before it bids, and waits again after a restart
     if old is None or start is None:
         return start
     stale = any(read(old) == start for read in _ENTERED_AT[new.phase])

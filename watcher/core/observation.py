@@ -124,11 +124,11 @@ def look(watch: Watch, answer: JobSnapshot, *, now: datetime, cause: CauseId) ->
     returned = (_reappeared(watch, answer, now, cause),) if watch.vanished else ()
     if held.modified_at and answer.modified_at and answer.modified_at < held.modified_at:
         return Observed(heard, returned, stale=True)
-    if held.phase in TERMINAL and answer.phase is not held.phase and not watch.doubts.live_again:
-        return Observed(replace(heard, doubts=replace(heard.doubts, live_again=True)), returned)
     if reads_backwards(watch.course, answer) and watch.doubts.backwards < BACKWARDS:
         doubts = replace(heard.doubts, backwards=watch.doubts.backwards + 1)
         return Observed(replace(heard, doubts=doubts), returned, stale=True)
+    if held.phase in TERMINAL and answer.phase is not held.phase and not watch.doubts.live_again:
+        return Observed(replace(heard, doubts=replace(heard.doubts, live_again=True)), returned)
     believed, missing = carry_over(held, answer, watch.doubts.missing_pods)
     progress = follow(watch.course, held, believed)
     events = diff(held, believed, ordinal=watch.version, cause=cause, progress=progress)
