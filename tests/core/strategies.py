@@ -218,6 +218,7 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "count": counts,
     "old_priority": st.none() | counts,
     "new_priority": st.none() | counts,
+    "took": st.none() | lengths,
     "lived": st.none() | lengths,
     "since": moments,
     "blind_since": moments,

@@ -130,15 +130,20 @@ def check_transitions(life: Life, view: View, told: Told) -> None:
 def check_restarts(life: Life, view: View, told: Told) -> None:
     used = [event.used for event in told.events if isinstance(event, JobRestarted)]
     first, last = (sum(restart.second <= told.polls[place] for restart in life.restarts) for place in (0, -1))
-    if view.counter:
+    if view.counter or view.records:
         assert used == list(range(first + 1, last + 1)), f"restarts {used} told, {first} -> {last} happened"
+    if view.records:
+        truth = {restart.number: (restart.reason, restart.node, restart.pod_id) for restart in life.restarts}
+        for event in told.events:
+            if isinstance(event, JobRestarted):
+                assert (event.reason, event.culprit_node, event.culprit_pod) == truth[event.used], "not its record"
 
 
 def check_pods(life: Life, view: View, told: Told) -> None:
     for kind in (PodRestarted, PodEvicted):
         keys = [event.pod for event in told.events if isinstance(event, kind)]
-        assert len(keys) == len(set(keys)), f"{kind.__name__} told twice"
-    if not view.former_pods:
+        assert len(keys) == len(set(keys)) or view.uids == "repeated", f"{kind.__name__} told twice"
+    if not view.former_pods or view.uids != "yes":
         return
     start, end = told.polls[0], told.polls[-1]
     left = {pod.pod_id for pod in life.pods if pod.gone is not None}

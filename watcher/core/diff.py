@@ -38,7 +38,7 @@ from watcher.core.events import (
     kind_of,
 )
 from watcher.core.history import Progress, Step, entered_phase_at, follow, key_of
-from watcher.core.model import Course, JobRef, JobSnapshot, RestartRecord
+from watcher.core.model import Course, JobRef, JobSnapshot, RestartCause, RestartRecord
 from watcher.core.order import Rank, Told, in_order
 from watcher.core.phases import Phase, phase_of
 from watcher.core.pod_diff import pod_changes
@@ -217,44 +217,81 @@ def _fields(
 
 
 def _restarts(old: JobSnapshot, new: JobSnapshot, when: When, cause: CauseId) -> Iterator[Told]:
-    """One event for each restart that the counter counted. From a text that cannot be read nothing can be counted."""
+    """One event for each restart that the counter counted, with what its record says of it.
+
+    Where there is no counter at all the records of restarts of the whole job that bear their number count instead. From a text
+    that cannot be read nothing can be counted.
+    """
     absent = old.restarts.used is None and not old.restarts.text
     before = 0 if absent else old.restarts.used
     used = new.restarts.used
+    records = _new_records(old, new)
+    if absent and used is None and not new.restarts.text:
+        numbers = {record.job_restart_count for record in old.restart_records}
+        steps = [(number, record) for number, record in sorted(records.items()) if number not in numbers]
+        for number, record in steps:
+            yield _restarted(new, number, record, when, cause)
+        return
     if before is None or used is None or used <= before:
         return
     if absent:  # the restarts may be older than our last look: they must have happened, no more is known
         when = replace(when, not_before=None, provenance=Provenance.INFERRED)
     leap = used - before
-    dates = _restart_dates(old, new, leap)
-    for step in range(used if leap > MOST_RESTARTS else before + 1, used + 1):
-        date = dates.get(step)
-        event = JobRestarted(
-            **_common(
-                new,
-                when if date is None else replace(when, occurred_at=date, provenance=Provenance.REPORTED),
-                cause,
-                "job.restarted",
-                step,
-            ),
-            used=step,
-            limit=new.restarts.limit,
-            count=leap if leap > MOST_RESTARTS else 1,
-            reason_code=new.reason_code,
-            reason_message=new.reason_message,
-        )
-        yield Told(Rank.JOB_RESTART, event, step=step)
+    if leap > MOST_RESTARTS:
+        yield _restarted(new, used, None, when, cause, count=leap)
+        return
+    dated = _in_time(old, new, before, used)
+    for step in range(before + 1, used + 1):
+        yield _restarted(new, step, records.get(step) or dated.get(step), when, cause)
 
 
-def _restart_dates(old: JobSnapshot, new: JobSnapshot, leap: int) -> Mapping[int, datetime]:
-    """Number of a restart -> when it happened; empty unless exactly as many new records bear a time as there were restarts."""
-    known = {_record_key(record) for record in old.restart_records}
-    dated = {(_record_key(record), record.occurred_at) for record in new.restart_records if record.occurred_at}
-    times = sorted({key: time for key, time in sorted(dated, key=str) if key not in known}.values())
-    used = new.restarts.used or 0
-    return dict(zip(range(used - leap + 1, used + 1), times, strict=True)) if len(times) == leap else {}
+def _restarted(
+    new: JobSnapshot, step: int, record: RestartRecord | None, when: When, cause: CauseId, count: int = 1
+) -> Told:
+    record = record or RestartRecord()
+    if record.occurred_at is not None:
+        when = replace(when, occurred_at=record.occurred_at, provenance=Provenance.REPORTED)
+    # the culprit is the error that caused the restart; those that did not are named only where none did
+    causes = sorted(record.causes, key=lambda each: each.triggered_restart is not True)
+    culprit = causes[0] if causes else RestartCause()
+    event = JobRestarted(
+        **_common(new, when, cause, "job.restarted", step),
+        used=step,
+        limit=new.restarts.limit,
+        count=count,
+        reason_code=new.reason_code,
+        reason_message=new.reason_message,
+        level=record.level,
+        occurred_phase=record.occurred_phase,
+        reason=record.reason,
+        result=record.status,
+        fail_reason=record.fail_reason,
+        took=record.duration,
+        culprit_node=culprit.node,
+        culprit_pod=culprit.pod,
+        error_code=culprit.error_code,
+        error_message=culprit.error_message,
+    )
+    return Told(Rank.JOB_RESTART, event, step=step)
 
 
-def _record_key(record: RestartRecord) -> tuple[object, ...]:
-    """A record's own id, else its time, level and count."""
-    return (record.trigger_id,) if record.trigger_id else (record.occurred_at, record.level, record.job_restart_count)
+def _new_records(old: JobSnapshot, new: JobSnapshot) -> dict[int, RestartRecord]:
+    """Number of a restart -> its record: of the records that are new, bear a number, and are not of a single pod."""
+    known = {record.key for record in old.restart_records}
+    return {
+        record.job_restart_count: record
+        for record in sorted(new.restart_records, key=str)
+        if record.job_restart_count and record.key not in known and "pod" not in record.level.lower()
+    }
+
+
+def _in_time(old: JobSnapshot, new: JobSnapshot, before: int, used: int) -> Mapping[int, RestartRecord]:
+    """Number of a restart -> its record, by time; empty unless exactly as many new records bear one as there were restarts."""
+    known = {record.key for record in old.restart_records}
+    dated = {
+        record.key: (record.occurred_at, record)
+        for record in sorted(new.restart_records, key=str)
+        if record.occurred_at and record.key not in known
+    }
+    in_time = [record for _, record in sorted(dated.values(), key=lambda each: (each[0], str(each[1])))]
+    return dict(zip(range(before + 1, used + 1), in_time, strict=True)) if len(in_time) == used - before else {}

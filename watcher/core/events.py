@@ -178,6 +178,16 @@ class JobRestarted(_JobFact):
         used: the number of this restart, from 1.
         limit: the most there may be, or None.
         count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
+        level: of one pod, or of the whole job (this and what follows from DLC's restart record, empty where there is none).
+        occurred_phase: the phase of the job in which it struck, as DLC names it.
+        reason: why.
+        result: what became of the restart, as DLC names it.
+        fail_reason: why it failed, if it did.
+        took: how long the restart took.
+        culprit_node: node of the error that caused it.
+        culprit_pod: pod of that error.
+        error_code: code of that error.
+        error_message: message of that error.
     """
 
     kind: Literal["job.restarted"] = "job.restarted"
@@ -186,6 +196,16 @@ class JobRestarted(_JobFact):
     count: int = 1
     reason_code: str = ""
     reason_message: str = ""
+    level: str = ""
+    occurred_phase: str = ""
+    reason: str = ""
+    result: str = ""
+    fail_reason: str = ""
+    took: timedelta | None = None
+    culprit_node: str = ""
+    culprit_pod: str = ""
+    error_code: str = ""
+    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,9 @@ def reads_backwards(course: Course, answer: JobSnapshot) -> bool:
         known = {entry.status for entry in earlier if any(each.listed for each in earlier)} - {present.status}
         return answer.status in known
     newest, start = periods[-1], periods[-1].started_at
-    later = [entry for entry in course.entries if entry.listed and start and entry.started_at and entry.started_at > start]
+    later = [
+        entry for entry in course.entries if entry.listed and start and entry.started_at and entry.started_at > start
+    ]
     if answer.status != newest.status:  # the history is behind the status, and both are old
         return answer.status != present.status and any(entry.status == answer.status for entry in later)
     if later:

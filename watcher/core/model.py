@@ -216,6 +216,11 @@ class RestartRecord:
     job_restart_count: int | None = None
     causes: tuple[RestartCause, ...] = ()
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it is known by: its own id, else its time, level and count."""
+        return (self.trigger_id,) if self.trigger_id else (self.occurred_at, self.level, self.job_restart_count)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:

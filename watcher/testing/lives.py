@@ -284,9 +284,7 @@ class _Author:
         number = len(self.restarts) + 1
         node = self.alive[culprit].node
         reason = self.dice.choice(("Evicted", "NodeFault", "ProcessExit"))
-        self.restarts.append(
-            TrueRestart(number, self.clock + 1, reason, node, culprit, self.dice.randint(1, 300))
-        )
+        self.restarts.append(TrueRestart(number, self.clock + 1, reason, node, culprit, self.dice.randint(1, 300)))
         for name in sorted(self.alive):
             self.lose(name, evicted=reason == "Evicted" and name == culprit)
 
@@ -398,14 +396,13 @@ def _size(life: Life, at: float) -> int:
 def _pods(life: Life, at: float, view: View, dice: Random) -> Iterator[PodSnapshot]:
     born: dict[str, list[PodLife]] = {}
     for pod in life.pods:
-        if pod.created <= at:
+        if pod.created <= at and (pod.gone is None or pod.gone > at):  # a pod that comes back has no former lives
             born.setdefault(pod.pod_id, []).append(pod)
     for lives in born.values():
         lives.sort(key=lambda pod: pod.created)
-        if lives[-1].gone is None or lives[-1].gone > at:
-            *former, live = (_pod(pod, at, view, lives[0].uid) for pod in lives)
-            history = _listed(former, view, dice) if view.former_pods else ()
-            yield replace(live, history=tuple(history))
+        *former, live = (_pod(pod, at, view, lives[0].uid) for pod in lives)
+        history = _listed(former, view, dice) if view.former_pods else ()
+        yield replace(live, history=tuple(history))
 
 
 def _pod(pod: PodLife, at: float, view: View, first_uid: str) -> PodSnapshot:
