@@ -65,12 +65,12 @@ def polled(life: Life, view: View, dice: Random) -> Told:
             assert all(isinstance(event, PodVanished) for event in again), f"told again: {again}"
         watch = observed.watch
         if not observed.stale:
-            told.shown |= shown(life, previous, reply, of, lag, view)
+            told.shown |= shown(life, previous, reply, view, second=of, lag=lag)
         previous = reply
     return told
 
 
-def shown(life: Life, previous: JobSnapshot, reply: JobSnapshot, second: float, lag: int, view: View) -> set[Stay]:
+def shown(life: Life, previous: JobSnapshot, reply: JobSnapshot, view: View, *, second: float, lag: int) -> set[Stay]:
     """The entries into a status that this answer shows."""
     present = life.present(second)
     if view.history:

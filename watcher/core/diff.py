@@ -165,9 +165,7 @@ def _status(new: JobSnapshot, steps: Sequence[Step], when: When, cause: CauseId)
 
 def _corrections(new: JobSnapshot, progress: Progress, when: When, cause: CauseId) -> Iterator[Told]:
     for step, correction in enumerate(progress.corrections):
-        told, start = correction.told, correction.mended.started_at
-        if start is None:  # a correction is a date
-            continue
+        told, start = correction.told, correction.began
         ended = _ENDS.get(told.phase)
         corrected = EventId(deterministic_id("job.status_changed", new.ref, told.status, told.key))
         event = JobHistoryCorrected(
@@ -246,7 +244,7 @@ def _restarts(old: JobSnapshot, new: JobSnapshot, when: When, cause: CauseId) ->
 
 
 def _restarted(
-    new: JobSnapshot, step: int, record: RestartRecord | None, when: When, cause: CauseId, count: int = 1
+    new: JobSnapshot, step: int, record: RestartRecord | None, when: When, cause: CauseId, *, count: int = 1
 ) -> Told:
     record = record or RestartRecord()
     if record.occurred_at is not None:

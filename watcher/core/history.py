@@ -87,10 +87,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """An entry that was told, before and after DLC's history dated it."""
+    """An entry that was told, before and after DLC's history dated it, and when it began by that."""
 
     told: StatusEntry
     mended: StatusEntry
+    began: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +231,11 @@ def _mend(known: list[StatusEntry], periods: Sequence[StatusPeriod]) -> tuple[Co
         found = _period_of(entry, free, periods, floor, ceiling)
         if found is None:
             continue
-        free.remove(found)
-        known[place] = replace(entry, started_at=found.started_at, listed=True)
+        start, period = found
+        free.remove(period)
+        known[place] = replace(entry, started_at=start, listed=True)
         if entry.told:
-            corrections.append(Correction(entry, known[place]))
+            corrections.append(Correction(entry, known[place], start))
     return tuple(corrections)
 
 
@@ -243,7 +245,7 @@ def _period_of(
     periods: Sequence[StatusPeriod],
     floor: datetime | None,
     ceiling: datetime | None,
-) -> StatusPeriod | None:
+) -> tuple[datetime, StatusPeriod] | None:
     """The period that an entry is which we saw without its true date.
 
     It was the present status at one look, and not at the look before: so it is the last period of its status that began before
@@ -259,12 +261,12 @@ def _period_of(
         and (floor is None or floor <= start)
         and (ceiling is None or start <= ceiling)
     ]
-    before = [period for start, period in fitting if start <= entry.seen_by]
+    before = [(start, period) for start, period in fitting if start <= entry.seen_by]
     if before:
         return before[-1]
     starts = [period.started_at for period in periods if period.started_at]
     after = next((place for place, start in enumerate(starts) if start > entry.seen_by), 0)
-    return next((period for _, period in fitting if after and period is periods[after]), None)
+    return next(((start, period) for start, period in fitting if after and period is periods[after]), None)
 
 
 def _insert(

@@ -158,24 +158,28 @@ class View:
 
 def random_view(dice: Random) -> View:
     """Any view in which it can be told what is late: without the present status in it, a history is whole and answers are fresh."""
-    present_listed = dice.random() < 0.7
+    present_listed = _chance(dice, 0.7)
     lag = dice.choice((0, 0, 5, 60)) if present_listed else 0
     return View(
-        history=dice.random() < 0.8,
+        history=_chance(dice, 0.8),
         present_listed=present_listed,
-        ends=dice.random() < 0.7,
+        ends=_chance(dice, 0.7),
         depth=dice.choice((0, 1, 3, 6)) if present_listed and not lag else 0,
         lag=lag,
-        gmt_times=dice.random() < 0.7,
-        counter=dice.random() < 0.8,
-        records=dice.random() < 0.5,
-        former_pods=dice.random() < 0.7,
+        gmt_times=_chance(dice, 0.7),
+        counter=_chance(dice, 0.8),
+        records=_chance(dice, 0.5),
+        former_pods=_chance(dice, 0.7),
         uids=dice.choice(("yes", "yes", "no", "repeated")),
-        shuffled=dice.random() < 0.5,
-        repeated=dice.random() < 0.3,
+        shuffled=_chance(dice, 0.5),
+        repeated=_chance(dice, 0.3),
         missing=dice.choice((0.0, 0.0, 0.3)),
         stale=dice.choice((0.0, 0.2)) if present_listed else 0.0,
     )
+
+
+def _chance(dice: Random, likely: float) -> bool:
+    return dice.random() < likely
 
 
 # --- the truth ----------------------------------------------------------------------------------------------------------------
@@ -197,7 +201,7 @@ class _Author:
         self.workers = dice.randint(0, 3)
         self.sizes = [(0, self.workers)]
         self.born = 0
-        self.checked = dice.random() < 0.3
+        self.checked = _chance(dice, 0.3)
 
     def write(self) -> Life:
         stopped_at = self.dice.choice((None, None, self.dice.randint(1, 12)))
@@ -206,30 +210,30 @@ class _Author:
                 break
             self.enter(status)
         else:
-            return self.end(self.dice.choice(("Succeeded", "Failed")), reserved=self.dice.random() < 0.3)
-        if self.dice.random() < 0.7:
+            return self.end(self.dice.choice(("Succeeded", "Failed")), reserved=_chance(self.dice, 0.3))
+        if _chance(self.dice, 0.7):
             self.enter("Stopping")
         return self.end("Stopped", reserved=False)
 
     def script(self) -> Iterator[str]:
         yield "Creating"
-        yield from self.starting(spot=self.dice.random() < 0.2)
+        yield from self.starting(spot=_chance(self.dice, 0.2))
         for _ in range(self.dice.choice((0, 0, 1, 2, 4))):
             self.restart()
             yield "Restarting"
-            if self.dice.random() < 0.5:
+            if _chance(self.dice, 0.5):
                 yield from self.starting(spot=False)
             else:
                 yield "Running"
 
     def starting(self, *, spot: bool) -> Iterator[str]:
-        if self.dice.random() < 0.9:
+        if _chance(self.dice, 0.9):
             yield "Queuing"
         if spot:
             yield "Bidding"
-        if self.dice.random() < 0.1:
+        if _chance(self.dice, 0.1):
             yield "Levitating"
-        if self.dice.random() < 0.8:
+        if _chance(self.dice, 0.8):
             yield "EnvPreparing"
         if self.checked:
             yield "SanityChecking"
@@ -250,9 +254,9 @@ class _Author:
         for _ in range(self.dice.choice((0, 0, 1, 3))):
             self.clock += self.dice.randint(2, 200)
             name = self.dice.choice(sorted(self.alive))
-            self.lose(name, evicted=self.dice.random() < 0.5)
+            self.lose(name, evicted=_chance(self.dice, 0.5))
             self.bear(name)
-        if self.dice.random() < 0.2:
+        if _chance(self.dice, 0.2):
             self.scale()
 
     def scale(self) -> None:
@@ -269,7 +273,12 @@ class _Author:
     def bear(self, name: str) -> None:
         self.born += 1
         pod = PodLife(
-            name, f"uid-{self.born}", name.split("-")[0], f"node-{self.dice.randint(0, 9)}", self.clock, self.clock + 1
+            name,
+            f"uid-{self.born}",
+            name.partition("-")[0],
+            f"node-{self.dice.randint(0, 9)}",
+            self.clock,
+            self.clock + 1,
         )
         self.alive[name] = pod
         self.clock += self.dice.randint(0, 1)
@@ -421,7 +430,7 @@ def _pod(pod: PodLife, at: float, view: View, first_uid: str) -> PodSnapshot:
 
 
 def _missing(view: View, dice: Random) -> bool:
-    return view.missing > 0 and dice.random() < view.missing
+    return view.missing > 0 and _chance(dice, view.missing)
 
 
 def _listed(entries: Any, view: View, dice: Random, *, once: bool = False) -> Sequence[Any]:
