@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from watcher.core import events as ev
 from watcher.core.model import (
+    Course,
     Doubts,
     ElasticSpec,
     JobId,
@@ -27,6 +28,7 @@ from watcher.core.model import (
     RestartRecord,
     RoleSpec,
     SourceName,
+    StatusEntry,
     StatusPeriod,
     Watch,
 )
@@ -159,6 +161,27 @@ snapshots = st.builds(
     replicas=st.lists(st.builds(ReplicaStatus, role=texts, active=st.none() | counts), max_size=2).map(tuple),
 )
 
+courses = st.builds(
+    Course,
+    entries=st.lists(
+        st.builds(
+            StatusEntry,
+            status=statuses,
+            key=texts,
+            nth=st.integers(1, 9),
+            seen_by=moments,
+            seen_after=maybe_moments,
+            started_at=maybe_moments,
+            listed=st.booleans(),
+            told=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
+    since=maybe_moments,
+    lists_present=st.booleans(),
+)
+"""Any course; not always one that a watch could have."""
+
 watches = st.builds(
     Watch,
     snapshot=snapshots,
@@ -172,6 +195,7 @@ watches = st.builds(
         not_found_count=counts,
         live_again=st.booleans(),
         missing_pods=st.lists(texts, max_size=2).map(tuple),
+        backwards=st.integers(0, 2),
     ),
 )
 
@@ -181,6 +205,7 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
         observed_at=moments,
         occurred_at=maybe_moments,
         not_before=maybe_moments,
+        not_after=maybe_moments,
         provenance=st.sampled_from(ev.Provenance),
     ),
     "job": st.just(REF),
@@ -193,11 +218,15 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "count": counts,
     "old_priority": st.none() | counts,
     "new_priority": st.none() | counts,
+    "took": st.none() | lengths,
     "lived": st.none() | lengths,
     "since": moments,
     "blind_since": moments,
     "due_at": moments,
     "permanent": st.booleans(),
+    "filled_in": st.booleans(),
+    "occurred_at": moments,
+    "told_at": maybe_moments,
 }
 
 

@@ -16,6 +16,7 @@ from watcher.core.events import (
     EventId,
     JobAppeared,
     JobFailed,
+    JobHistoryCorrected,
     JobPriorityChanged,
     JobReappeared,
     JobReasonChanged,
@@ -59,6 +60,12 @@ SAID: list[tuple[Event, str]] = [
     (
         JobStatusChanged(**OF_JOB, old_status="Queuing", new_status="Running", old_phase=WAIT, new_phase=RUN),
         "Queuing -> Running",
+    ),
+    (
+        JobHistoryCorrected(
+            **OF_JOB, corrected=EventId("a"), dated_id=EventId("b"), status="Running", occurred_at=NOW, told_at=None
+        ),
+        "DLC dates the change to Running to 2026-03-02 08:00:00 UTC",
     ),
     (JobSubStatusChanged(**OF_JOB, old_sub_status="", new_sub_status="Restarting"), "Sub-status none -> Restarting"),
     (JobReasonChanged(**OF_JOB, old_code="", new_code="A", old_message="", new_message="m"), "Reason none -> A"),

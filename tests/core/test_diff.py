@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.strategies import CAUSE, REF, at, job, pod, snapshots
-from watcher.core.diff import diff, entered_phase_at, job_end
+from watcher.core.diff import diff, job_end
 from watcher.core.events import (
     Event,
     JobFailed,
@@ -25,7 +25,9 @@ from watcher.core.events import (
     Provenance,
     When,
 )
+from watcher.core.history import entered_phase_at
 from watcher.core.model import JobSnapshot, PodSnapshot, RestartRecord, StatusPeriod
+from watcher.core.observation import first_sight, look
 from watcher.core.phases import JOB_PHASES, TERMINAL, Phase
 
 
@@ -92,8 +94,14 @@ def test_the_same_look_makes_the_same_ids_and_each_event_its_own(old: JobSnapsho
 
 
 def test_a_change_that_happens_twice_between_the_same_values_has_two_ids() -> None:
-    old, new = job("Running"), job("Queuing", seconds=15)
-    assert between(old, new, ordinal=7)[0].id != between(old, new, ordinal=9)[0].id
+    script = ("Running", "Queuing", "Running", "Queuing")
+    held = first_sight(job("Queuing"), now=at(0), cause=CAUSE, watching_since=None).watch
+    ids = []
+    for turn, status in enumerate(script, start=1):
+        observed = look(held, job(status, seconds=turn), now=at(turn), cause=CAUSE)
+        ids += [event.id for event in observed.events]
+        held = observed.watch
+    assert len(set(ids)) == len(ids) == len(script)
 
 
 @settings(deadline=None, max_examples=80)
@@ -161,7 +169,7 @@ def test_an_end_is_told_last_with_its_reason_and_the_length_of_the_life(
 
 def test_the_table_of_ends_covers_the_terminal_phases_and_no_other() -> None:
     for status, phase in JOB_PHASES.items():
-        end = job_end(job(status), when=When(observed_at=at(0)), cause=CAUSE, ordinal=0)
+        end = job_end(job(status), when=When(observed_at=at(0)), cause=CAUSE, key="#1")
         assert (end is not None) == (phase in TERMINAL), status
 
 

@@ -20,6 +20,7 @@ from watcher.core.events import (
     Provenance,
 )
 from watcher.core.fold import fold, watched
+from watcher.core.history import baseline
 from watcher.core.model import Doubts, JobSnapshot, JobSummary, Watch
 from watcher.core.observation import APART, Observed, first_sight, look, merge_summary, not_found, summary_differs
 from watcher.core.phases import TERMINAL, Phase
@@ -48,7 +49,9 @@ def test_a_live_job_appears_quietly_whatever_it_has_been_through(watching_since:
     assert isinstance(event, JobAppeared)
     assert (event.status, event.phase) == ("Running", Phase.RUNNING)
     assert observed == Observed(
-        Watch(snapshot=answer, version=1, phase_since=at(-60), first_seen_at=at(1)), (event,), changed=True
+        Watch(snapshot=answer, version=1, phase_since=at(-60), first_seen_at=at(1), course=baseline(answer)),
+        (event,),
+        changed=True,
     )
 
 

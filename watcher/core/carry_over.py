@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from watcher.core.incarnations import lives, pair, pods_by_id
-from watcher.core.model import JobSettings, JobSnapshot, PodSnapshot
+from watcher.core.model import JobSettings, JobSnapshot, PodSnapshot, RestartRecord
 
 
 def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -> tuple[JobSnapshot, tuple[str, ...]]:
@@ -35,6 +35,7 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
     return replace(
         answer,
         pods=pods,
+        restart_records=_records(held, answer),
         restarts=held.restarts if fewer else answer.restarts,
         priority=held.priority if answer.priority is None else answer.priority,
         user_name=answer.user_name or held.user_name,
@@ -42,6 +43,14 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
         max_running_time=answer.max_running_time or held.max_running_time,
         modified_at=answer.modified_at or held.modified_at,
     ), missing
+
+
+def _records(held: JobSnapshot, answer: JobSnapshot) -> tuple[RestartRecord, ...]:
+    """All restarts that were ever on record: a list that got shorter for a moment must not make old ones new."""
+    if not held.restart_records or held.restart_records == answer.restart_records:
+        return answer.restart_records
+    told = {record.key for record in answer.restart_records}
+    return (*answer.restart_records, *(record for record in held.restart_records if record.key not in told))
 
 
 def _pods(
@@ -64,10 +73,13 @@ def _carried(old: PodSnapshot, new: PodSnapshot) -> PodSnapshot:
         and (new.node or not old.node)
         and (new.ip or not old.ip)
         and old.history == new.history
+        and (new.evicted or not old.evicted)
     ):
         return new
     before, after = lives(old), lives(new)
     known = pair(before, after)
+    after = tuple(_still_evicted(life, was) for life, was in zip(after, known, strict=True))
+    new = after[-1]
     listed = {id(life) for life in known}
     unlisted = [replace(life, history=()) for life in before if id(life) not in listed]
     if known[-1] is old:
@@ -83,6 +95,13 @@ def _carried(old: PodSnapshot, new: PodSnapshot) -> PodSnapshot:
         return replace(new, history=(*after[:-1], *unlisted))
     former = (replace(life, history=()) for life, was in zip(after, known, strict=True) if was is not old)
     return replace(old, history=(*former, *(life for life in unlisted if life.key != old.key)))
+
+
+def _still_evicted(life: PodSnapshot, was: PodSnapshot | None) -> PodSnapshot:
+    """An incarnation that was taken off its node does not come back."""
+    if was is None or life.evicted or not was.evicted:
+        return life
+    return replace(life, status=was.status, sub_status=was.sub_status)
 
 
 def _older(new: PodSnapshot, old: PodSnapshot) -> bool:

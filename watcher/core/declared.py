@@ -20,6 +20,7 @@ from watcher.core.events import (
     Event,
     JobAppeared,
     JobFailed,
+    JobHistoryCorrected,
     JobPriorityChanged,
     JobReappeared,
     JobReasonChanged,
@@ -76,6 +77,10 @@ def _sub_status(event: JobSubStatusChanged) -> str:
     return f"Sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
 
 
+def _corrected(event: JobHistoryCorrected) -> str:
+    return f"DLC dates the change to {_or_none(event.status)} to {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _reason(event: JobReasonChanged) -> str:
     if event.old_code == event.new_code:
         return f"New reason message ({event.new_code})" if event.new_code else "New reason message"
@@ -115,6 +120,7 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     JobAppeared: lambda event: f"First seen, {event.status or 'status unknown'}",
     JobResumed: lambda event: f"Watched again, {event.status or 'status unknown'}",
     JobStatusChanged: lambda event: f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}",
+    JobHistoryCorrected: _corrected,
     JobSubStatusChanged: _sub_status,
     JobReasonChanged: _reason,
     JobRestarted: _restarted,

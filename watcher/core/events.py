@@ -1,8 +1,9 @@
 """The closed union of events: facts between two looks at the world, named in the past participle.
 
 Ids. An event's id is a UUIDv5 made from what happened, so a re-run after a crash, or a second replica, makes the same id and the
-store refuses the copy. Where the fact has a natural key (the restart's number, the pod's incarnation) that key is used; a change of
-status can happen many times between the same two values, so it is keyed by the job's version, which only a commit moves on.
+store refuses the copy. Where the fact has a natural key that key is used: the restart's number, the pod's incarnation, and for a
+change of status the status and the second it began (`core.history`). What has none, such as a change of priority, can happen many
+times between the same two values, so it is keyed by the job's version, which only a commit moves on.
 
 Versioning. `EVENT_VERSION` is written beside every stored event. Members are only ever added, with defaults.
 """
@@ -51,12 +52,14 @@ class When:
         observed_at: when we learnt of it.
         occurred_at: when it happened, where DLC tells; whole seconds of DLC's clock.
         not_before: the last look that did not show it yet; None when there was no earlier look.
+        not_after: the latest it can have happened, where that is known to be earlier than `observed_at`.
         provenance: how we know.
     """
 
     observed_at: datetime
     occurred_at: datetime | None = None
     not_before: datetime | None = None
+    not_after: datetime | None = None
     provenance: Provenance = Provenance.OBSERVED
 
     @property
@@ -108,7 +111,12 @@ class JobResumed(_JobFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatusChanged(_JobFact):
-    """The raw status changed. Carries the reason that came with the new one."""
+    """The raw status changed: one event for each transition that DLC's history shows, not one for each look.
+
+    Attributes:
+        reason_code: the reason that came with the new status.
+        filled_in: it came to light only after what followed it had been told; the job is past it.
+    """
 
     kind: Literal["job.status_changed"] = "job.status_changed"
     old_status: str
@@ -117,6 +125,29 @@ class JobStatusChanged(_JobFact):
     new_phase: Phase
     reason_code: str = ""
     reason_message: str = ""
+    filled_in: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHistoryCorrected(_JobFact):
+    """DLC's history dates a change that was told without a date, or with another one. The change itself is not told again.
+
+    Attributes:
+        corrected: id of the event that was told.
+        corrected_end: id of the end (`job.failed` ...) that was told with it, or "".
+        status: the status that was entered.
+        occurred_at: when it was, by DLC's history; also in `when`.
+        told_at: the time it was told with, or None.
+        dated_id: the id that the change has for a watcher that learnt of it with its date.
+    """
+
+    kind: Literal["job.history_corrected"] = "job.history_corrected"
+    corrected: EventId
+    corrected_end: str = ""
+    status: str
+    occurred_at: datetime
+    told_at: datetime | None = None
+    dated_id: EventId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +178,16 @@ class JobRestarted(_JobFact):
         used: the number of this restart, from 1.
         limit: the most there may be, or None.
         count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
+        level: of one pod, or of the whole job (this and what follows from DLC's restart record, empty where there is none).
+        occurred_phase: the phase of the job in which it struck, as DLC names it.
+        reason: why.
+        result: what became of the restart, as DLC names it.
+        fail_reason: why it failed, if it did.
+        took: how long the restart took.
+        culprit_node: node of the error that caused it.
+        culprit_pod: pod of that error.
+        error_code: code of that error.
+        error_message: message of that error.
     """
 
     kind: Literal["job.restarted"] = "job.restarted"
@@ -155,6 +196,16 @@ class JobRestarted(_JobFact):
     count: int = 1
     reason_code: str = ""
     reason_message: str = ""
+    level: str = ""
+    occurred_phase: str = ""
+    reason: str = ""
+    result: str = ""
+    fail_reason: str = ""
+    took: timedelta | None = None
+    culprit_node: str = ""
+    culprit_pod: str = ""
+    error_code: str = ""
+    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +381,7 @@ JobEvent = (
     JobAppeared
     | JobResumed
     | JobStatusChanged
+    | JobHistoryCorrected
     | JobSubStatusChanged
     | JobReasonChanged
     | JobRestarted
@@ -348,6 +400,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     JobAppeared,
     JobResumed,
     JobStatusChanged,
+    JobHistoryCorrected,
     JobSubStatusChanged,
     JobReasonChanged,
     JobRestarted,

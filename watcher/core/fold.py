@@ -97,6 +97,9 @@ def _watched_pod(pod: PodSnapshot) -> WatchedPod:
 
 
 def _status(held: Watched, event: JobStatusChanged) -> Watched:
+    """A change that was filled in belongs before the status that is held."""
+    if event.filled_in:
+        return held
     return replace(held, status=event.new_status, reason_code=event.reason_code, reason_message=event.reason_message)
 
 

@@ -216,6 +216,11 @@ class RestartRecord:
     job_restart_count: int | None = None
     causes: tuple[RestartCause, ...] = ()
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it is known by: its own id, else its time, level and count."""
+        return (self.trigger_id,) if self.trigger_id else (self.occurred_at, self.level, self.job_restart_count)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
@@ -379,12 +384,59 @@ class Doubts:
         not_found_count: how many there were.
         live_again: a terminal job was seen live once.
         missing_pods: pod ids that the last answer left out.
+        backwards: how many answers in a row told of an earlier state than the one held.
     """
 
     not_found_since: datetime | None = None
     not_found_count: int = 0
     live_again: bool = False
     missing_pods: tuple[str, ...] = ()
+    backwards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEntry:
+    """One entry of a job into a status, as far as we know of it (`core.history`).
+
+    Attributes:
+        status: the raw status.
+        key: what the ids of its events are made from: the second it began, or "#n" where that was not known when it was told.
+        nth: the how-manieth entry into this status that we know of, from 1.
+        seen_by: the look that first showed it.
+        seen_after: the look before that one; None at first sight.
+        started_at: when it began, where DLC tells.
+        listed: its date is the StartTime of `StatusHistory` and final; other dates may be mended.
+        told: there was an event for it; what was there at first sight has none.
+    """
+
+    status: str
+    key: str
+    nth: int
+    seen_by: datetime
+    seen_after: datetime | None = None
+    started_at: datetime | None = None
+    listed: bool = False
+    told: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """The folded status."""
+        return phase_of(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The way of a job through its statuses, oldest first; the last entry is the present one.
+
+    Attributes:
+        entries: what we know of it since we look.
+        since: what began at or before this and is not among the entries is old news and is never told.
+        lists_present: `StatusHistory` of this job has named the present status at least once.
+    """
+
+    entries: tuple[StatusEntry, ...] = ()
+    since: datetime | None = None
+    lists_present: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +450,8 @@ class Watch:
         first_seen_at: when this watcher first saw the job.
         vanished: we have told that the job is gone.
         doubts: readings that need a second look before they are believed (see `core.observation`).
+        course: the statuses the job went through, as far as they are known; empty in a watch written by an earlier version,
+            for which the held snapshot is the beginning.
     """
 
     snapshot: JobSnapshot
@@ -406,6 +460,7 @@ class Watch:
     first_seen_at: datetime
     vanished: bool = False
     doubts: Doubts = Doubts()
+    course: Course = Course()
 
     @property
     def live(self) -> bool:

@@ -8,6 +8,7 @@ what an answer does not speak of stays as it was (`core.carry_over`):
 | reading                                        | becomes                                                          |
 |------------------------------------------------|------------------------------------------------------------------|
 | an older `GmtModifiedTime` than held           | stale: counted, otherwise ignored                                |
+| an answer that ends at an entry known to be over | stale, up to twice running                                     |
 | an ended job that reads otherwise              | doubted once, believed the second time running                   |
 | not found                                      | doubted; believed when repeated later and absent from a full list |
 | a pod id left out                              | doubted once, `PodVanished` the second time running              |
@@ -20,27 +21,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from watcher.core.carry_over import carry_over, differ
-from watcher.core.diff import diff, entered_phase_at, job_end
+from watcher.core.diff import diff, job_end
 from watcher.core.events import (
     CauseId,
     Event,
     EventId,
     JobAppeared,
     JobReappeared,
-    JobStatusChanged,
     JobVanished,
     Provenance,
     When,
     deterministic_id,
 )
+from watcher.core.history import Progress, baseline, entered_phase_at, follow, reads_backwards
 from watcher.core.model import Doubts, JobSnapshot, JobSummary, Watch
 from watcher.core.phases import TERMINAL
 
 APART: Final = timedelta(seconds=10)
 """Two not-found answers closer together than this may come from one hiccup."""
+
+BACKWARDS: Final = 2
+"""So many answers in a row that tell of an earlier state are taken for old ones; the next is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,13 @@ def first_sight(answer: JobSnapshot, *, now: datetime, cause: CauseId, watching_
         watching_since: when this source first answered. A job that ended later was born and ended between two looks of ours, and
             its end is told. None: everything that has ended is old.
     """
+    course = baseline(answer)
     watch = Watch(
-        snapshot=answer, version=1, phase_since=entered_phase_at(answer) or answer.observed_at, first_seen_at=now
+        snapshot=answer,
+        version=1,
+        phase_since=course.entries[-1].started_at or entered_phase_at(answer) or answer.observed_at,
+        first_seen_at=now,
+        course=course,
     )
     if not watch.live and not _ended_since(answer, watching_since):
         return Observed(watch, changed=True)
@@ -83,10 +93,10 @@ def first_sight(answer: JobSnapshot, *, now: datetime, cause: CauseId, watching_
         status=answer.status,
         phase=answer.phase,
     )
-    end_at = entered_phase_at(answer)
+    end_at = course.entries[-1].started_at
     provenance = Provenance.REPORTED if end_at else Provenance.OBSERVED
     when = When(observed_at=answer.observed_at, occurred_at=end_at, provenance=provenance)
-    end = job_end(answer, when=when, cause=cause, ordinal=0)
+    end = job_end(answer, when=when, cause=cause, key=course.entries[-1].key)
     return Observed(watch, (appeared,) if end is None else (appeared, end), changed=True)
 
 
@@ -114,18 +124,31 @@ def look(watch: Watch, answer: JobSnapshot, *, now: datetime, cause: CauseId) ->
     returned = (_reappeared(watch, answer, now, cause),) if watch.vanished else ()
     if held.modified_at and answer.modified_at and answer.modified_at < held.modified_at:
         return Observed(heard, returned, stale=True)
+    if reads_backwards(watch.course, answer) and watch.doubts.backwards < BACKWARDS:
+        doubts = replace(heard.doubts, backwards=watch.doubts.backwards + 1)
+        return Observed(replace(heard, doubts=doubts), returned, stale=True)
     if held.phase in TERMINAL and answer.phase is not held.phase and not watch.doubts.live_again:
         return Observed(replace(heard, doubts=replace(heard.doubts, live_again=True)), returned)
     believed, missing = carry_over(held, answer, watch.doubts.missing_pods)
-    events = diff(held, believed, ordinal=watch.version, cause=cause)
-    since = next((event.when.at for event in events if isinstance(event, JobStatusChanged)), watch.phase_since)
+    progress = follow(watch.course, held, believed)
+    events = diff(held, believed, ordinal=watch.version, cause=cause, progress=progress)
     new = replace(
         heard,
         snapshot=believed,
-        phase_since=since if believed.phase is not held.phase else watch.phase_since,
+        phase_since=_phase_since(watch, progress),
         doubts=Doubts(missing_pods=missing),
+        course=progress.course,
     )
     return Observed(new, (*returned, *events), changed=differ(held, believed))
+
+
+def _phase_since(watch: Watch, progress: Progress) -> datetime:
+    """When the first of the entries began that make up the present stay in a phase; as it was, while nothing speaks of it."""
+    stay = takewhile(lambda entry: entry.phase is progress.course.entries[-1].phase, reversed(progress.course.entries))
+    first = list(stay)[-1]
+    news = {(step.entry.status, step.entry.nth) for step in progress.steps}
+    news |= {(correction.mended.status, correction.mended.nth) for correction in progress.corrections}
+    return (first.started_at or first.seen_by) if (first.status, first.nth) in news else watch.phase_since
 
 
 def not_found(

@@ -9,6 +9,8 @@ in the order of cause and effect, as far as the way DLC works tells it:
    on this;
 3. only a pod that is there gets a place, changes its status, moves, or is gone;
 4. a job's end is the last word about it: nothing that was seen in the same look shall follow "failed".
+
+Where DLC's history shows several changes of status between two looks, each of them is a turn, and this order holds within a turn.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from watcher.core.events import Event
 
 
 class Rank(IntEnum):
-    """The order; see above."""
+    """The order; see above. What mends the past comes before what is new."""
 
+    CORRECTION = -1
     EVICTION = 0
     JOB_RESTART = 1
     JOB_STATUS = 2
@@ -51,6 +54,7 @@ class Told(NamedTuple):
         role: then by role,
         pod_id: pod id, numbers in it by value,
         step: and within one pod, or one counter, by the order of happening.
+        turn: before all of these: which change of status of this look it belongs to.
         event: what is told.
     """
 
@@ -59,6 +63,7 @@ class Told(NamedTuple):
     role: str = ""
     pod_id: str = ""
     step: int = 0
+    turn: int = 0
 
 
 def natural(text: str) -> tuple[str | int, ...]:
@@ -68,5 +73,5 @@ def natural(text: str) -> tuple[str | int, ...]:
 
 def in_order(told: Iterable[Told]) -> tuple[Event, ...]:
     """The events, first to last."""
-    ordered = sorted(told, key=lambda each: (each.rank, each.role, natural(each.pod_id), each.step))
+    ordered = sorted(told, key=lambda each: (each.turn, each.rank, each.role, natural(each.pod_id), each.step))
     return tuple(each.event for each in ordered)
