@@ -20,7 +20,6 @@ from typing import Final
 
 from watcher.core.consequence import Book, Consequences, consequences
 from watcher.core.delivery import Delivery
-from watcher.core.diff import entered_phase_at
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -32,6 +31,7 @@ from watcher.core.events import (
     deterministic_id,
     job_of,
 )
+from watcher.core.history import entered_phase_at
 from watcher.core.model import JobRef, JobSnapshot
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
 
