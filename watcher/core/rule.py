@@ -84,7 +84,8 @@ class Notify:
     """Intent: somebody should hear this.
 
     Attributes:
-        headline: one line, without the job's name (the message shows it).
+        headline: one line, without the job's name (the message shows it). White space in it, which strangers' node names and
+            reason codes may bring along, is folded.
         facts: label and value pairs that help to decide what to do.
         detail: longer text such as a reason message; "" for none.
         severity: only where it differs from the rule's own.
@@ -98,6 +99,9 @@ class Notify:
     severity: Severity | None = None
     dedup_key: str = ""
     across_jobs: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headline", " ".join(self.headline.split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +346,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         id=NotificationId(deterministic_id("notification", bound.name, about, intent.dedup_key or event.id)),
         rule=bound.name,
         severity=severity,
-        headline=" ".join(intent.headline.split()),
+        headline=intent.headline,
         facts=intent.facts,
         detail=intent.detail,
         event_id=event.id,
