@@ -60,7 +60,7 @@ def polled(life: Life, view: View, dice: Random) -> Told:
         reply = answer(life, of, view, dice, seen_at=second, lag=lag)
         observed = look(watch, reply, now=moment(second), cause=CAUSE)
         told.events += observed.events
-        if not row:
+        if not row and not observed.stale:
             again = look(observed.watch, reply, now=moment(second), cause=CAUSE).events
             assert all(isinstance(event, PodVanished) for event in again), f"told again: {again}"
         watch = observed.watch
