@@ -59,6 +59,9 @@ class JobStartedRule:
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Speak once, at the first `Running`."""
         match event:
+            case JobStatusChanged(filled_in=True):
+                yield Silence("it came to light late, the job is past it")
+                return
             case JobStatusChanged(new_phase=Phase.RUNNING):
                 ran_before = context.previous is not None and context.previous.running_at is not None
                 if ran_before or event.old_phase in {Phase.RUNNING, Phase.RESTARTING}:
