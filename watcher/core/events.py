@@ -5,6 +5,8 @@ store refuses the copy. Where the fact has a natural key that key is used: the r
 change of status the status and the second it began (`core.history`). What has none, such as a change of priority, can happen many
 times between the same two values, so it is keyed by the job's version, which only a commit moves on.
 
+Long, because a closed union is read best in one place.
+
 Versioning. `EVENT_VERSION` is written beside every stored event. Members are only ever added, with defaults.
 """
 

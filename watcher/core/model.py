@@ -6,7 +6,8 @@ no field here, so they cannot be stored, logged or sent: secrets stay out by con
 Field facts come from the GetJob reference page and the official SDK's schema (version 2020-12-03). "Absent" (None) and "empty"
 are kept apart wherever the difference matters: `pods=None` says that the answer did not speak of pods.
 
-All datetimes are aware and in UTC. DLC gives whole seconds.
+Long, because DLC's answer is: one flat list of values, with no behaviour that could move elsewhere. All
+datetimes are aware and in UTC. DLC gives whole seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a rule is, what it may answer, and how rules are asked.
 
 A rule is pure: it looks at one event and its context and yields intents. It cannot send, store or wait; to be asked again later it
-yields a `Deadline`. `evaluate` asks every bound rule and keeps, for each, a reason, silence included.
+yields a `Deadline`. `evaluate` asks every bound rule and keeps, for each, a reason, silence included. The words a rule speaks in
+and the way it is asked stand together, as an author reads both: hence the length.
 """
 
 from __future__ import annotations

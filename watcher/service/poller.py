@@ -5,6 +5,8 @@ questions are sent, under one budget and one limit on concurrency, and what foll
 
 Two kinds of failure are kept apart. A job that cannot be read is asked again later. A source that cannot be read makes us blind
 (`outlook`): that is told once, and says nothing about its jobs.
+
+Still long: finding and looking share the roster, and what a look means depends on what was listed.
 """
 
 from __future__ import annotations
