@@ -21,6 +21,8 @@ What is in doubt:
 - An answer that ends at an entry we know to be over is an old one as a whole (`reads_backwards`).
 - An entry of the history without a StartTime cannot be placed, nor recognised the next time. It is passed over.
 - What began before the first sight of a job is old news for good.
+
+Long, because merging is one argument that has to be followed from its first step to its last.
 """
 
 from __future__ import annotations

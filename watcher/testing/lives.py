@@ -10,6 +10,8 @@ off, behind its own status, shuffled, repeated, with members missing, or with a 
 
 Everything here is made up: no recorded answer of a living job was at hand. Lives are made from `random.Random(seed)` alone, so a
 seed that fails replays.
+
+Long, because a life and what an answer shows of it are written side by side, to be checked against each other.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class NotifierContract:
 
     def open(self) -> AbstractAsyncContextManager[NotifierBench]:
         """A notifier and its far side, ready to send."""
-        raise NotImplementedError
+        raise TypeError("a contract is kept by a subclass: give it a method open that yields a NotifierBench")
 
     async def test_it_says_what_it_is(self) -> None:
         async with self.open() as bench:

@@ -50,7 +50,8 @@ async def serve(app: ASGIApp) -> AsyncIterator[Loopback]:
     state = ServerState()
 
     def protocol() -> asyncio.Protocol:
-        made: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg]
+        # uvicorn types the class as a bare asyncio.Protocol, whose constructor takes nothing
+        made: asyncio.Protocol = config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg] # see above
         return made
 
     listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)

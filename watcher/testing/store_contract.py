@@ -169,7 +169,9 @@ class StoreContract:
 
     @pytest.fixture
     def make_store(self) -> Callable[[], Store]:
-        raise NotImplementedError("give a fixture make_store that returns a function returning a Store")
+        raise TypeError(
+            "a contract is kept by a subclass: give it a fixture make_store that returns a function making a Store"
+        )
 
     @pytest.fixture
     async def store(self, make_store: Callable[[], Store]) -> AsyncIterator[Store]:
