@@ -26,6 +26,7 @@ from watcher.core.events import (
     kind_of,
     pod_of,
 )
+from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.matching import Labels, Matcher, labels_of
 from watcher.core.model import JobRef, JobSnapshot
 
@@ -67,6 +68,7 @@ class Context:
         previous: the job as it was before this observation; None at first sight and for deadlines.
         phase_since: when the job entered its present phase; None without a job.
         console_url: a link for people, or "".
+        fleet: what is known of all jobs, for rules that look beyond this one; read only.
     """
 
     now: datetime
@@ -74,6 +76,7 @@ class Context:
     previous: JobSnapshot | None = None
     phase_since: datetime | None = None
     console_url: str = ""
+    fleet: Fleet = EMPTY
 
 
 Facts = tuple[tuple[str, str], ...]

@@ -120,13 +120,14 @@ class Keeper:
     def _context(self, watch: Watch | None) -> Context:
         now = self._ledger.clock.now()
         if watch is None:
-            return Context(now=now)
+            return Context(now=now, fleet=self._ledger.fleet)
         source = self._sources.get(watch.snapshot.ref.source)
         return Context(
             now=now,
             job=watch.snapshot,
             phase_since=watch.phase_since,
             console_url=source.console_url(watch.snapshot) if source else "",
+            fleet=self._ledger.fleet,
         )
 
     async def _prune(self, retention: timedelta) -> None:

@@ -9,6 +9,7 @@ import anyio
 
 from watcher.core.consequence import Book, Consequences
 from watcher.core.events import CauseId
+from watcher.core.fleet import Fleet
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
@@ -35,6 +36,7 @@ class Ledger:
 
     def __init__(self, store: Store, book: Book, clock: Clock, metrics: Metrics) -> None:
         self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
+        self.fleet = Fleet()
         self.deliveries_bell = Bell()
         self.deadlines_bell = Bell()
         self.store_error = ""

@@ -90,6 +90,7 @@ class Poller:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
         for watch in await self._ledger.store.watches(live_only=False, source=self.name):
+            self._ledger.fleet.note(watch, (), now)
             if watch.live:
                 self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:
@@ -316,12 +317,14 @@ class Poller:
             entry.watch = replace(after, version=before.version)  # no news: nothing to write
             return
         now = self._ledger.clock.now()
+        self._ledger.fleet.note(after, observed.events, now)
         context = Context(
             now=now,
             job=after.snapshot,
             previous=None if before is None else before.snapshot,
             phase_since=after.phase_since,
             console_url=self._source.console_url(after.snapshot),
+            fleet=self._ledger.fleet,
         )
         follows = consequences(observed.events, context, self._ledger.book, now)
         await self._ledger.commit(

@@ -1,0 +1,160 @@
+"""What is known of all jobs at once: what a rule needs that looks beyond the one job an event is about.
+
+A storm, a cohort and a usual waiting time are facts about many jobs. Rules stay pure: they are shown the fleet as it is at the
+moment of their question (`Context.fleet`) and read it. The shell keeps it: filled from the store at the start, then told of each
+observation before its rules are asked. Telling it the same twice changes nothing, so a commit that is repeated does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from watcher.core.events import Event, EventId
+from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.phases import Phase
+
+KEEP: Final = timedelta(hours=6)
+"""How far back happenings are remembered unless rules ask for more."""
+
+MOST_HAPPENINGS: Final = 20_000
+"""So many are remembered at most; of a larger storm the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One job of the fleet, as it was last seen.
+
+    Attributes:
+        owner: user name, else user id.
+        nodes: the nodes its pods are on, or were on when last seen, in alphabetical order.
+        waited: from submission to its first run; None while it waits, and where DLC does not tell.
+        phase_since: when it entered its phase.
+    """
+
+    ref: JobRef
+    title: str
+    status: str
+    phase: Phase
+    phase_since: datetime
+    owner: str = ""
+    workspace_id: str = ""
+    quota_id: str = ""
+    quota_name: str = ""
+    resource_type: str = ""
+    priority: int | None = None
+    gpus: float | None = None
+    pods: int = 0
+    nodes: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    pipeline_id: str = ""
+    reason_code: str = ""
+    created_at: datetime | None = None
+    running_at: datetime | None = None
+    ended_at: datetime | None = None
+    waited: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event, and its job as it was after the look that showed it; None for events that are about no job."""
+
+    event: Event
+    member: Member | None
+
+
+def member_of(watch: Watch) -> Member:
+    """What the fleet keeps of a watch."""
+    job = watch.snapshot
+    return Member(
+        ref=job.ref,
+        title=job.title,
+        status=job.status,
+        phase=job.phase,
+        phase_since=watch.phase_since,
+        owner=job.user_name or job.user_id,
+        workspace_id=job.workspace_id,
+        quota_id=job.quota_id,
+        quota_name=job.quota_name,
+        resource_type=job.resource_type,
+        priority=job.priority,
+        gpus=job.gpus,
+        pods=sum(role.count for role in job.roles),
+        nodes=tuple(sorted({pod.node for pod in job.pods or () if pod.node})),
+        tags=job.settings.tags,
+        pipeline_id=job.settings.pipeline_id,
+        reason_code=job.reason_code,
+        created_at=job.created_at,
+        running_at=job.running_at,
+        ended_at=job.finished_at,
+        waited=_waited(job),
+    )
+
+
+def _waited(job: JobSnapshot) -> timedelta | None:
+    submitted = job.submitted_at or job.created_at
+    if submitted is None or job.running_at is None or job.running_at < submitted or job.restarts.used:
+        return None
+    return job.running_at - submitted
+
+
+class Fleet:
+    """All jobs, and what lately happened to them. Rules only read it.
+
+    Args:
+        keep: how far back happenings are remembered.
+    """
+
+    def __init__(self, keep: timedelta = KEEP) -> None:
+        self._keep = keep
+        self._members: dict[JobRef, Member] = {}
+        self._happenings: dict[EventId, Happening] = {}
+
+    @property
+    def members(self) -> Mapping[JobRef, Member]:
+        """Every job that is held, live or ended."""
+        return MappingProxyType(self._members)
+
+    def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
+        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
+        for happening in self._happenings.values():
+            if happening.event.when.at > since and (not kinds or happening.event.kind in kinds):
+                yield happening
+
+    def note(self, watch: Watch | None, events: Iterable[Event], now: datetime) -> None:
+        """Take in an observation: the job as it is now, and what happened. What is too old is forgotten."""
+        member = None
+        if watch is not None:
+            member = member_of(watch)
+            self._members[member.ref] = member
+        for event in events:
+            self._happenings.setdefault(event.id, Happening(event, member))
+        for event_id in (
+            [
+                event_id
+                for place, (event_id, happening) in enumerate(self._happenings.items())
+                if happening.event.when.observed_at < now - self._keep
+                or place < len(self._happenings) - MOST_HAPPENINGS
+            ]
+            if self._overdue(now)
+            else ()
+        ):
+            del self._happenings[event_id]
+
+    def forget(self, refs: Iterable[JobRef]) -> None:
+        """Jobs that were pruned."""
+        for ref in refs:
+            self._members.pop(ref, None)
+
+    def _overdue(self, now: datetime) -> bool:
+        oldest = next(iter(self._happenings.values()), None)
+        return oldest is not None and (
+            oldest.event.when.observed_at < now - self._keep or len(self._happenings) > MOST_HAPPENINGS
+        )
+
+
+EMPTY: Final = Fleet()
+"""No jobs: what a rule sees where nobody keeps a fleet."""
