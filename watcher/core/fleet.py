@@ -132,17 +132,8 @@ class Fleet:
             self._members[member.ref] = member
         for event in events:
             self._happenings.setdefault(event.id, Happening(event, member))
-        for event_id in (
-            [
-                event_id
-                for place, (event_id, happening) in enumerate(self._happenings.items())
-                if happening.event.when.observed_at < now - self._keep
-                or place < len(self._happenings) - MOST_HAPPENINGS
-            ]
-            if self._overdue(now)
-            else ()
-        ):
-            del self._happenings[event_id]
+        while self._overdue(now):
+            del self._happenings[next(iter(self._happenings))]
 
     def forget(self, refs: Iterable[JobRef]) -> None:
         """Jobs that were pruned."""
