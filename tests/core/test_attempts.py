@@ -345,7 +345,10 @@ def test_no_time_is_made_up(seed: int) -> None:
     restarts = {restart.number: restart.second for restart in life.restarts}
     again = [stay.began for stay in life.stays if stay.status == "Restarting"]
     for one in attempts(held, course)[:-1]:
-        true = [restarts[one.number], *again[one.number - 1 : one.number]]  # stopped at once, it is never seen Restarting
+        true = [
+            restarts[one.number],
+            *again[one.number - 1 : one.number],
+        ]  # stopped at once, it is never seen Restarting
         assert one.ended_at is None or one.ended_at in map(moment, true)
     runs: dict[int, int] = {}
     for stay in life.stays:
