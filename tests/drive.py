@@ -76,6 +76,7 @@ class Drive:
             job=watch.snapshot,
             previous=None if held is None else held.snapshot,
             phase_since=watch.phase_since,
+            course=watch.course,
         )
         follows = consequences(seen.events, context, self.book, now)
         self._note(follows.deadlines)
@@ -107,7 +108,7 @@ class Drive:
                 key=due.key,
                 due_at=due.at,
             )
-            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since)
+            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since, course=watch.course)
             follows = consequences((passed,), context, self.book, now)
             self._note(follows.deadlines)
             yield observation(cause, now, follows, deadlines_passed=(due,))

@@ -31,8 +31,8 @@ from watcher.core.events import (
     deterministic_id,
     job_of,
 )
-from watcher.core.history import entered_phase_at
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.history import baseline, entered_phase_at, follow
+from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
 
 TOLERANCE: Final = timedelta(minutes=1)
@@ -48,17 +48,20 @@ class _Job:
     to_come: list[JobSnapshot]
     held: JobSnapshot | None = None
     phase_since: datetime | None = None
+    course: Course = Course()
 
     def look(self, at: datetime, events: Sequence[Event]) -> Context:
         """Take over what was kept by then, and say what the rules get to see."""
         before = self.held
         while self.to_come and self.to_come[-1].observed_at <= at:
-            self.held = self.to_come.pop()
+            kept = self.to_come.pop()
+            self.course = baseline(kept) if self.held is None else follow(self.course, self.held, kept).course
+            self.held = kept
             before = self.held if self.held.observed_at < at else before
         if self.held is not None and (before is None or before.phase is not self.held.phase):
             changed = next((event.when.at for event in events if isinstance(event, JobStatusChanged)), None)
             self.phase_since = changed or entered_phase_at(self.held) or self.held.observed_at
-        return Context(now=at, job=self.held, previous=before, phase_since=self.phase_since)
+        return Context(now=at, job=self.held, previous=before, phase_since=self.phase_since, course=self.course)
 
 
 @dataclass(slots=True)
@@ -117,7 +120,7 @@ def rehearse(
     def pass_deadlines(until: datetime) -> None:
         for at, deadline in agenda.due(until):
             held = jobs.setdefault(deadline.job, _Job([]))
-            context = Context(now=at, job=held.held, phase_since=held.phase_since)
+            context = Context(now=at, job=held.held, phase_since=held.phase_since, course=held.course)
             take(consequences((_passed(deadline, at),), context, book, at), at)
 
     told = (event for event in record if not isinstance(event, DeadlinePassed | RuleFailed))

@@ -8,13 +8,14 @@ and the way it is asked stand together, as an author reads both: hence the lengt
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Final, NewType, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from watcher.core.attempts import JobAttempt, attempts
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -28,7 +29,7 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.matching import Labels, Matcher, labels_of
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.model import Course, JobRef, JobSnapshot
 
 NotificationId = NewType("NotificationId", str)
 
@@ -69,6 +70,7 @@ class Context:
         phase_since: when the job entered its present phase; None without a job.
         console_url: a link for people, or "".
         fleet: what is known of all jobs, for rules that look beyond this one; read only.
+        course: the statuses the job went through, as far as they are known.
     """
 
     now: datetime
@@ -77,6 +79,21 @@ class Context:
     phase_since: datetime | None = None
     console_url: str = ""
     fleet: Fleet = EMPTY
+    course: Course = Course()
+    _attempts: list[tuple[JobAttempt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def attempts(self) -> tuple[JobAttempt, ...]:
+        """The job's attempts, the present one last (see `core.attempts`); empty without a job. Worked out once, when asked for."""
+        if self.job is None:
+            return ()
+        if not self._attempts:
+            self._attempts.append(attempts(self.job, self.course))
+        return self._attempts[0]
+
+    def attempt(self, number: int) -> JobAttempt | None:
+        """The attempt of that number, or None."""
+        return next((one for one in self.attempts if one.number == number), None)
 
 
 Facts = tuple[tuple[str, str], ...]

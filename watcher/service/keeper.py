@@ -128,6 +128,7 @@ class Keeper:
             phase_since=watch.phase_since,
             console_url=source.console_url(watch.snapshot) if source else "",
             fleet=self._ledger.fleet,
+            course=watch.course,
         )
 
     async def _prune(self, retention: timedelta) -> None:

@@ -325,6 +325,7 @@ class Poller:
             phase_since=after.phase_since,
             console_url=self._source.console_url(after.snapshot),
             fleet=self._ledger.fleet,
+            course=after.course,
         )
         follows = consequences(observed.events, context, self._ledger.book, now)
         await self._ledger.commit(

@@ -23,6 +23,8 @@ from watcher.core.events import (
     JobSucceeded,
     When,
 )
+from watcher.core.history import baseline, follow
+from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName
 from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notification, evaluate
@@ -71,6 +73,7 @@ class Course:
     members: dict[str, Any]
     job: JobSnapshot = JobSnapshot(ref=REF, observed_at=ZERO, status="Creating")
     phase_since: datetime = ZERO
+    way: Way = Way()
     seen: bool = False
     ticks: int = 0
     due: dict[str, datetime] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Course:
         first_sight = step.status is not None and not self.seen
         if first_sight or phase is not self.job.phase:
             self.phase_since = step.at
+        self.way = baseline(self.job) if before is None else follow(self.way, before, self.job).course
         self.seen = (
             self.seen or step.status is not None or "job" in getattr(step.event_type, "__dataclass_fields__", ())
         )
@@ -136,7 +140,7 @@ class Course:
     def _ask(self, events: tuple[Event, ...], now: datetime, previous: JobSnapshot | None) -> None:
         context = Context(now=now)
         if any("job" in event.__dataclass_fields__ for event in events):
-            context = Context(now=now, job=self.job, previous=previous, phase_since=self.phase_since)
+            context = Context(now=now, job=self.job, previous=previous, phase_since=self.phase_since, course=self.way)
         answer = evaluate([self.bound], events, context)
         if answer.faults:
             raise AssertionError(f"the rule raised {answer.faults[0].error}")
