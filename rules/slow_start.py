@@ -9,6 +9,7 @@ from typing import ClassVar
 from watcher.api import (
     Context,
     Deadline,
+    Duration,
     Dwell,
     Event,
     Facts,
@@ -38,8 +39,9 @@ _MOST_NODES = 4
 class SlowStartOptions(Patience):
     """Options of `slow-start`."""
 
-    usually: ClassVar[timedelta] = timedelta(minutes=15)
-    """Leaves room for a large image and a check of the machines."""
+    after: Duration = timedelta(minutes=15)
+    """How long a job may prepare before it is told. The default leaves room for a large image and a check of the machines. With
+    `beyond`, it holds only where it is given, and for jobs of which too few are known."""
 
 
 class SlowStartRule:

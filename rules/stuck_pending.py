@@ -37,9 +37,9 @@ _KEY = "pending"
 class StuckPendingOptions(Patience):
     """Options of `stuck-pending`."""
 
-    usually: ClassVar[timedelta] = timedelta(minutes=30)
-    """Above the time in which a free quota gives its machines."""
-
+    after: Duration = timedelta(minutes=30)
+    """How long a job may be pending before it is told. The default is above the time in which a free quota gives its machines. With
+    `beyond`, it holds only where it is given, and for jobs of which too few are known."""
     repeat_every: Duration | None = None
     """Tell again each time this much more has passed, at least 1m. None: once for each period of waiting."""
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -69,17 +69,15 @@ class Limit:
 class Patience(RuleOptions):
     """Options of rules that speak of what takes too long: by a fixed time, or by what is usual.
 
-    A rule derives its options from this and names its own fixed time in `usually`.
+    A rule derives its options from this and gives `after` its default. That default is for those who name neither: with `beyond`,
+    the fixed time holds only where it is written.
     """
 
-    usually: ClassVar[timedelta]
-    """The fixed time where the configuration names neither `after` nor `beyond`."""
-
-    after: Duration | None = None
-    """How long is too long, fixed. With `beyond`, it holds only for jobs of which too few of the same sort are known."""
+    after: Duration
+    """How long is too long, fixed. With `beyond`, it holds only where it is given, and for jobs of which too few are known."""
     beyond: Quantile | None = None
     """Too long is what this part of the jobs of the same sort (quota, priority, GPUs; else quota, GPUs; else quota) did not
-    exceed, as far as they are stored: `p95` or 0.95. Without `after`, jobs of which too few are known are passed over."""
+    exceed, as far as they are stored: `p95` or 0.95. Jobs of which too few are known are passed over, unless `after` is given."""
     factor: Annotated[float, Field(ge=0.1, le=100)] = 1.0
     """How many times the usual length is too long; for `beyond`."""
     at_least: Duration = timedelta(minutes=5)
@@ -100,13 +98,13 @@ class Patience(RuleOptions):
             The limit; or, where there is none for lack of such jobs, how many there are.
         """
         if self.beyond is None:
-            return Limit(self.usually if self.after is None else self.after)
+            return Limit(self.after)
         member = context.fleet.members.get(job.ref)
         found = (
             TooFew(0, "") if member is None else learn(member, context.fleet.members.values(), measure, self.least_jobs)
         )
         if isinstance(found, TooFew):
-            return found if self.after is None else Limit(self.after)
+            return Limit(self.after) if "after" in self.model_fields_set else found
         usual, jobs = found.at(self.beyond), len(found.lengths)
         return Limit(
             max(self.at_least, usual * self.factor),
