@@ -7,8 +7,10 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 
 from __future__ import annotations
 
+from watcher.core.bands import Band, TooFew, learn
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
+from watcher.core.dwell import Dwell, Overdue, begun
 from watcher.core.events import (
     DeadlinePassed,
     Event,
@@ -40,6 +42,7 @@ from watcher.core.events import (
     WatchRecovered,
     When,
 )
+from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
@@ -56,6 +59,7 @@ from watcher.core.rule import (
     Silence,
 )
 from watcher.errors import NotifierError
+from watcher.patience import Limit, Patience, Quantile, passed_over
 from watcher.ports import Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
@@ -63,12 +67,16 @@ __all__ = [
     "LIVE",
     "RESERVED",
     "TERMINAL",
+    "Band",
     "Context",
     "Deadline",
     "DeadlinePassed",
     "Duration",
+    "Dwell",
     "Event",
     "Facts",
+    "Fleet",
+    "Happening",
     "Intent",
     "Item",
     "JobAppeared",
@@ -88,12 +96,16 @@ __all__ = [
     "JobSubStatusChanged",
     "JobSucceeded",
     "JobVanished",
+    "Limit",
+    "Member",
     "Message",
     "NoOptions",
     "Notifier",
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Overdue",
+    "Patience",
     "Phase",
     "PodAppeared",
     "PodEvent",
@@ -107,6 +119,7 @@ __all__ = [
     "PodStatusChanged",
     "PodVanished",
     "Provenance",
+    "Quantile",
     "Receipt",
     "RestartCount",
     "RestartRecord",
@@ -118,11 +131,15 @@ __all__ = [
     "Settings",
     "Severity",
     "Silence",
+    "TooFew",
     "WatchBlind",
     "WatchRecovered",
     "When",
     "Wire",
+    "begun",
     "exactly_one",
+    "learn",
+    "passed_over",
     "reveal",
     "spell_duration",
 ]

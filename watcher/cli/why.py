@@ -187,7 +187,7 @@ def _listed(words: Iterable[str]) -> str:
 
 def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequence[StoryLine]) -> str:
     if decision["reason"] == "deadline-set":
-        at = _instant(decision["note"])
+        at = _instant(decision["note"].partition("; ")[0])
         for line in story:
             data = line.data
             if (

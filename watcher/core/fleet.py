@@ -7,15 +7,17 @@ observation before its rules are asked. Telling it the same twice changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Final
 
 from watcher.core.events import Event, EventId
+from watcher.core.history import dated_periods
 from watcher.core.model import JobRef, JobSnapshot, Watch
-from watcher.core.phases import Phase
+from watcher.core.phases import Phase, phase_of
 
 KEEP: Final = timedelta(hours=6)
 """How far back happenings are remembered unless rules ask for more."""
@@ -33,6 +35,9 @@ class Member:
         nodes: the nodes its pods are on, or were on when last seen, in alphabetical order.
         waited: from submission to its first run; None while it waits, and where DLC does not tell.
         phase_since: when it entered its phase.
+        prepared: from leaving the queue to its first run, by DLC's history, else by what we saw of both; None where either is not
+            known.
+        vanished: it is gone from DLC, whatever its last status was.
     """
 
     ref: JobRef
@@ -56,6 +61,8 @@ class Member:
     running_at: datetime | None = None
     ended_at: datetime | None = None
     waited: timedelta | None = None
+    prepared: timedelta | None = None
+    vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,8 @@ def member_of(watch: Watch) -> Member:
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
+        prepared=_prepared(watch),
+        vanished=watch.vanished,
     )
 
 
@@ -99,6 +108,25 @@ def _waited(job: JobSnapshot) -> timedelta | None:
     if submitted is None or job.running_at is None or job.running_at < submitted or job.restarts.used:
         return None
     return job.running_at - submitted
+
+
+def _prepared(watch: Watch) -> timedelta | None:
+    told = [(phase_of(period.status), period.started_at) for period in dated_periods(watch.snapshot)]
+    seen = [
+        (entry.phase, entry.started_at or (entry.seen_by if entry.seen_after else None))
+        for entry in watch.course.entries
+    ]
+    return next((length for way in (told, seen) if (length := _preparing(way)) is not None), None)
+
+
+def _preparing(way: Sequence[tuple[Phase, datetime | None]]) -> timedelta | None:
+    """From the first of the starting phases that lie right before the first run, to that run."""
+    before = list(takewhile(lambda step: step[0] is not Phase.RUNNING, way))
+    starting = list(takewhile(lambda step: step[0] is Phase.STARTING, reversed(before)))
+    if len(before) == len(way) or not starting:
+        return None
+    left, ran = starting[-1][1], way[len(before)][1]
+    return ran - left if left is not None and ran is not None and ran >= left else None
 
 
 class Fleet:

@@ -353,9 +353,10 @@ def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
     if said:
         return RuleReason.NOTIFIED, said[0].headline
     waits = [intent for intent in intents if isinstance(intent, Deadline)]
+    notes = [intent.note for intent in intents if isinstance(intent, Silence)]
     if waits:
-        return RuleReason.DEADLINE_SET, waits[0].at.isoformat()
-    return RuleReason.NOT_CONCERNED, "; ".join(intent.note for intent in intents if isinstance(intent, Silence))
+        return RuleReason.DEADLINE_SET, "; ".join((waits[0].at.isoformat(), *notes))
+    return RuleReason.NOT_CONCERNED, "; ".join(notes)
 
 
 def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels) -> Notification:
