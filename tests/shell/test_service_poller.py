@@ -489,7 +489,8 @@ async def test_what_happened_while_we_were_away_or_blind_is_late_and_the_rest_is
         await world.clock.advance(timedelta(minutes=10))
         world.source.put(job("dlc3", "Succeeded", finished_at=world.clock.now()))
         await world.clock.advance(timedelta(minutes=1))
-    marks = [(str(event.job.job_id), event.kind, event.when.late) for event in await world.events() if event.kind.startswith("job.")]  # type: ignore[union-attr]  # fmt: skip
+    events = [event for event in await world.events() if event.kind.startswith("job.")]
+    marks = [(str(event.job.job_id), event.kind, event.when.late) for event in events]  # type: ignore[union-attr]
     assert sorted(mark for mark in marks if not mark[2]) == [
         ("dlc1", "job.appeared", False),
         ("dlc2", "job.appeared", False),
