@@ -48,7 +48,8 @@ def _event(data: Mapping[str, Any]) -> Words:
     from watcher.core.declared import sentence
 
     when = data["when"]
-    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}  [{when['provenance']}]")
+    known = when["provenance"] + (", late" if when.get("late") else "")
+    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}  [{known}]")
 
 
 def _decision(data: Mapping[str, Any]) -> Words:

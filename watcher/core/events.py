@@ -56,6 +56,7 @@ class When:
         not_before: the last look that did not show it yet; None when there was no earlier look.
         not_after: the latest it can have happened, where that is known to be earlier than `observed_at`.
         provenance: how we know.
+        late: it happened while the watcher was away (not running, or blind) and is told after the fact; no part of the id.
     """
 
     observed_at: datetime
@@ -63,6 +64,7 @@ class When:
     not_before: datetime | None = None
     not_after: datetime | None = None
     provenance: Provenance = Provenance.OBSERVED
+    late: bool = False
 
     @property
     def at(self) -> datetime:

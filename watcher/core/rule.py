@@ -15,6 +15,7 @@ from typing import ClassVar, Final, NewType, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from watcher.core.absence import Absence
 from watcher.core.attempts import JobAttempt, attempts
 from watcher.core.events import (
     CauseId,
@@ -71,6 +72,7 @@ class Context:
         console_url: a link for people, or "".
         fleet: what is known of all jobs, for rules that look beyond this one; read only.
         course: the statuses the job went through, as far as they are known.
+        away: the absence of the watcher that has just ended, for what is told late; None without one.
     """
 
     now: datetime
@@ -80,6 +82,7 @@ class Context:
     console_url: str = ""
     fleet: Fleet = EMPTY
     course: Course = Course()
+    away: Absence | None = None
     _attempts: list[tuple[JobAttempt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -238,6 +241,8 @@ class Notification:
     cause: CauseId
     labels: tuple[tuple[str, tuple[str, ...]], ...]
     pod_id: str = ""
+    away: Absence | None = None
+    """The absence of the watcher in which it happened; None for news that is told as it happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +295,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             reason, note, intents = _consult(bound, event, context, labels)
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
-                _notification(bound, intent, event, labels) for intent in intents if isinstance(intent, Notify)
+                _notification(bound, intent, event, labels, context) for intent in intents if isinstance(intent, Notify)
             )
             job = job_of(event)
             deadlines.extend(
@@ -359,7 +364,7 @@ def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
     return RuleReason.NOT_CONCERNED, "; ".join(notes)
 
 
-def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels) -> Notification:
+def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels, context: Context) -> Notification:
     severity = bound.severity or intent.severity or bound.rule.severity
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
@@ -384,13 +389,14 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
             *((label, (value,)) for label, value in bound.labels),
         ),
         pod_id="" if pod is None else pod.pod_id,
+        away=context.away if event.when.late else None,
     )
 
 
 def _fault(bound: BoundRule, event: Event, error: str) -> RuleFailed:
     return RuleFailed(
         id=EventId(deterministic_id("rule.failed", bound.name, event.id)),
-        when=replace(event.when, occurred_at=None),
+        when=replace(event.when, occurred_at=None, late=False),
         cause=event.cause,
         rule=bound.name,
         event_id=event.id,
