@@ -14,6 +14,7 @@ from watcher.core.dwell import Dwell, Overdue, begun
 from watcher.core.events import (
     DeadlinePassed,
     Event,
+    EventId,
     JobAppeared,
     JobEvent,
     JobFailed,
@@ -47,6 +48,7 @@ from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
+    Absorb,
     Context,
     Deadline,
     Facts,
@@ -67,6 +69,7 @@ __all__ = [
     "LIVE",
     "RESERVED",
     "TERMINAL",
+    "Absorb",
     "Band",
     "Context",
     "Deadline",
@@ -74,6 +77,7 @@ __all__ = [
     "Duration",
     "Dwell",
     "Event",
+    "EventId",
     "Facts",
     "Fleet",
     "Happening",

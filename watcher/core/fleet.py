@@ -14,9 +14,9 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import Final
 
-from watcher.core.events import Event, EventId
+from watcher.core.events import Event, EventId, job_of
 from watcher.core.history import dated_periods
-from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.model import Course, JobRef, JobSnapshot, Watch
 from watcher.core.phases import Phase, phase_of
 
 KEEP: Final = timedelta(hours=6)
@@ -24,6 +24,10 @@ KEEP: Final = timedelta(hours=6)
 
 MOST_HAPPENINGS: Final = 20_000
 """So many are remembered at most; of a larger storm the latest."""
+
+
+_DISORDER: Final = timedelta(minutes=5)
+"""Looks run beside each other: so much earlier may a happening have been learnt than one that was noted before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +75,22 @@ class Happening:
 
     event: Event
     member: Member | None
+    job: JobSnapshot | None = None
+    """The job in full, only for the kinds of events that some rule counts (`Fleet.in_full`)."""
 
 
 def member_of(watch: Watch) -> Member:
     """What the fleet keeps of a watch."""
-    job = watch.snapshot
+    return _member(watch.snapshot, watch.phase_since, watch.course, vanished=watch.vanished)
+
+
+def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished: bool) -> Member:
     return Member(
         ref=job.ref,
         title=job.title,
         status=job.status,
         phase=job.phase,
-        phase_since=watch.phase_since,
+        phase_since=phase_since,
         owner=job.user_name or job.user_id,
         workspace_id=job.workspace_id,
         quota_id=job.quota_id,
@@ -98,8 +107,8 @@ def member_of(watch: Watch) -> Member:
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
-        prepared=_prepared(watch),
-        vanished=watch.vanished,
+        prepared=_prepared(job, course),
+        vanished=vanished,
     )
 
 
@@ -110,11 +119,10 @@ def _waited(job: JobSnapshot) -> timedelta | None:
     return job.running_at - submitted
 
 
-def _prepared(watch: Watch) -> timedelta | None:
-    told = [(phase_of(period.status), period.started_at) for period in dated_periods(watch.snapshot)]
+def _prepared(job: JobSnapshot, course: Course) -> timedelta | None:
+    told = [(phase_of(period.status), period.started_at) for period in dated_periods(job)]
     seen = [
-        (entry.phase, entry.started_at or (entry.seen_by if entry.seen_after else None))
-        for entry in watch.course.entries
+        (entry.phase, entry.started_at or (entry.seen_by if entry.seen_after else None)) for entry in course.entries
     ]
     return next((length for way in (told, seen) if (length := _preparing(way)) is not None), None)
 
@@ -134,10 +142,11 @@ class Fleet:
 
     Args:
         keep: how far back happenings are remembered.
+        in_full: kinds of events with which the whole job is remembered.
     """
 
-    def __init__(self, keep: timedelta = KEEP) -> None:
-        self._keep = keep
+    def __init__(self, keep: timedelta = KEEP, in_full: frozenset[str] = frozenset()) -> None:
+        self.keep, self._in_full = keep, in_full
         self._members: dict[JobRef, Member] = {}
         self._happenings: dict[EventId, Happening] = {}
 
@@ -148,18 +157,44 @@ class Fleet:
 
     def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
         """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
-        for happening in self._happenings.values():
+        found: list[Happening] = []
+        for happening in reversed(self._happenings.values()):
+            if happening.event.when.observed_at <= since - _DISORDER:
+                break  # learnt before then, and so it happened before then; and so did everything learnt earlier
             if happening.event.when.at > since and (not kinds or happening.event.kind in kinds):
-                yield happening
+                found.append(happening)
+        return reversed(found)
 
     def note(self, watch: Watch | None, events: Iterable[Event], now: datetime) -> None:
         """Take in an observation: the job as it is now, and what happened. What is too old is forgotten."""
-        member = None
-        if watch is not None:
-            member = member_of(watch)
-            self._members[member.ref] = member
-        for event in events:
-            self._happenings.setdefault(event.id, Happening(event, member))
+        if watch is None:
+            self._take(((event, None, None) for event in events), now)
+            return
+        member = self._members[watch.snapshot.ref] = member_of(watch)
+        self._take(((event, member, watch.snapshot) for event in events), now)
+
+    def see(
+        self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime, course: Course = Course()
+    ) -> None:
+        """The same, of a job of which nobody holds a watch."""
+        member = self._members[job.ref] = _member(job, phase_since, course, vanished=False)
+        self._take(((event, member, job) for event in events), now)
+
+    def recall(self, events: Iterable[Event], jobs: Mapping[JobRef, JobSnapshot], now: datetime) -> None:
+        """Take in what happened before this program started, in the order in which it was learnt.
+
+        Of the jobs only the present state is known, so they are remembered as they are now. Note the jobs first.
+        """
+        refs = ((event, job_of(event)) for event in events)
+        self._take(
+            ((event, self._members.get(ref) if ref else None, jobs.get(ref) if ref else None) for event, ref in refs),
+            now,
+        )
+
+    def _take(self, happened: Iterable[tuple[Event, Member | None, JobSnapshot | None]], now: datetime) -> None:
+        for event, member, job in happened:
+            full = job if event.kind in self._in_full else None
+            self._happenings.setdefault(event.id, Happening(event, member, full))
         while self._overdue(now):
             del self._happenings[next(iter(self._happenings))]
 
@@ -171,7 +206,7 @@ class Fleet:
     def _overdue(self, now: datetime) -> bool:
         oldest = next(iter(self._happenings.values()), None)
         return oldest is not None and (
-            oldest.event.when.observed_at < now - self._keep or len(self._happenings) > MOST_HAPPENINGS
+            oldest.event.when.observed_at < now - self.keep or len(self._happenings) > MOST_HAPPENINGS
         )
 
 

@@ -100,7 +100,6 @@ class Poller:
         now = self._ledger.clock.now()
         watches = await self._ledger.store.watches(live_only=False, source=self.name)
         for watch in watches:
-            self._ledger.fleet.note(watch, (), now)
             if watch.live:
                 self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:
