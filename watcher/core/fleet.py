@@ -22,6 +22,8 @@ from watcher.core.phases import Phase, phase_of
 KEEP: Final = timedelta(hours=6)
 """How far back happenings are remembered unless rules ask for more."""
 
+_UNKNOWN: Final = Course()
+
 MOST_HAPPENINGS: Final = 20_000
 """So many are remembered at most; of a larger storm the latest."""
 
@@ -174,7 +176,7 @@ class Fleet:
         self._take(((event, member, watch.snapshot) for event in events), now)
 
     def see(
-        self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime, course: Course = Course()
+        self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime, course: Course = _UNKNOWN
     ) -> None:
         """The same, of a job of which nobody holds a watch."""
         member = self._members[job.ref] = _member(job, phase_since, course, vanished=False)
