@@ -7,6 +7,7 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 
 from __future__ import annotations
 
+from watcher.core.attempts import AttemptCause, JobAttempt, broken_off, cause_of_end, revivals
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
 from watcher.core.events import (
@@ -63,6 +64,7 @@ __all__ = [
     "LIVE",
     "RESERVED",
     "TERMINAL",
+    "AttemptCause",
     "Context",
     "Deadline",
     "DeadlinePassed",
@@ -72,6 +74,7 @@ __all__ = [
     "Intent",
     "Item",
     "JobAppeared",
+    "JobAttempt",
     "JobCard",
     "JobEvent",
     "JobFailed",
@@ -122,7 +125,10 @@ __all__ = [
     "WatchRecovered",
     "When",
     "Wire",
+    "broken_off",
+    "cause_of_end",
     "exactly_one",
     "reveal",
+    "revivals",
     "spell_duration",
 ]
