@@ -7,6 +7,7 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 
 from __future__ import annotations
 
+from watcher.core.attempts import AttemptCause, JobAttempt, broken_off, cause_of_end, revivals
 from watcher.core.bands import Band, TooFew, learn
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
@@ -70,6 +71,7 @@ __all__ = [
     "RESERVED",
     "TERMINAL",
     "Absorb",
+    "AttemptCause",
     "Band",
     "Context",
     "Deadline",
@@ -84,6 +86,7 @@ __all__ = [
     "Intent",
     "Item",
     "JobAppeared",
+    "JobAttempt",
     "JobCard",
     "JobEvent",
     "JobFailed",
@@ -141,9 +144,12 @@ __all__ = [
     "When",
     "Wire",
     "begun",
+    "broken_off",
+    "cause_of_end",
     "exactly_one",
     "learn",
     "passed_over",
     "reveal",
+    "revivals",
     "spell_duration",
 ]

@@ -135,6 +135,7 @@ def test_the_loudest_is_the_loudest() -> None:
                 "Type": "PyTorchJob",
                 "GPUs": "0.5",
                 "Restarts": "1 of 10",
+                "Attempt": "2 of 11",
             },
         ),
         (

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from watcher.core.attempts import JobAttempt
     from watcher.ports import StoryLine
 
 
@@ -23,6 +26,25 @@ class Words:
 def story_words(line: StoryLine) -> Words:
     """One line of a story."""
     return _TELLERS[line.kind](line.data)
+
+
+def attempt_words(attempt: JobAttempt, shown: Callable[[datetime | None], str]) -> str:
+    """One line about an attempt: which, from when to when, how and why it ended, and what it cost to get there.
+
+    Args:
+        attempt: which.
+        shown: how a time reads; "" for none.
+    """
+    from watcher.core.duration import spell_duration
+
+    lasted = f"{shown(attempt.started_at) or '?'} - {shown(attempt.ended_at) or ('?' if attempt.end else 'now')}"
+    parts = [
+        f"attempt {attempt}: {lasted}",
+        "" if attempt.end is None else f"{attempt.end} ({attempt.cause})",
+        "" if attempt.down is None else f"{spell_duration(attempt.down)} down before it",
+        "" if not attempt.gpu_hours_down else f"about {attempt.gpu_hours_down:.1f} GPU-hours",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _snapshot(data: Mapping[str, Any]) -> Words:

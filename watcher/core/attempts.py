@@ -171,6 +171,15 @@ def timeline(job: JobSnapshot, course: Course) -> tuple[StatusEntry, ...]:
     return (course if course.entries else baseline(job)).entries
 
 
+def broken_off(course: Course) -> StatusEntry | None:
+    """The entry that ended the attempt before the present one, as the statuses show it: into Restarting, or into a decided result.
+
+    None where they show no earlier attempt.
+    """
+    breaks = _breaks(course.entries)
+    return course.entries[breaks[-1].end] if breaks else None
+
+
 def revivals(course: Course) -> int:
     """How often the job came alive after its result had been decided. A result is told once for each of its lives."""
     return sum(broken.result for broken in _breaks(course.entries))

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from watcher.core.absence import Absence
+from watcher.core.attempts import attempts
 from watcher.core.delivery import Delivery, FlushId
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.rule import Facts, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
@@ -36,7 +37,7 @@ class JobCard:
     url: str = ""
     status: str = ""
     facts: Facts = ()
-    """Workspace, quota, user, type, size, restarts: what is known of them."""
+    """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +103,16 @@ def loudest(severities: list[Severity]) -> Severity:
     return max(severities, key=_LOUDNESS.index, default=Severity.INFO)
 
 
-def job_card(job: JobSnapshot, url: str = "") -> JobCard:
-    """What a message shows of a job."""
+def job_card(job: JobSnapshot, url: str = "", course: Course = Course()) -> JobCard:  # noqa: B008 - frozen
+    """What a message shows of a job; which attempt it is, once it is not the first.
+
+    Args:
+        job: as it is held.
+        url: a link to it, or "".
+        course: the way it went.
+    """
     gpus = job.gpus
+    attempt = attempts(job, course)[-1]
     facts = [
         ("Workspace", job.workspace_name or job.workspace_id),
         ("Quota", job.quota_name or job.quota_id),
@@ -112,6 +120,7 @@ def job_card(job: JobSnapshot, url: str = "") -> JobCard:
         ("Type", job.job_type),
         ("GPUs", f"{gpus:g}" if gpus else ""),
         ("Restarts", str(job.restarts)),
+        ("Attempt", str(attempt) if attempt.number > 1 else ""),
     ]
     return JobCard(
         ref=job.ref,
