@@ -8,6 +8,7 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 from __future__ import annotations
 
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
 from watcher.core.dwell import Dwell, Overdue, begun
@@ -68,6 +69,7 @@ __all__ = [
     "RESERVED",
     "TERMINAL",
     "Band",
+    "Cohort",
     "Context",
     "Deadline",
     "DeadlinePassed",
@@ -96,6 +98,7 @@ __all__ = [
     "JobSubStatusChanged",
     "JobSucceeded",
     "JobVanished",
+    "Kinship",
     "Limit",
     "Member",
     "Message",
@@ -137,6 +140,7 @@ __all__ = [
     "When",
     "Wire",
     "begun",
+    "cohort_of",
     "exactly_one",
     "learn",
     "passed_over",
