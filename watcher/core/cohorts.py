@@ -89,7 +89,7 @@ class Kinship:
                 return dict(job.tags).get(self.of, "")
             case Tie.NAME:
                 return self.of if fnmatchcase(job.title, self.of) else ""
-            case Tie.REGEX:
+            case _:
                 found = re.fullmatch(self.of, job.title[:_LONGEST_NAME])
                 return (found[1] or "") if found else ""
 
