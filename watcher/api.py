@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from watcher.core.attempts import AttemptCause, JobAttempt, broken_off, cause_of_end, revivals
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
 from watcher.core.dwell import Dwell, Overdue, begun
@@ -73,6 +74,7 @@ __all__ = [
     "Absorb",
     "AttemptCause",
     "Band",
+    "Cohort",
     "Context",
     "Deadline",
     "DeadlinePassed",
@@ -103,6 +105,7 @@ __all__ = [
     "JobSubStatusChanged",
     "JobSucceeded",
     "JobVanished",
+    "Kinship",
     "Limit",
     "Member",
     "Message",
@@ -146,6 +149,7 @@ __all__ = [
     "begun",
     "broken_off",
     "cause_of_end",
+    "cohort_of",
     "exactly_one",
     "learn",
     "passed_over",

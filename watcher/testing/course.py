@@ -23,9 +23,10 @@ from watcher.core.events import (
     JobSucceeded,
     When,
 )
+from watcher.core.fleet import Fleet
 from watcher.core.history import baseline, follow
 from watcher.core.model import Course as Way
-from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName
+from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notification, evaluate
 
@@ -76,6 +77,7 @@ class Course:
     way: Way = Way()
     seen: bool = False
     ticks: int = 0
+    fleet: Fleet = field(default_factory=Fleet)
     due: dict[str, datetime] = field(default_factory=dict)
     asked: list[timedelta] = field(default_factory=list)
     said: dict[str, tuple[datetime, Notification]] = field(default_factory=dict)
@@ -140,7 +142,15 @@ class Course:
     def _ask(self, events: tuple[Event, ...], now: datetime, previous: JobSnapshot | None) -> None:
         context = Context(now=now)
         if any("job" in event.__dataclass_fields__ for event in events):
-            context = Context(now=now, job=self.job, previous=previous, phase_since=self.phase_since, course=self.way)
+            self.fleet.note(Watch(self.job, self.ticks, self.phase_since, ZERO, course=self.way), events, now)
+            context = Context(
+                now=now,
+                job=self.job,
+                previous=previous,
+                phase_since=self.phase_since,
+                course=self.way,
+                fleet=self.fleet,
+            )
         answer = evaluate([self.bound], events, context)
         if answer.faults:
             raise AssertionError(f"the rule raised {answer.faults[0].error}")
