@@ -157,15 +157,32 @@ class Fleet:
         """Every job that is held, live or ended."""
         return MappingProxyType(self._members)
 
+    def __contains__(self, event_id: EventId) -> bool:
+        """Whether this event is remembered."""
+        return event_id in self._happenings
+
     def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
         """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
-        found: list[Happening] = []
+        return reversed(list(self.latest(since, kinds)))
+
+    def latest(
+        self, since: datetime, kinds: frozenset[str] = frozenset(), *, before: EventId | None = None
+    ) -> Iterator[Happening]:
+        """The same, last learnt first, and no further than is asked for; with `before`, only what was learnt before that event."""
+        skipping = before is not None and before in self
         for happening in reversed(self._happenings.values()):
-            if happening.event.when.observed_at <= since - _DISORDER:
-                break  # learnt before then, and so it happened before then; and so did everything learnt earlier
-            if happening.event.when.at > since and (not kinds or happening.event.kind in kinds):
-                found.append(happening)
-        return reversed(found)
+            event = happening.event
+            if skipping:
+                skipping = event.id != before
+            elif event.when.observed_at <= since - _DISORDER:
+                return  # learnt before then, and so it happened before then; and so did everything learnt earlier
+            elif event.when.at > since and (not kinds or event.kind in kinds):
+                yield happening
+
+    def after(self, event_id: EventId | None) -> Iterator[Happening]:
+        """What was learnt after an event, in order; everything when that event is remembered no more."""
+        news = takewhile(lambda happening: happening.event.id != event_id, reversed(self._happenings.values()))
+        return reversed(list(news))
 
     def note(self, watch: Watch | None, events: Iterable[Event], now: datetime) -> None:
         """Take in an observation: the job as it is now, and what happened. What is too old is forgotten."""

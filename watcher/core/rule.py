@@ -185,9 +185,10 @@ class Rule(Protocol):
 
     The class docstring is its documentation, with the sections *When*, *Why you want to know*, *What it says* and *Options*.
 
-    A rule that looks at many jobs may have two members more. `looks_back: timedelta`: how far back it wants to see happenings of
+    A rule that looks at many jobs may have more members. `looks_back: timedelta`: how far back it wants to see happenings of
     the fleet (`Context.fleet`). `holds: Mapping[str, timedelta]`: name of another rule -> how long its news waits before it is
-    sent, so that it can be absorbed; critical news never waits.
+    sent, so that it can be absorbed; critical news never waits. `threshold: Threshold | None`: it is told only when that many of
+    the same happened.
     """
 
     name: ClassVar[str]
@@ -260,12 +261,17 @@ class BoundRule:
     summary: Summary | None = None
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of its own for what it says: what routes choose by, beside those of the event."""
-    threshold: Threshold | None = None
 
     @property
     def kinds(self) -> frozenset[str]:
         """The event kinds it is asked about."""
         return frozenset(kind_of(event_type) for event_type in self.rule.on)
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """Of a rule that counts: how many of the same make it speak."""
+        found: Threshold | None = getattr(self.rule, "threshold", None)
+        return found
 
     @property
     def looks_back(self) -> timedelta:

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice
 from typing import Final
 
 from watcher.core.duration import spell_duration
@@ -24,6 +24,9 @@ from watcher.core.rule import Context, Facts, Notify, Silence
 
 MEMORY: Final = 12
 """A burst is followed back so many times `within`. One that is longer, and was thin for all that time, is told anew."""
+
+MOST: Final = 1000
+"""So many are looked at, the latest; it keeps a flood of events from costing the square of its size."""
 
 FEWEST: Final = 2
 """One alone is no count."""
@@ -63,16 +66,14 @@ class Tally:
         """See `watcher.core.rule.Threshold.weigh`."""
         key = self._key(event, context.job)
         # What was learnt after this event, in the same look, is not its matter.
-        until = takewhile(
-            lambda one: one.event.id != event.id,
-            context.fleet.recent(event.when.at - self.looks_back, self.kinds),
-        )
-        same = [one for one in until if self._verdict(one, would_say) == key]
+        earlier = context.fleet.latest(event.when.at - self.looks_back, self.kinds, before=event.id)
+        same = islice((one for one in earlier if self._verdict(one, would_say) == key), MOST)
         now = Happening(event, None, context.job)
         burst = _burst(sorted((*same, now), key=_at), event.when.at, self.within)
         before = [one for one in burst if one is not now]
         if self._most(before) >= self.count:
-            return Silence(f"told already, {len(burst)} so far")
+            more = " and more" if len(burst) > MOST else ""
+            return Silence(f"told already, {len(burst)}{more} so far")
         number = self._most(burst)
         window = spell_duration(self.within)
         if number < self.count:
