@@ -14,6 +14,7 @@ from typing import Final
 
 from watcher.core.incarnations import lives, pair, pods_by_id
 from watcher.core.model import JobSettings, JobSnapshot, PodSnapshot, RestartRecord
+from watcher.core.roles import carried_replicas
 
 
 def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -> tuple[JobSnapshot, tuple[str, ...]]:
@@ -35,6 +36,8 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
     return replace(
         answer,
         pods=pods,
+        roles=answer.roles or held.roles,
+        replicas=carried_replicas(held, answer),
         restart_records=_records(held, answer),
         restarts=held.restarts if fewer else answer.restarts,
         priority=held.priority if answer.priority is None else answer.priority,
