@@ -14,7 +14,7 @@ from typing import Final
 
 from watcher.core.incarnations import lives, pair, pods_by_id
 from watcher.core.model import JobSettings, JobSnapshot, PodSnapshot, RestartRecord
-from watcher.core.roles import carried_replicas
+from watcher.core.roles import carried_replicas, carried_roles
 
 
 def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -> tuple[JobSnapshot, tuple[str, ...]]:
@@ -36,7 +36,7 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
     return replace(
         answer,
         pods=pods,
-        roles=answer.roles or held.roles,
+        roles=carried_roles(held, answer),
         replicas=carried_replicas(held, answer),
         restart_records=_records(held, answer),
         restarts=held.restarts if fewer else answer.restarts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from watcher.core.model import JobSnapshot, ReplicaStatus
+from watcher.core.model import JobSnapshot, ReplicaStatus, RoleSpec
 
 
 def asked_for(job: JobSnapshot) -> Mapping[str, int]:
@@ -26,6 +26,14 @@ def present(status: ReplicaStatus) -> int | None:
     if status.active is None:
         return None
     return status.active + (status.queuing or 0) + (status.dequeued or 0)
+
+
+def carried_roles(held: JobSnapshot, answer: JobSnapshot) -> tuple[RoleSpec, ...]:
+    """The roles of an answer, and those that it does not speak of."""
+    if held.roles == answer.roles:
+        return answer.roles
+    told = {role.role for role in answer.roles}
+    return (*answer.roles, *(role for role in held.roles if role.role not in told))
 
 
 def carried_replicas(held: JobSnapshot, answer: JobSnapshot) -> tuple[ReplicaStatus, ...]:
