@@ -97,7 +97,8 @@ def _carried(old: PodSnapshot, new: PodSnapshot) -> PodSnapshot:
     if known[-1] is None and not _older(new, old):
         return replace(new, history=(*after[:-1], *unlisted))
     former = (replace(life, history=()) for life, was in zip(after, known, strict=True) if was is not old)
-    return replace(old, history=(*former, *(life for life in unlisted if life.key != old.key)))
+    present = replace(old, history=())
+    return replace(old, history=(*former, *(life for life in unlisted if life != present)))
 
 
 def _still_evicted(life: PodSnapshot, was: PodSnapshot | None) -> PodSnapshot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final, TypedDict
 
 from watcher.core.events import (
@@ -26,7 +26,7 @@ from watcher.core.events import (
     When,
     kind_of,
 )
-from watcher.core.history import Step
+from watcher.core.history import Step, dated_periods
 from watcher.core.identity import Identity, Look
 from watcher.core.model import JobSnapshot, ReplicaStatus
 from watcher.core.order import Rank, Told
@@ -72,7 +72,7 @@ def _meanings(look: Look, step: Step) -> Iterator[Event]:
     def known_by(kind: str, when: When = then) -> Identity:
         return look.event(kind, entry.status, entry.key, when=when)
 
-    if step.old_status == _CHECKING and entry.phase in _CHECK_FAILED:
+    if step.old_status == _CHECKING and entry.phase in _CHECK_FAILED and _came_from_check(step, look.new):
         # where no history lists this entry, the job might have run between two looks
         when = then if entry.listed else replace(then, provenance=Provenance.INFERRED)
         yield JobSanityCheckFailed(**known_by("job.sanity_check_failed", when), **said)
@@ -89,6 +89,19 @@ def _meanings(look: Look, step: Step) -> Iterator[Event]:
             result=_RESULTS[entry.phase],
             held_until=_held_until(step, look.new),
         )
+
+
+def _came_from_check(step: Step, new: JobSnapshot) -> bool:
+    """Whether nothing lay between the check and this entry; where the history is cut off before the entry, something may have."""
+    if not step.entry.listed:
+        return True
+    periods = dated_periods(new)
+    forerunners = (
+        before
+        for before, after in pairwise(periods)
+        if (after.status, after.started_at) == (step.entry.status, step.entry.started_at)
+    )
+    return any(period.status == _CHECKING for period in forerunners)
 
 
 def _follows_restart(look: Look, step: Step) -> bool:

@@ -266,7 +266,8 @@ def _explained(pod: _Compared, recorded: Mapping[int, RestartRecord]) -> Iterato
         known = pod.known[step]
         was = recorded.get(id(known), RestartRecord())
         if (
-            known is not None
+            step > 0  # nobody told how the first life that is known came about
+            and known is not None
             and explanation(was) != explanation(record)
             and pod.look.told_since(pod.chain[step].created_at)
         ):

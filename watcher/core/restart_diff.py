@@ -77,9 +77,10 @@ def _counted(look: Look) -> Iterator[Told]:
 
 
 def _in_time(old: JobSnapshot, new: JobSnapshot, before: int, used: int) -> Mapping[int, RestartRecord]:
-    """Number of a restart -> its record, by time; empty unless exactly as many new records bear one as there were restarts."""
+    """Number of a restart -> its record, by time; empty unless as many new records bear a time, but no number, as restarted."""
     known = {record.key for record in old.restart_records}
-    fresh = [record for record in job_records(new) if record.occurred_at and record.key not in known]
+    unnumbered = (record for record in job_records(new) if not record.job_restart_count)
+    fresh = [record for record in unnumbered if record.occurred_at and record.key not in known]
     return dict(zip(range(before + 1, used + 1), fresh, strict=True)) if len(fresh) == used - before else {}
 
 
