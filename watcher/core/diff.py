@@ -98,6 +98,7 @@ def _in_turn(told: Iterable[Told], steps: Sequence[Step]) -> Iterator[Told]:
     restarting = [turn for turn, step in enumerate(steps) if step.entry.phase is Phase.RESTARTING]
     restarts = sum(each.rank is Rank.JOB_RESTART for each in told)
     turns = iter(restarting if len(restarting) == restarts else ())
+    latest = 0
     for each in told:
         if each.rank in (Rank.JOB_STATUS, Rank.JOB_STAGE):
             yield each
@@ -106,7 +107,9 @@ def _in_turn(told: Iterable[Told], steps: Sequence[Step]) -> Iterator[Told]:
         else:
             date = each.event.when.occurred_at
             by_date = first if date is None else _turn_at(date, steps)
-            yield each._replace(turn=next(turns, by_date) if each.rank is Rank.JOB_RESTART else by_date)
+            if each.rank is Rank.JOB_RESTART:  # in the order of their numbers, dated or not
+                by_date = latest = max(latest, next(turns, by_date))
+            yield each._replace(turn=by_date)
 
 
 def _turn_at(date: datetime, steps: Sequence[Step]) -> int:
