@@ -86,6 +86,7 @@ def test_an_events_members_are_its_fields_but_for_its_identity() -> None:
         "event.used": Shape.WHOLE,
         "event.limit": Shape.WHOLE,
         "event.count": Shape.WHOLE,
+        "event.counted": Shape.FLAG,
         "event.level": Shape.TEXT,
         "event.occurred_phase": Shape.TEXT,
         "event.reason": Shape.TEXT,

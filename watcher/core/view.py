@@ -21,7 +21,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from watcher.core.attempts import JobAttempt, first_ran_at, timeline
 from watcher.core.events import EVENT_TYPES, Event, PodEvicted, kind_of, pod_of
-from watcher.core.incarnations import lives, pods_by_id
+from watcher.core.incarnations import lives, names, pods_by_id
 from watcher.core.matching import labels_of
 from watcher.core.model import JobSnapshot, PodSnapshot
 from watcher.core.phases import LIVE, Phase
@@ -315,8 +315,9 @@ def _pod(event: Event, context: Context) -> dict[str, object]:
     if key is None:
         return {}
     pods = (context.job.pods or ()) if context.job else ()
-    incarnations = (pod for current in pods for pod in (current, *current.history))
-    seen = next((pod for pod in incarnations if pod.key == key), PodSnapshot(pod_id=key.pod_id))
+    chains = (lives(pod) for pod in pods if pod.pod_id == key.pod_id)
+    known = (named for chain in chains for named in zip(names(chain), chain, strict=True))
+    seen = next((pod for name, pod in known if name == key.incarnation), PodSnapshot(pod_id=key.pod_id))
     return {
         "pod.id": key.pod_id,
         "pod.role": getattr(event, "role", "") or seen.role,
