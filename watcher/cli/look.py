@@ -163,6 +163,9 @@ def story(
     job: Annotated[str, typer.Argument(help="The job's id, source/id, or its name.", metavar="JOB")],
     config: ConfigOption = DEFAULT_CONFIG,
     store: StoreOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Line by line: long rows of one kind, and why each rule was silent.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Everything about one job: its attempts, and in order what was seen, what followed, who spoke or why not, and what arrived."""
@@ -187,15 +190,14 @@ def story(
             }
         )
         return
-    from watcher.cli.words import attempt_words, story_words
+    from watcher.cli.words import attempt_words, story_told
 
     out = console()
     out.print(safe(f"{ref}"), style="bold")
     for attempt in lived:
         out.print(safe(attempt_words(attempt, shown_time)), style="dim")
-    for line in lines:
-        words = story_words(line)
-        out.print(safe(f"{shown_time(line.at)}  {words.text}"), style=words.style)
+    for at, words in story_told(lines, everything=everything):
+        out.print(safe(f"{shown_time(at)}  {words.text}"), style=words.style)
 
 
 async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:

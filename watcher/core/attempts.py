@@ -36,10 +36,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from watcher.core.history import CLOCK_LEEWAY, baseline, entered_phase_at
+from watcher.core.history import baseline, entered_phase_at
 from watcher.core.incarnations import lives, pods_by_id
 from watcher.core.model import Course, JobSnapshot, PodKey, PodSnapshot, RestartRecord, StatusEntry
 from watcher.core.phases import RESERVED, TERMINAL, Phase, PodPhase
+from watcher.core.times import CLOCK_LEEWAY
 
 MOST_ATTEMPTS: Final = 1000
 """So many attempts of one job are told at most: the last ones."""
