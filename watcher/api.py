@@ -7,12 +7,15 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 
 from __future__ import annotations
 
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
 from watcher.core.events import (
     DeadlinePassed,
     Event,
+    JobActivityChecked,
     JobAppeared,
+    JobCauseFound,
     JobEvent,
     JobFailed,
     JobHistoryCorrected,
@@ -40,6 +43,7 @@ from watcher.core.events import (
     WatchRecovered,
     When,
 )
+from watcher.core.inquiry import Topic
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
@@ -48,6 +52,7 @@ from watcher.core.rule import (
     Deadline,
     Facts,
     Intent,
+    Investigate,
     NoOptions,
     Notify,
     Rule,
@@ -63,16 +68,21 @@ __all__ = [
     "LIVE",
     "RESERVED",
     "TERMINAL",
+    "Confidence",
     "Context",
     "Deadline",
     "DeadlinePassed",
     "Duration",
     "Event",
     "Facts",
+    "FaultClass",
     "Intent",
+    "Investigate",
     "Item",
+    "JobActivityChecked",
     "JobAppeared",
     "JobCard",
+    "JobCauseFound",
     "JobEvent",
     "JobFailed",
     "JobHistoryCorrected",
@@ -118,6 +128,7 @@ __all__ = [
     "Settings",
     "Severity",
     "Silence",
+    "Topic",
     "WatchBlind",
     "WatchRecovered",
     "When",
