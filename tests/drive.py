@@ -11,6 +11,7 @@ from watcher.core import observation as reading
 from watcher.core.consequence import Book, consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState, Receipt, Settlement
 from watcher.core.events import CauseId, DeadlinePassed, EventId, When, deterministic_id
+from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
@@ -98,6 +99,8 @@ class Drive:
 
     def _note(self, deadlines: Sequence[RuleDeadline]) -> None:
         for one in deadlines:
+            if one.rule == INVESTIGATOR:  # nobody is there who could answer
+                continue
             self.deadlines[one.rule, one.job, one.key] = one
 
     def _pass_deadlines(self, until: datetime) -> Iterator[Observation]:
