@@ -22,7 +22,6 @@ from watcher.core.events import (
 )
 from watcher.core.model import PodKey, PodSnapshot
 
-
 NINE = at(9)
 
 
