@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage soak dockerfile bench picture lock clean
+.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile bench picture lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ coverage: $(READY)  ## every core module: 100 % of its branches, by tests/core a
 soak: $(READY)  ## 100,000 made-up lives of jobs; SOAK_LIVES=n for another number, LIFE_SEED=n to replay one
 	SOAK_LIVES=$${SOAK_LIVES:-100000} $(BIN)/python -m pytest -q tests/core/test_hidden_truth.py
 
+mutants: $(READY)  ## would a test notice a fault in the history or the diff? writes docs/mutants.md; takes an hour
+	SOAK_LIVES=60 $(BIN)/mutmut run
+	$(BIN)/python -m bench.mutants
+
 dockerfile: $(READY)  ## hadolint
 	$(BIN)/hadolint Dockerfile
 
@@ -64,4 +68,4 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements.lock --group pyproject.toml:build -o requirements-build.lock
 
 clean:          ## remove what make made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage mutants
