@@ -106,6 +106,13 @@ def test_a_former_life_does_not_come_back_as_the_live_one(created_at: object) ->
     assert carried(held, former) == held
 
 
+def test_lives_that_share_a_uid_are_all_kept_when_an_older_one_is_shown_as_the_live_one() -> None:
+    lived = [pod(uid="a", created_at=at(second)) for second in (0, 5, 9)]
+    held = replace(lived[2], history=(lived[1], lived[0]))
+    found = carried(held, lived[1])
+    assert [life.created_at for life in lives(found)] == [at(0), at(5), at(9)]
+
+
 def test_a_life_that_is_older_than_the_live_one_becomes_known_as_a_former_one() -> None:
     held = pod(uid="b", created_at=at(5))
     found = carried(held, pod(uid="a", created_at=at(0)))
