@@ -43,7 +43,7 @@ made_up: true
 jobs:
   - id: dlc1victim
     name: sweep
-    user_name: ann
+    user: ann
     quota: quota-a100
     priority: 3
     roles: {{Worker: {{count: 2, gpu: 8, cpu: 8, memory: 60Gi}}}}
@@ -57,7 +57,7 @@ jobs:
     stagger: {stagger}
   - id: dlc1preemptor
     name: big-train
-    user_name: eve
+    user: eve
     quota: quota-a100
     priority: 9
     roles: {{Worker: {{count: 8, gpu: 8, cpu: 8, memory: 60Gi}}}}
