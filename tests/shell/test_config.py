@@ -16,6 +16,7 @@ from watcher.config.nodes import plain_value
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
 from watcher.core.passage import Passage
+from watcher.core.tally import Tally
 from watcher.core.rule import Severity
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
@@ -236,6 +237,19 @@ def test_no_sentence_fails_for_want_of_context_and_none_is_jargon() -> None:
         for value in (None, True, 5, "x", [], {}):
             assert sentence(error_type, {}, value)
             assert "Input should" not in sentence(error_type, {}, value)
+
+
+def test_a_rule_of_its_own_may_count() -> None:
+    text = """\
+route: {receiver: term}
+rules:
+  - {name: many, on: [pod.evicted, job.failed], count: 12, within: 2m, per: quota}
+"""
+    (many,) = loaded(HEAD + text).rules
+    kinds = frozenset({"pod.evicted", "job.failed"})
+    assert many.threshold == Tally(kinds, 12, timedelta(minutes=2), ("quota",))
+    assert (many.kinds, many.looks_back) == (kinds, timedelta(minutes=24))
+    jsonschema.validate(parse(HEAD + text, file="FILE", env=None).data, json_schema(installed_kinds()))
 
 
 def test_a_rule_of_its_own_may_wait_for_a_state_and_carry_labels_that_routes_choose_by() -> None:

@@ -42,6 +42,7 @@ SEEN_BY_THE_SCHEMA: Final = frozenset(
         "rule_file_unknown",
         "bad_severity",
         "unknown_state",
+        "count_of_one",
         "bad_name",
         "nothing_to_watch",
         "missing_sections",
