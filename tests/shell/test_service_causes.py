@@ -49,6 +49,10 @@ CAUSE = "Likely cause: CUDA out of memory on dlc1sweep-worker-0 (node "
 SPEED = 120.0
 
 
+def stored_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob("watcher.db*"))
+
+
 async def course(
     tmp_path: Path, *faults: Mapping[str, Any], until: str = CAUSE, settings: str = ""
 ) -> tuple[list[Message], list[str], str]:
@@ -68,7 +72,7 @@ sources:
      budget: {{requests_per_second: 100}}}}
 store: {{url: "sqlite:///{tmp_path}/watcher.db"}}
 receivers: {{team: {{console: {{}}}}}}
-route: {{receiver: team, group_wait: 0s, group_interval: 0s}}
+route: {{receiver: team, group_wait: 0s}}
 rules: [{{use: job-failed}}, {{use: root-cause, with: {{least_confidence: low}}}}]
 """
         loaded = load(text, file="test", env={}, kinds=discover(), base_dir=tmp_path)
@@ -82,7 +86,7 @@ rules: [{{use: job-failed}}, {{use: root-cause, with: {{least_confidence: low}}}
                 stop.set()
             events = await service.store.events(limit=100)
             story = await service.store.story(events[-1].job)  # type: ignore[union-attr, arg-type]
-    stored = b"".join(file.read_bytes() for file in tmp_path.glob("watcher.db*"))
+    stored = stored_bytes(tmp_path)
     everything = repr(story) + log.getvalue() + stored.decode("latin-1") + repr(notifier.taken)
     return notifier.taken, [event.kind for event in events], everything
 
