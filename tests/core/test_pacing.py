@@ -21,6 +21,7 @@ from watcher.core.pacing import (
     backoff,
     due,
     full_pace,
+    hold,
     next_poll,
     permit,
     spare,
