@@ -234,6 +234,7 @@ OTHER_NAMES: Final[Mapping[str, tuple[Shape, str]]] = MappingProxyType(
         "event.at": (Shape.TIME, "when it happened, else when it was seen"),
         "event.observed_at": (Shape.TIME, "when it was seen"),
         "event.provenance": (Shape.TEXT, "observed, reported or inferred"),
+        "event.late": (Shape.FLAG, "it happened while the watcher was away and is told after the fact"),
     }
 )
 """Everything else that is there whatever the event; the rest of `event` is the event's own members."""
@@ -300,6 +301,7 @@ def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str
         "event.at": event.when.at,
         "event.observed_at": event.when.observed_at,
         "event.provenance": event.when.provenance.value,
+        "event.late": event.when.late,
         **_pod(event, context),
     }
     if context.job is not None:
