@@ -8,6 +8,7 @@ from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
 from watcher.core.consequence import Book, Consequences, consequences
 from watcher.core.events import Event, JobFailed, RuleFailed
 from watcher.core.matching import Matcher
+from watcher.core.model import JobSettings
 from watcher.core.routing import Route
 from watcher.core.rule import (
     BoundRule,
@@ -21,6 +22,7 @@ from watcher.core.rule import (
     RuleReason,
     Severity,
 )
+from watcher.core.wishes import Wish
 
 FAILED = happening(JobFailed, status="Failed")
 CONTEXT = Context(now=NOW, job=job("Failed"))
@@ -93,3 +95,19 @@ def test_the_same_events_always_have_the_same_consequences() -> None:
     rules = (BoundRule(name="broken", rule=Broken()), BoundRule(name="tell", rule=Tell()))
     book = Book(rules, TREE)
     assert consequences((FAILED,), CONTEXT, book, NOW) == consequences((FAILED,), CONTEXT, book, NOW)
+
+
+def test_a_job_is_heeded_as_far_as_the_book_allows() -> None:
+    tags = (("dlc-watcher/mute", "true"), ("dlc-watcher/owner", "ann"))
+    context = Context(now=NOW, job=job("Failed", settings=JobSettings(tags=tags)))
+
+    def said(*wishes: Wish) -> list[tuple[str, ...]]:
+        book = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(wishes))
+        told = consequences((FAILED,), context, book, NOW)
+        return [dict(one.labels).get("owner", ()) for one in told.notifications]
+
+    assert said() == [()]
+    assert said(Wish.OWNER) == [("ann",)]
+    assert said(Wish.OWNER, Wish.MUTE) == []
+    unknown = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(Wish))
+    assert len(consequences((FAILED,), Context(now=NOW), unknown, NOW).notifications) == 1

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import anyio
 
 from watcher.config import Loaded, load
-from watcher.core.consequence import Book
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
@@ -307,7 +306,7 @@ class World:
         self.loaded = loaded_of(rules)
         self.settings = source_settings(**{"poll_every": "10s", "discover_every": "20s", **settings})
         self.metrics = Metrics()
-        self.ledger = Ledger(self.store, Book(self.loaded.rules, self.loaded.route), self.clock, self.metrics)
+        self.ledger = Ledger(self.store, self.loaded.book, self.clock, self.metrics)
         self.poller = Poller(self.source, self.settings, self.ledger, jitter=lambda: 0.5)
 
     @contextlib.asynccontextmanager

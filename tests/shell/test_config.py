@@ -99,6 +99,15 @@ def test_left_out_parts_have_their_defaults() -> None:
     assert {rule.name for rule in config.rules} == set(installed_kinds().rules)
 
 
+def test_the_wishes_of_jobs_are_heeded_as_configured_and_by_default_their_owner_alone() -> None:
+    head = HEAD + "route: {receiver: term}\n"
+    assert loaded(head).book.wishes == {"owner"}
+    assert loaded(head + "service: {job_wishes: [mute, notify]}\n").book.wishes == {"mute", "notify"}
+    assert loaded(head + "service: {job_wishes: []}\n").book.wishes == frozenset()
+    with pytest.raises(ConfigurationError, match=r"service\.job_wishes"):
+        loaded(head + "service: {job_wishes: [silence]}\n")
+
+
 def test_an_empty_list_of_rules_means_none() -> None:
     assert loaded(HEAD + "route: {receiver: term}\nrules: []\n").rules == ()
 

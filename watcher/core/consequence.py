@@ -6,7 +6,7 @@ events --evaluate--> notifications --route--> deliveries, and to deadlines, deci
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watcher.core.delivery import Delivery
@@ -14,14 +14,22 @@ from watcher.core.events import Event
 from watcher.core.grouping import owe
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import BoundRule, Context, Decision, Notification, RuleDeadline, evaluate
+from watcher.core.wishes import Wish, wishes_of
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the configuration says about telling: the rules, and who hears them."""
+    """What the configuration says about telling.
+
+    Attributes:
+        rules: what is worth telling.
+        tree: who hears it.
+        wishes: what jobs may wish by their tags.
+    """
 
     rules: tuple[BoundRule, ...]
     tree: Route
+    wishes: frozenset[Wish] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,10 @@ class Consequences:
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
-    """Ask the rules and route what they say. Events of failed rules are added to the events."""
+    """Ask the rules, heed the job's wishes, and route what is left. Events of failed rules are added to the events."""
+    if context.job is not None and book.wishes:
+        names = {bound.name for bound in book.rules}
+        context = replace(context, wishes=wishes_of(context.job.tags, book.wishes, names, context.now))
     evaluation = evaluate(book.rules, events, context)
     deliveries = tuple(
         owe(route, notification, now)
