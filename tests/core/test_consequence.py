@@ -12,6 +12,7 @@ from watcher.core.consequence import Book, Consequences, consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState
 from watcher.core.events import Event, EventId, JobFailed, RuleFailed
 from watcher.core.matching import Matcher
+from watcher.core.model import JobSettings
 from watcher.core.routing import Route
 from watcher.core.rule import (
     Absorb,
@@ -27,6 +28,7 @@ from watcher.core.rule import (
     RuleReason,
     Severity,
 )
+from watcher.core.wishes import Wish
 
 FAILED = happening(JobFailed, status="Failed")
 CONTEXT = Context(now=NOW, job=job("Failed"))
@@ -200,3 +202,19 @@ class Holder(Larger):
 
     def consider(self, event: Event, context: Context) -> Iterable[Intent]:
         return ()
+
+
+def test_a_job_is_heeded_as_far_as_the_book_allows() -> None:
+    tags = (("dlc-watcher/mute", "true"), ("dlc-watcher/owner", "ann"))
+    context = Context(now=NOW, job=job("Failed", settings=JobSettings(tags=tags)))
+
+    def said(*wishes: Wish) -> list[tuple[str, ...]]:
+        book = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(wishes))
+        told = consequences((FAILED,), context, book, NOW)
+        return [dict(one.labels).get("owner", ()) for one in told.notifications]
+
+    assert said() == [()]
+    assert said(Wish.OWNER) == [("ann",)]
+    assert said(Wish.OWNER, Wish.MUTE) == []
+    unknown = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(Wish))
+    assert len(consequences((FAILED,), Context(now=NOW), unknown, NOW).notifications) == 1

@@ -57,7 +57,7 @@ rules:
 
 def book(rules: str = RULES, route: str = PLAIN) -> Book:
     loaded = load(HEAD + route + rules, file="c.yaml", env={}, kinds=discover(), base_dir=Path.cwd())
-    return Book(loaded.rules, loaded.route)
+    return loaded.book
 
 
 Snapshots = dict[JobRef, list[JobSnapshot]]

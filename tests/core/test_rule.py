@@ -38,6 +38,7 @@ from watcher.core.rule import (
     Silence,
     evaluate,
 )
+from watcher.core.wishes import Wishes
 
 FAILED = happening(
     JobFailed, id=EventId("e1"), when=When(observed_at=at(9), occurred_at=at(5), not_before=at(0)), status="Failed"
@@ -312,3 +313,49 @@ def test_options_refuse_what_they_do_not_know_and_never_echo_it() -> None:
         Options.model_validate({"befor": "s3cret"})
     assert "s3cret" not in str(caught.value)
     assert Options.model_fields["after"].description == "How long."
+
+
+# --- what the job wishes ------------------------------------------------------------------------------------------------------
+
+
+def wishing(*rules: BoundRule, events: tuple[Event, ...] = (FAILED,), **wishes: Any) -> Evaluation:
+    return evaluate(rules, events, replace(CONTEXT, wishes=Wishes(**wishes)))
+
+
+def test_what_a_job_does_not_want_to_be_told_is_left_out_and_the_reason_kept() -> None:
+    evaluation = wishing(says(Notify(headline="no"), Deadline("later", at(60))), muted="muted by its tag")
+    assert reasons(evaluation) == [("mine", RuleReason.MUTED_BY_JOB, "muted by its tag")]
+    assert evaluation.notifications == ()
+    assert [deadline.key for deadline in evaluation.deadlines] == ["later"]
+
+
+def test_a_wish_goes_by_the_severity_with_which_it_would_be_told() -> None:
+    quiet, loud = Notify(headline="quiet", severity=Severity.INFO), Notify(headline="loud")
+    evaluation = wishing(says(quiet, loud), least="warning", picky=True, complaints=("x means nothing",))
+    assert [told.headline for told in evaluation.notifications] == ["loud"]
+    assert reasons(evaluation) == [("mine", RuleReason.NOTIFIED, "quiet (ignored: x means nothing)")]
+    configured = says(quiet, severity=Severity.CRITICAL)
+    assert len(wishing(configured, least="critical", picky=True).notifications) == 1
+
+
+def test_a_broken_summary_stays_a_fault_and_the_notice_stays_left_out() -> None:
+    evaluation = wishing(says(Notify(headline="no"), summary=Says(ValueError("x"))), muted="muted")
+    assert reasons(evaluation) == [("mine", RuleReason.FAILED, "ValueError: x")]
+    assert (evaluation.notifications, len(evaluation.faults)) == ((), 1)
+
+
+def test_no_job_silences_the_news_of_a_broken_rule_and_silence_stays_as_it_is() -> None:
+    evaluation = wishing(
+        raises(KeyError("k")), says(Notify(headline="fault"), rule=OnFaults, name="faults"), muted="muted"
+    )
+    assert [told.headline for told in evaluation.notifications] == ["fault"]
+    assert reasons(wishing(says(Silence("too soon")), muted="muted")) == [
+        ("mine", RuleReason.NOT_CONCERNED, "too soon")
+    ]
+
+
+def test_the_owner_that_a_job_names_is_a_label_of_what_is_said_of_it() -> None:
+    bound = says(Notify(headline="failed"), match=Matcher.of({"owner": "ann"}))
+    (told,) = wishing(bound, owner="ann").notifications
+    assert dict(told.labels)["owner"] == ("ann",)
+    assert reasons(asked(bound)) == [("mine", RuleReason.NOT_MATCHED, "owner")]

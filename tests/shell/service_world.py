@@ -16,11 +16,19 @@ from typing import Any, ClassVar
 import anyio
 
 from watcher.config import Loaded, load
-from watcher.core.consequence import Book
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
-from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, RestartCount, SourceName
+from watcher.core.model import (
+    JobId,
+    JobRef,
+    JobSettings,
+    JobSnapshot,
+    JobSummary,
+    Listing,
+    RestartCount,
+    SourceName,
+)
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
 from watcher.ports import Observation, Permit, Store, Wire
@@ -92,6 +100,7 @@ def job(
     restarts: str = "",
     reason: str = "",
     user_id: str = "",
+    tags: Mapping[str, str] | None = None,
 ) -> JobSnapshot:
     return JobSnapshot(
         ref=JobRef(SOURCE, JobId(job_id)),
@@ -104,6 +113,7 @@ def job(
         restarts=RestartCount.parse(restarts),
         reason_code=reason,
         user_id=user_id,
+        settings=JobSettings(tags=tuple((tags or {}).items())),
     )
 
 
@@ -326,14 +336,14 @@ class World:
     """One poller over one fake source, with a ledger on a store in memory."""
 
     def __init__(self, *jobs: JobSnapshot, rules: str = "", store: MemoryStore | None = None, clock: VirtualClock | None = None,
-                 takes: timedelta = timedelta(0), **settings: Any) -> None:  # fmt: skip
+                 takes: timedelta = timedelta(0), service: str = "", **settings: Any) -> None:  # fmt: skip
         self.clock = clock or VirtualClock()
         self.source = FakeSource(self.clock, jobs, takes=takes)
         self.store = store if store is not None else FlakyStore()
-        self.loaded = loaded_of(rules)
+        self.loaded = loaded_of(rules, service=service)
         self.settings = source_settings(**{"poll_every": "10s", "discover_every": "20s", **settings})
         self.metrics = Metrics()
-        self.ledger = Ledger(self.store, Book(self.loaded.rules, self.loaded.route), self.clock, self.metrics)
+        self.ledger = Ledger(self.store, self.loaded.book, self.clock, self.metrics)
         self.poller = Poller(self.source, self.settings, self.ledger, jitter=lambda: 0.5)
 
     def investigator(self) -> Investigator:

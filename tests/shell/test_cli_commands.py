@@ -96,8 +96,19 @@ def test_events_are_told_with_what_was_before_and_after(cli: Cli, database: Path
 
 def test_a_story_holds_what_was_seen_what_followed_who_spoke_and_who_did_not(cli: Cli, database: Path) -> None:
     told = cli("story", "calm", "--store", database).out
-    for word in ("Queuing", "job.failed", "job-failed", "notified", "-> team", "pending"):
+    for word in (
+        "attempt 1: ? - ",
+        "failed (unknown)",
+        "Queuing",
+        "job.failed",
+        "job-failed",
+        "notified",
+        "-> team",
+        "pending",
+    ):
         assert word in told, word
+    (lived,) = json.loads(cli("story", "calm", "--store", database, "--json").out)["attempts"]
+    assert (lived["number"], lived["end"]) == (1, "failed")
     kinds = [line["kind"] for line in json.loads(cli("story", "calm", "--store", database, "--json").out)["story"]]
     assert {"snapshot", "event", "decision", "delivery"} <= set(kinds)
 

@@ -16,8 +16,8 @@ from watcher.config.nodes import plain_value
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
 from watcher.core.passage import Passage
-from watcher.core.tally import Tally
 from watcher.core.rule import Severity
+from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
 
@@ -98,6 +98,15 @@ def test_left_out_parts_have_their_defaults() -> None:
     assert (config.service.http.host, config.service.http.port) == ("127.0.0.1", 9464)
     assert config.service.shutdown_grace == timedelta(seconds=8)
     assert {rule.name for rule in config.rules} == set(installed_kinds().rules)
+
+
+def test_the_wishes_of_jobs_are_heeded_as_configured_and_by_default_their_owner_alone() -> None:
+    head = HEAD + "route: {receiver: term}\n"
+    assert loaded(head).book.wishes == {"owner"}
+    assert loaded(head + "service: {job_wishes: [mute, notify]}\n").book.wishes == {"mute", "notify"}
+    assert loaded(head + "service: {job_wishes: []}\n").book.wishes == frozenset()
+    with pytest.raises(ConfigurationError, match=r"service\.job_wishes"):
+        loaded(head + "service: {job_wishes: [silence]}\n")
 
 
 def test_an_empty_list_of_rules_means_none() -> None:

@@ -292,7 +292,7 @@ class DeclaredRule:
 
     def _said(self, event: Event, context: Context, words: str) -> Notify:
         headline = words if self.summary is None else self.summary.text(event, context)
-        labels = labels_of(event, context.job) if self.once_per else {}
+        labels = labels_of(event, context.job, context.wishes.owner) if self.once_per else {}
         # A label with two meanings counts by the first that is known: the id.
         values = [next((value for value in labels.get(label, ()) if value), "") for label in self.once_per]
         return Notify(

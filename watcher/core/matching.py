@@ -30,6 +30,7 @@ LABELS: Final[Mapping[str, str]] = {
     "phase": "folded status, for example pending",
     "pod": "pod id",
     "node": "node name",
+    "owner": "who the job belongs to by its tag dlc-watcher/owner, where `service.job_wishes` allows that",
     "tag.<key>": "value of that tag",
 }
 """Label name -> what it holds. Names with two meanings hold both values; a pattern may match either."""
@@ -37,8 +38,14 @@ LABELS: Final[Mapping[str, str]] = {
 Labels = Mapping[str, tuple[str, ...]]
 
 
-def labels_of(event: Event, job: JobSnapshot | None) -> Labels:
-    """The labels of an event and the job it is about."""
+def labels_of(event: Event, job: JobSnapshot | None, owner: str = "") -> Labels:
+    """The labels of an event and the job it is about.
+
+    Args:
+        event: what happened.
+        job: whose news it is, if anybody's.
+        owner: who the job says it belongs to, or "".
+    """
     pod = pod_of(event)
     labels: dict[str, tuple[str, ...]] = {"kind": (event.kind,)}
     if isinstance(event, WatchBlind | WatchRecovered):
@@ -59,6 +66,8 @@ def labels_of(event: Event, job: JobSnapshot | None) -> Labels:
             "status": (job.status,),
             "phase": (job.phase.value,),
         }
+        if owner:
+            labels["owner"] = (owner,)
         labels |= {f"tag.{key}": (value,) for key, value in job.settings.tags}
     return labels
 

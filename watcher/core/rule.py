@@ -32,6 +32,7 @@ from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
 from watcher.core.matching import Labels, Matcher, labels_of
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.wishes import NO_WISHES, Wishes
 
 NotificationId = NewType("NotificationId", str)
 
@@ -59,6 +60,8 @@ class RuleReason(StrEnum):
     """The `when` of the configuration came to false."""
     NOT_CONCERNED = "not-concerned"
     """The rule looked and found nothing worth saying; the note says why."""
+    MUTED_BY_JOB = "muted-by-job"
+    """The rule spoke, but the job's own tags ask for silence, and the configuration allows them to; the note names the tag."""
     FAILED = "failed"
     """The rule raised; see the event `rule.failed`."""
 
@@ -76,6 +79,7 @@ class Context:
         fleet: what is known of all jobs, for rules that look beyond this one; read only.
         course: the statuses the job went through, as far as they are known.
         away: the absence of the watcher that has just ended, for what is told late; None without one.
+        wishes: what the job's tags ask for, as far as the configuration allows it.
     """
 
     now: datetime
@@ -86,6 +90,7 @@ class Context:
     fleet: Fleet = EMPTY
     course: Course = Course()
     away: Absence | None = None
+    wishes: Wishes = NO_WISHES
     _attempts: list[tuple[JobAttempt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -402,12 +407,13 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     absorptions: list[Absorption] = []
 
     def ask(event: Event) -> Iterator[RuleFailed]:
-        labels = labels_of(event, context.job)
+        labels = labels_of(event, context.job, context.wishes.owner)
         for bound in rules:
             if not _listens(bound, event):
                 continue
             reason, note, intents = _consult(bound, event, context, labels)
             job = job_of(event)
+            reason, note, intents = _heeding(context.wishes, bound, event, (reason, note, intents))
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
                 _notification(bound, intent, event, labels, context) for intent in intents if isinstance(intent, Notify)
@@ -484,6 +490,27 @@ def _weighed(bound: BoundRule, event: Event, context: Context, intents: tuple[In
     )
 
 
+_Answer = tuple[RuleReason, str, tuple[Intent, ...]]
+
+
+def _heeding(wishes: Wishes, bound: BoundRule, event: Event, answer: _Answer) -> _Answer:
+    """Without what the job does not want to be told. Deadlines stay, and a broken rule is no business of the job's."""
+    reason, note, intents = answer
+    said = [intent for intent in intents if isinstance(intent, Notify)]
+    if not said or wishes == NO_WISHES or isinstance(event, RuleFailed):
+        return answer
+    why = {id(intent): wishes.silence(bound.name, _severity(bound, intent)) for intent in said}
+    kept = tuple(intent for intent in intents if not why.get(id(intent)))
+    if reason is RuleReason.NOTIFIED and all(why.values()):
+        reason, note = RuleReason.MUTED_BY_JOB, next(iter(why.values()))
+    complaints = f" (ignored: {'; '.join(wishes.complaints)})" if wishes.complaints else ""
+    return reason, note + complaints, kept
+
+
+def _severity(bound: BoundRule, intent: Notify) -> Severity:
+    return bound.severity or intent.severity or bound.rule.severity
+
+
 def _worded(intent: Intent, summary: Summary, event: Event, context: Context) -> Intent:
     return replace(intent, headline=summary.text(event, context)) if isinstance(intent, Notify) else intent
 
@@ -515,7 +542,7 @@ def _verdict(intents: tuple[Intent, ...], event: Event) -> tuple[RuleReason, str
 
 
 def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels, context: Context) -> Notification:
-    severity = bound.severity or intent.severity or bound.rule.severity
+    severity = _severity(bound, intent)
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
     about = None if isinstance(event, RuleFailed) or intent.across_jobs else job

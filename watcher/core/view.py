@@ -293,7 +293,10 @@ def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str
     """The values of these names."""
     known: dict[str, object] = {
         "labels": Absent(
-            {label: [_cut(value) for value in held] for label, held in labels_of(event, context.job).items()}
+            {
+                label: [_cut(value) for value in held]
+                for label, held in labels_of(event, context.job, context.wishes.owner).items()
+            }
         ),
         "now": context.now,
         "phase_age": None if context.phase_since is None else context.now - context.phase_since,

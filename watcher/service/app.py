@@ -18,7 +18,6 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
-from watcher.core.consequence import Book
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
@@ -121,7 +120,7 @@ async def assemble(
         )
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
-        ledger = Ledger(store, Book(loaded.rules, loaded.route), clock, metrics)
+        ledger = Ledger(store, loaded.book, clock, metrics)
         pollers = {
             name: Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
             for name, source in sources.items()
