@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from watcher.core import observation as reading
 from watcher.core.consequence import Book, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, When, deterministic_id
+from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.ports import Observation
@@ -90,6 +91,8 @@ class Drive:
 
     def _note(self, deadlines: Sequence[RuleDeadline]) -> None:
         for one in deadlines:
+            if one.rule == INVESTIGATOR:  # nobody is there who could answer
+                continue
             self.deadlines[one.rule, one.job, one.key] = one
 
     def _pass_deadlines(self, until: datetime) -> Iterator[Observation]:

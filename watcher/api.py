@@ -8,6 +8,7 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 from __future__ import annotations
 
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
@@ -15,7 +16,9 @@ from watcher.core.dwell import Dwell, Overdue, begun
 from watcher.core.events import (
     DeadlinePassed,
     Event,
+    JobActivityChecked,
     JobAppeared,
+    JobCauseFound,
     JobEvent,
     JobFailed,
     JobHistoryCorrected,
@@ -44,6 +47,7 @@ from watcher.core.events import (
     When,
 )
 from watcher.core.fleet import Fleet, Happening, Member
+from watcher.core.inquiry import Topic
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
@@ -52,6 +56,7 @@ from watcher.core.rule import (
     Deadline,
     Facts,
     Intent,
+    Investigate,
     NoOptions,
     Notify,
     Rule,
@@ -70,6 +75,7 @@ __all__ = [
     "TERMINAL",
     "Band",
     "Cohort",
+    "Confidence",
     "Context",
     "Deadline",
     "DeadlinePassed",
@@ -77,12 +83,16 @@ __all__ = [
     "Dwell",
     "Event",
     "Facts",
+    "FaultClass",
     "Fleet",
     "Happening",
     "Intent",
+    "Investigate",
     "Item",
+    "JobActivityChecked",
     "JobAppeared",
     "JobCard",
+    "JobCauseFound",
     "JobEvent",
     "JobFailed",
     "JobHistoryCorrected",
@@ -135,6 +145,7 @@ __all__ = [
     "Severity",
     "Silence",
     "TooFew",
+    "Topic",
     "WatchBlind",
     "WatchRecovered",
     "When",

@@ -24,6 +24,8 @@ from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, 
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
 from watcher.ports import Observation, Permit, Store, Wire
+from watcher.service.aside import Aside
+from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics
@@ -137,6 +139,8 @@ class FakeSource:
         self.failing: dict[str, SourceError] = {}
         self.next_failures: dict[str, deque[SourceError]] = {"GetJob": deque(), "ListJobs": deque()}
         self.asked: list[tuple[datetime, str, str]] = []
+        self.lines: dict[tuple[str, str], tuple[str, ...] | SourceError] = {}
+        """What events and logs answer, by action and pod id ("" for the job)."""
         self.under_way = self.most_under_way = 0
         self.closed = 0
 
@@ -167,6 +171,28 @@ class FakeSource:
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
         return Listing(tuple(summary(one) for one in told if isinstance(one, JobSnapshot)), self.complete)
 
+    async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
+        return await self._read("GetJobEvents", str(job_id), "")
+
+    async def pod_events(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 200
+    ) -> tuple[str, ...]:
+        return await self._read("GetPodEvents", str(job_id), pod_id)
+
+    async def pod_logs(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 2000
+    ) -> tuple[str, ...]:
+        return await self._read("GetPodLogs", str(job_id), pod_id)
+
+    async def _read(self, action: str, job_id: str, pod_id: str) -> tuple[str, ...]:
+        self.asked.append((self.clock.now(), action, job_id))
+        await self._take_time()
+        self._fail(action)
+        told = self.lines.get((action, pod_id), ())
+        if isinstance(told, SourceError):
+            raise told
+        return told
+
     async def _take_time(self) -> None:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -179,7 +205,7 @@ class FakeSource:
         return script(self.clock.now()) if callable(script) else script
 
     def _fail(self, action: str) -> None:
-        if self.next_failures[action]:
+        if self.next_failures.get(action):
             raise self.next_failures[action].popleft()
         if action in self.failing:
             raise self.failing[action]
@@ -309,6 +335,10 @@ class World:
         self.metrics = Metrics()
         self.ledger = Ledger(self.store, Book(self.loaded.rules, self.loaded.route), self.clock, self.metrics)
         self.poller = Poller(self.source, self.settings, self.ledger, jitter=lambda: 0.5)
+
+    def investigator(self) -> Investigator:
+        aside = Aside(self.source, self.settings, self.poller.budget, self.metrics)
+        return Investigator(self.ledger, {self.source.name: aside})
 
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[Poller]:

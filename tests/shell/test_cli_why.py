@@ -67,7 +67,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await world.poller.load()
             await world.poller.pass_once()
             await world.clock.advance(timedelta(minutes=31))
-            await Keeper(world.ledger, {SOURCE: world.source}, None).pass_due()  # type: ignore[dict-item]
+            await Keeper(world.ledger, {SOURCE: world.source}, None, world.investigator()).pass_due()  # type: ignore[dict-item]
             await deliver(world, Receipt(reference="m1", place="#jobs"))
             world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=world.clock.now()))
             world.source.put(job("dlc2", "Failed", name="evil", reason=HOSTILE, finished_at=world.clock.now()))

@@ -27,6 +27,7 @@ from watcher.core.events import (
     pod_of,
 )
 from watcher.core.fleet import EMPTY, Fleet
+from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
 from watcher.core.matching import Labels, Matcher, labels_of
 from watcher.core.model import JobRef, JobSnapshot
 
@@ -48,6 +49,8 @@ class RuleReason(StrEnum):
 
     NOTIFIED = "notified"
     DEADLINE_SET = "deadline-set"
+    INVESTIGATES = "investigates"
+    """The rule asked for more than GetJob tells; the note names the event that will be the answer."""
     NOT_MATCHED = "not-matched"
     """The `match` of the configuration does not fit; the note names the label."""
     CONDITION_FALSE = "condition-false"
@@ -123,7 +126,28 @@ class Silence:
     note: str
 
 
-Intent = Notify | Deadline | Silence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Investigate:
+    """Intent: find out more than GetJob tells. The answer comes later, as an event: `job.cause_found`, `job.activity_checked`.
+
+    What was asked for goes out meanwhile, and a question that cannot be answered is answered with what is known.
+
+    Attributes:
+        topic: what to find out.
+        key: what makes this the same question as before; by default the event. The same is answered once.
+        since: for `Topic.ACTIVITY`: the time after which something must have happened.
+    """
+
+    topic: Topic = Topic.CAUSE
+    key: str = ""
+    since: datetime | None = None
+
+    def inquiry(self, event_id: EventId) -> Inquiry:
+        """What is asked, on this event."""
+        return Inquiry(self.topic, event_id, self.key or event_id, self.since)
+
+
+Intent = Notify | Deadline | Investigate | Silence
 
 
 class RuleOptions(BaseModel):
@@ -271,16 +295,13 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             if not _listens(bound, event):
                 continue
             reason, note, intents = _consult(bound, event, context, labels)
+            job = job_of(event)
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
                 _notification(bound, intent, event, labels) for intent in intents if isinstance(intent, Notify)
             )
-            job = job_of(event)
-            deadlines.extend(
-                RuleDeadline(rule=bound.name, job=job, key=intent.key, at=intent.at, cause=event.cause)
-                for intent in intents
-                if isinstance(intent, Deadline) and job is not None
-            )
+            if job is not None:
+                deadlines.extend(_deadlines(bound, intents, event, job, context.now))
             if reason is RuleReason.FAILED:
                 yield _fault(bound, event, note)
 
@@ -290,6 +311,17 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
         for _ in ask(fault):
             pass  # a fault about a fault is in the decisions; it makes no third event
     return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults))
+
+
+def _deadlines(
+    bound: BoundRule, intents: tuple[Intent, ...], event: Event, job: JobRef, now: datetime
+) -> Iterator[RuleDeadline]:
+    for intent in intents:
+        if isinstance(intent, Deadline):
+            yield RuleDeadline(rule=bound.name, job=job, key=intent.key, at=intent.at, cause=event.cause)
+        elif isinstance(intent, Investigate):
+            asked = intent.inquiry(event.id).text
+            yield RuleDeadline(rule=INVESTIGATOR, job=job, key=asked, at=now, cause=event.cause)
 
 
 def _listens(bound: BoundRule, event: Event) -> bool:
@@ -315,7 +347,7 @@ def _consult(
             intents = tuple(_worded(intent, bound.summary, event, context) for intent in intents)
         except Exception as exc:  # noqa: BLE001 - as above; the notice itself goes out in the rule's own words
             return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], intents
-    return *_verdict(intents), intents
+    return *_verdict(intents, event), intents
 
 
 def _worded(intent: Intent, summary: Summary, event: Event, context: Context) -> Intent:
@@ -326,15 +358,19 @@ def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
     intents: list[Intent] = []
     for intent in answer:
         if not isinstance(intent, Intent):
-            raise TypeError(f"a rule yields Notify, Deadline or Silence, not {type(intent).__name__}")
+            raise TypeError(f"a rule yields Notify, Deadline, Investigate or Silence, not {type(intent).__name__}")
         intents.append(intent)
     return tuple(intents)
 
 
-def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
+def _verdict(intents: tuple[Intent, ...], event: Event) -> tuple[RuleReason, str]:
     said = [intent for intent in intents if isinstance(intent, Notify)]
     if said:
         return RuleReason.NOTIFIED, said[0].headline
+    asked = [intent for intent in intents if isinstance(intent, Investigate)]
+    job = job_of(event)
+    if asked and job is not None:
+        return RuleReason.INVESTIGATES, asked[0].inquiry(event.id).answer_id(job)
     waits = [intent for intent in intents if isinstance(intent, Deadline)]
     notes = [intent.note for intent in intents if isinstance(intent, Silence)]
     if waits:

@@ -22,8 +22,10 @@ from watcher.core.consequence import Book
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.service.aside import Aside
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
+from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
@@ -46,6 +48,7 @@ class Service:
     pollers: tuple[Poller, ...]
     dispatchers: tuple[Dispatcher, ...]
     keeper: Keeper
+    investigator: Investigator
     registry: CollectorRegistry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +122,15 @@ async def assemble(
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, Book(loaded.rules, loaded.route), clock, metrics)
+        pollers = tuple(
+            Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
+            for name, source in sources.items()
+        )
+        asides = {
+            poller.name: Aside(sources[poller.name], loaded.sources[poller.name][1], poller.budget, metrics)
+            for poller in pollers
+        }
+        investigator = Investigator(ledger, asides)
         yield Service(
             loaded=loaded,
             store=store,
@@ -127,12 +139,10 @@ async def assemble(
             ledger=ledger,
             sources=sources,
             notifiers=ends,
-            pollers=tuple(
-                Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
-                for name, source in sources.items()
-            ),
+            pollers=pollers,
             dispatchers=tuple(Dispatcher(name, notifier, ledger, sources) for name, notifier in ends.items()),
-            keeper=Keeper(ledger, sources, loaded.service.retention),
+            keeper=Keeper(ledger, sources, loaded.service.retention, investigator),
+            investigator=investigator,
         )
 
 
@@ -215,6 +225,9 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             pass
         for dispatcher in service.dispatchers:
             await dispatcher.drain()
+        if await service.investigator.work_off():  # the news itself did not wait for it
+            for dispatcher in service.dispatchers:
+                await dispatcher.drain()
     counts = await service.store.counts()
     unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead
     return seen and not unsent and not limit.cancelled_caught

@@ -1,6 +1,7 @@
 """Minds what is due without anybody asking DLC: deadlines that rules set, and old rows that may go.
 
-A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else. At
+A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else; one
+that is an inquiry goes to the investigator. At
 the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the configuration, or
 whose options changed, sets the deadlines it wants for jobs that were there before.
 """
@@ -16,10 +17,12 @@ import anyio
 
 from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
+from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.model import SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.errors import StoreUnavailable
 from watcher.ports import JobSource
+from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger, observation
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
@@ -36,10 +39,18 @@ class Keeper:
         ledger: where its observations go.
         sources: for links to jobs.
         retention: how long ended jobs are kept; None keeps them for good.
+        investigator: who answers inquiries.
     """
 
-    def __init__(self, ledger: Ledger, sources: Mapping[SourceName, JobSource], retention: timedelta | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        sources: Mapping[SourceName, JobSource],
+        retention: timedelta | None,
+        investigator: Investigator,
+    ) -> None:
         self._ledger, self._sources, self._retention = ledger, sources, retention
+        self._investigator = investigator
 
     async def resume(self) -> None:
         """Show every known live job to the rules; only what they want of it is committed.
@@ -70,15 +81,16 @@ class Keeper:
         """Run until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deadlines)
+            tasks.start_soon(self._investigator.investigate)
             if self._retention is not None:
                 tasks.start_soon(self._prune, self._retention)
 
     async def pass_due(self) -> int:
-        """Answer every deadline that has come. Returns how many."""
+        """Answer every deadline that has come, and take on every inquiry. Returns how many."""
         now = self._ledger.clock.now()
         due = await self._ledger.store.due_deadlines(now)
         for deadline in due:
-            await self._pass(deadline)
+            await (self._investigator.take(deadline) if deadline.rule == INVESTIGATOR else self._pass(deadline))
         return len(due)
 
     async def _deadlines(self) -> None:
