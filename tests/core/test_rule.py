@@ -19,6 +19,7 @@ from watcher.core.events import (
     When,
     deterministic_id,
 )
+from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
 from watcher.core.matching import Matcher
 from watcher.core.model import SourceName
 from watcher.core.rule import (
@@ -26,6 +27,7 @@ from watcher.core.rule import (
     Context,
     Deadline,
     Evaluation,
+    Investigate,
     NoOptions,
     Notify,
     RuleDeadline,
@@ -172,6 +174,25 @@ def test_a_deadline_about_no_job_is_not_kept() -> None:
     assert evaluation.deadlines == ()
     (told,) = evaluation.notifications
     assert (told.job, dict(told.labels)["source"]) == (None, ("s",))
+
+
+def test_an_inquiry_is_a_deadline_of_the_investigator_that_is_due_at_once() -> None:
+    evaluation = asked(
+        says(Deadline("k", at(60)), Investigate(key="attempt 1"), Investigate(topic=Topic.ACTIVITY, since=at(0)))
+    )
+    cause, activity = (one for one in evaluation.deadlines if one.rule == INVESTIGATOR)
+    assert (cause.job, cause.at, cause.cause) == (REF, CONTEXT.now, CAUSE)
+    assert Inquiry.parse(cause.key) == Inquiry(Topic.CAUSE, EventId("e1"), "attempt 1")
+    assert Inquiry.parse(activity.key) == Inquiry(Topic.ACTIVITY, EventId("e1"), "e1", at(0))
+    assert reasons(evaluation) == [("mine", RuleReason.INVESTIGATES, Inquiry.parse(cause.key).answer_id(REF))]
+    loud = asked(says(Investigate(), Notify(headline="x")))
+    assert (reasons(loud)[0][1], len(loud.deadlines)) == (RuleReason.NOTIFIED, 1)
+
+
+def test_nothing_can_be_found_out_about_no_job() -> None:
+    blind = happening(WatchBlind, source=SourceName("s"), since=NOW, permanent=True, error="no")
+    evaluation = asked(says(Investigate(), rule=OnBlindness), events=(blind,))
+    assert (evaluation.deadlines, reasons(evaluation)) == ((), [("mine", RuleReason.NOT_CONCERNED, "")])
 
 
 def test_a_passed_deadline_comes_back_to_the_rule_that_set_it_alone() -> None:

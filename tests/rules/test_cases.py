@@ -17,6 +17,7 @@ from tests.shell.installed import declared_entry_points
 from watcher.api import (
     Context,
     Deadline,
+    Investigate,
     JobRef,
     JobSnapshot,
     Notify,
@@ -173,7 +174,7 @@ CONTEXTS = st.builds(
 def test_no_event_and_no_context_make_a_rule_raise(name: str, event: Any, context: Context) -> None:
     rule = RULES[name](RULES[name].Options())
     for intent in rule.consider(event, context):
-        assert isinstance(intent, Notify | Deadline | Silence)
+        assert isinstance(intent, Notify | Deadline | Investigate | Silence)
         if isinstance(intent, Notify):
             assert intent.headline.strip() == intent.headline
             assert intent.headline

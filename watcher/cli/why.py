@@ -198,9 +198,23 @@ def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequenc
             ):
                 return f"it passed: event {data['id']}"
         return "no event says that it passed: it is still to come, or was moved"
+    if decision["reason"] == "investigates":
+        return _found(decision["note"], story)
     if decision["reason"] == "notified" and not owed:
         return "nothing is owed: the same news was told before, and is told once"
     return ""
+
+
+def _found(answer: str, story: Sequence[StoryLine]) -> str:
+    """What came of an inquiry; its note is the id of the event that answers it."""
+    from watcher.core.codec import event_from_json
+    from watcher.core.declared import sentence
+
+    for line in story:
+        if line.kind == "event" and line.data["id"] == answer:
+            missing = f"; could not read: {line.data['unread']}" if line.data["unread"] else ""
+            return f"answered: {sentence(event_from_json(json_text.dumps(line.data)))}{missing}"
+    return "not answered yet"
 
 
 def _instant(text: str) -> object:

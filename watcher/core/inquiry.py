@@ -1,7 +1,8 @@
 """A question that a rule wants answered by more than GetJob tells: a deadline that is due at once, under a name of its own.
 
-A rule yields `Investigate`; `evaluate` turns it into a `RuleDeadline` of the rule `INVESTIGATOR`, whose key holds the inquiry. So it is committed with the event that gave rise to it, survives a crash, and is put off by moving it, like every other deadline.
-Its answer is an event, whose id is made from the job, the topic and the key: an inquiry that is made twice is answered once.
+A rule yields `Investigate`; `evaluate` turns it into a `RuleDeadline` of the rule `INVESTIGATOR`, whose key holds the inquiry. So
+it is committed with the event that gave rise to it, survives a crash, and is put off by moving it, like every other deadline. Its
+answer is an event, whose id is made from the job, the topic and the key: an inquiry that is made twice is answered once.
 """
 
 from __future__ import annotations

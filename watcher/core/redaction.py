@@ -1,8 +1,8 @@
 """Text that strangers wrote, without what looks like a secret. Whatever of a log is kept or told goes through here.
 
 Two ways to see a secret: by the name that stands before it (`password=...`, `"token": "..."`, `--api-key ...`), and by its shape
-(key ids, JWTs, bearer tokens, passwords in addresses, PEM blocks, long random text). Both err on the side of hiding: a hidden checksum
-costs little. Names of jobs, pods and nodes, UUIDs and paths stay readable.
+(key ids, JWTs, bearer tokens, passwords in addresses, PEM blocks, long random text). Both err on the side of hiding: a hidden
+checksum costs little. Names of jobs, pods and nodes, UUIDs and paths stay readable.
 
 Time grows with the length of the text and not faster, whatever the text is: every repetition in a pattern is bounded, or can be
 entered at one place only. Logs are written by whoever runs a job, so this is a matter of safety.
