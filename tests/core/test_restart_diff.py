@@ -256,6 +256,20 @@ def test_the_record_of_a_pods_restart_that_comes_later_explains_it_once() -> Non
     assert between(later, replace(more, restart_records=(replace(said, trigger_id="other"), said))) == ()
 
 
+def test_an_explanation_finds_the_restart_of_a_pod_that_had_no_uid_yet() -> None:
+    nameless = replace(NEXT, uid="", status="Pending")
+    early = between(job(pods=(OLD,)), job(seconds=30, pods=(nameless,)))[-1]
+    late = between(job(pods=(OLD,)), job(seconds=30, pods=(NEXT,)))[-1]
+    (explained,) = between(job(pods=(NEXT,)), job(seconds=60, pods=(NEXT,), restart_records=(of_pod(5, "w-0"),)))
+    assert isinstance(explained, JobRestartExplained)
+    assert (explained.corrected, explained.corrected_nameless) == (late.id, early.id)
+    (explained,) = between(
+        job(pods=(nameless,)), job(seconds=60, pods=(nameless,), restart_records=(of_pod(5, "w-0"),))
+    )
+    assert isinstance(explained, JobRestartExplained)
+    assert (explained.corrected, explained.corrected_nameless) == (early.id, "")
+
+
 def test_a_pods_restart_from_before_the_first_look_is_not_explained() -> None:
     said = job(seconds=60, pods=(NEXT,), restart_records=(of_pod(5, "w-0"),))
     assert told(job(seconds=30, pods=(NEXT,)), said) == []

@@ -223,6 +223,7 @@ class JobRestartExplained(_JobFact):
 
     Attributes:
         corrected: id of the event that was told, `job.restarted` or `pod.restarted`.
+        corrected_nameless: the id which that event has instead if it was told before the pod had its uid, or "".
         used: the number of the restart of the whole job; 0 for that of a pod.
         pod_id: the pod that was restarted; "" for the whole job.
         level: and what follows: as in `job.restarted`.
@@ -230,6 +231,7 @@ class JobRestartExplained(_JobFact):
 
     kind: Literal["job.restart_explained"] = "job.restart_explained"
     corrected: EventId
+    corrected_nameless: str = ""
     used: int = 0
     pod_id: str = ""
     level: str = ""
