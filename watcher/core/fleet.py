@@ -67,6 +67,7 @@ class Member:
     waited: timedelta | None = None
     prepared: timedelta | None = None
     vanished: bool = False
+    template_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def _member(job: JobSnapshot, phase_since: datetime) -> Member:
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
+        template_id=job.template_id,
         prepared=_preparing([(phase_of(period.status), period.started_at) for period in dated_periods(job)]),
     )
 
