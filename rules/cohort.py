@@ -78,8 +78,8 @@ class CohortRule:
 
     Options:
         `by` (pipeline): what makes jobs a cohort, or template, tag:KEY, name:GLOB, regex:PATTERN. `least` (3): the smallest
-        cohort to speak of. `progress` (0.25, 0.5, 0.75) and `failed_at` (0.2): the parts to tell. `first_failure` (true): whether to tell the
-        first failure. `apart` (1d): how long after the end of all a job of the same name begins another cohort.
+        cohort to speak of. `progress` (0.25, 0.5, 0.75) and `failed_at` (0.2): the parts to tell. `first_failure` (true): whether
+        to tell the first failure. `apart` (1d): how long after the end of all a job of the same name begins another cohort.
     """
 
     name: ClassVar[str] = "cohort"
