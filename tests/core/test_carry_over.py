@@ -32,6 +32,7 @@ def test_what_only_lists_tell_is_kept() -> None:
     held = job(
         user_name="ann",
         quota_name="gold",
+        template_id="t",
         max_running_time=timedelta(hours=1),
         modified_at=at(0),
         priority=3,
@@ -39,7 +40,14 @@ def test_what_only_lists_tell_is_kept() -> None:
     )
     new, _ = carry_over(held, job("Failed", seconds=15), ())
     assert new == replace(held, status="Failed", observed_at=at(15), user_id="")
-    told = job(user_name="bob", quota_name="iron", max_running_time=timedelta(1), modified_at=at(9), priority=0)
+    told = job(
+        user_name="bob",
+        quota_name="iron",
+        template_id="u",
+        max_running_time=timedelta(1),
+        modified_at=at(9),
+        priority=0,
+    )
     assert carry_over(held, told, ())[0] == told
 
 

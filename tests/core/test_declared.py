@@ -131,11 +131,11 @@ SAID: list[tuple[Event, str]] = [
     (PodMoved(**OF_POD, node="n1", ip="b", old_node="n1", old_ip="a"), "Pod w0 moved: a -> b"),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2, reason="Evicted", took=timedelta(minutes=3)),
-        "Restart 2 was Evicted",
+        "Restart 2: Evicted",
     ),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), pod_id="w0", error_code="Xid79"),
-        "Restart of pod w0 was Xid79",
+        "Restart of pod w0: Xid79",
     ),
     (JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2), "Restart 2 has a record now"),
     (JobBiddingStarted(**OF_JOB, status="Bidding"), "Bidding for spot capacity"),

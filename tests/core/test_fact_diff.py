@@ -29,7 +29,7 @@ from watcher.core.events import (
     PodStatusChanged,
     Provenance,
 )
-from watcher.core.model import JobSettings, JobSnapshot, ReplicaStatus, RoleSpec, StatusPeriod
+from watcher.core.model import ElasticSpec, JobSettings, JobSnapshot, ReplicaStatus, RoleSpec, StatusPeriod
 from watcher.core.observation import first_sight, look
 from watcher.core.phases import Phase
 from watcher.core.roles import asked_for, carried_replicas, carried_roles, replicas
@@ -178,10 +178,21 @@ def test_a_count_in_the_specification_that_changes_is_told_for_each_role() -> No
     assert between(job(), old) == ()
 
 
+BREATHES = ElasticSpec(elastic_training=True)
+
+
+def test_a_pod_that_failed_is_no_change_of_size_unless_the_job_may_breathe() -> None:
+    old, new = job(replicas=(of(active=4),)), job(seconds=15, replicas=(of(active=3),))
+    assert [event.kind for event in between(old, new)] == ["job.queue_changed"]
+    for members in ({"elastic": BREATHES}, {"roles": (RoleSpec("Worker", 4, max_replicas=8),)}):
+        kinds = [event.kind for event in between(replace(old, **members), replace(new, **members))]
+        assert kinds == ["job.scaled", "job.queue_changed"]
+
+
 def test_pods_that_come_or_go_beside_the_specification_are_told_while_the_job_runs() -> None:
     old, new = (
-        job(replicas=(of(active=4, queuing=0),)),
-        job(seconds=15, replicas=(of(active=4, queuing=2, dequeued=1),)),
+        job(elastic=BREATHES, replicas=(of(active=4, queuing=0),)),
+        job(seconds=15, elastic=BREATHES, replicas=(of(active=4, queuing=2, dequeued=1),)),
     )
     scaled, queue = between(old, new)
     assert isinstance(scaled, JobScaled)

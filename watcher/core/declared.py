@@ -106,8 +106,9 @@ def _restarted(event: JobRestarted) -> str:
 
 def _explained(event: JobRestartExplained) -> str:
     what = f"Restart of pod {event.pod_id}" if event.pod_id else f"Restart {event.used}"
-    reason = event.reason or event.error_code
-    return f"{what} was {reason}" if reason else f"{what} has a record now"
+    took = "" if event.took is None else f"took {spell_duration(event.took)}"
+    said = ", ".join(filter(None, (event.reason or event.error_code, event.result, took)))
+    return f"{what}: {said}" if said else f"{what} has a record now"
 
 
 def _reserved(event: JobReservationDecided) -> str:

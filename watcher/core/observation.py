@@ -193,6 +193,7 @@ def merge_summary(answer: JobSnapshot, summary: JobSummary | None) -> JobSnapsho
         answer,
         user_name=answer.user_name or summary.user_name,
         quota_name=answer.quota_name or summary.quota_name,
+        template_id=answer.template_id or summary.template_id,
         max_running_time=answer.max_running_time or summary.max_running_time,
     )
 

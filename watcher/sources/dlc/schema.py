@@ -229,6 +229,7 @@ class ListedJobWire(WireModel):
     Username: _Text = ""
     ResourceId: _Text = ""
     ResourceQuotaName: _Text = ""
+    TemplateId: _Text = ""
     JobMaxRunningTimeMinutes: _Int = None
     IsDeleted: _Bool = None
     GmtCreateTime: _Time = None
