@@ -132,7 +132,7 @@ def test_the_printed_schema_accepts_the_examples_and_refuses_a_misspelt_key(cli:
 def test_a_good_configuration_is_called_good_and_counted(cli: Cli) -> None:
     ended = cli("check", "-c", ROOT / "examples" / "minimal.yaml")
     assert ended.code == 0
-    assert "1 source, 1 receiver, 13 rules" in ended.out
+    assert "1 source, 1 receiver, 14 rules" in ended.out
 
 
 # --- wrong use --------------------------------------------------------------------------------------------------------------------
