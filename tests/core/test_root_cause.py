@@ -240,6 +240,14 @@ CASES: dict[str, tuple[JobSnapshot, Event | None, Answers, tuple[F, str, str | N
         "KeyError: 'loss' on dlc1-worker-0 (node node-worker-0)",
         ["GetPodLogs worker-0"],
     ),
+    "a sign from long before the end is hardly believed": (
+        job(pod("worker-0", end=60)),
+        failed(),
+        Answers({"worker-0": ("OSError: [Errno 28] No space left on device", *["step"] * 900, "CUDA error", *["step"] * 300)}),
+        (F.CUDA_ERROR, "low", "dlc1-worker-0"),
+        "CUDA error on dlc1-worker-0 (node node-worker-0)",
+        ["GetPodLogs worker-0", "GetPodEvents worker-0", "GetJobEvents"],
+    ),
     "with logs refused, events are asked for all the same": (
         job(*PEERS),
         failed(),

@@ -14,11 +14,12 @@ import pytest
 
 from tests.shell.service_world import START, FlakyStore, World, job, seconds
 from watcher.core.consequence import Book
-from watcher.core.events import Event, JobActivityChecked, JobCauseFound, JobStatusChanged
+from watcher.core.events import CauseId, Event, JobActivityChecked, JobCauseFound, JobStatusChanged
 from watcher.core.inquiry import INVESTIGATOR, Topic
-from watcher.core.model import JobSnapshot, PodSnapshot
+from watcher.core.model import JobId, JobSnapshot, PodSnapshot
 from watcher.core.rule import BoundRule, Context, Intent, Investigate, NoOptions, RuleDeadline, RuleOptions, Severity
 from watcher.errors import Forbidden, ServerFault, SourceError, StoreUnavailable, Throttled
+from watcher.ports import Observation
 from watcher.service.investigator import LEASE, PUT_OFF
 from watcher.service.keeper import Keeper
 
@@ -267,3 +268,41 @@ async def test_a_source_that_raises_something_of_its_own_is_a_failure_like_other
     await run_and_fail(world, sum(PUT_OFF, 2 * MINUTE))
     (one,) = await found(world)
     assert one.unread == "GetPodLogs: the source raised AttributeError"
+
+
+async def test_an_inquiry_that_breaks_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError(OOM[-1])
+
+    world = world_of(job("dlc1"))
+    world.source.lines["GetPodLogs", "w-1"] = OOM
+    monkeypatch.setattr("watcher.service.investigator.find", broken)
+    await run_and_fail(world)
+    assert await found(world) == await inquiries(world) == []
+    assert await world.told() == ["Failed"]
+
+
+async def test_a_key_that_cannot_be_read_and_an_event_nobody_knows_are_borne() -> None:
+    world = world_of(job("dlc1"))
+    await live(world, seconds(15))
+    ref = job("dlc1").ref
+    rows = [
+        RuleDeadline(rule=INVESTIGATOR, job=ref, key=key, at=world.clock.now(), cause=CauseId("c"))
+        for key in ("of a newer version", "cause 0 - gone attempt 1")
+    ]
+    await world.store.commit(Observation(cause=CauseId("c"), at=world.clock.now(), deadlines=tuple(rows)))
+    await live(with_rules(world.again()), seconds(30))
+    assert await inquiries(world) == []
+    (one,) = await found(world)
+    assert (one.explains, one.fault_class) == ("gone", "unknown")
+
+
+async def test_an_inquiry_about_a_job_that_is_not_held_ends() -> None:
+    world = world_of(job("dlc1"))
+    await live(world, seconds(15))
+    ref = replace(job("dlc1").ref, job_id=JobId("dlc9"))
+    row = RuleDeadline(rule=INVESTIGATOR, job=ref, key="cause 0 - e k", at=world.clock.now(), cause=CauseId("c"))
+    await world.store.commit(Observation(cause=CauseId("c"), at=world.clock.now(), deadlines=(row,)))
+    await live(with_rules(world.again()), seconds(30))
+    assert await inquiries(world) == []
+    assert await found(world) == []

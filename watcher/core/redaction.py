@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import pairwise
 from typing import Final
 
 HIDDEN: Final = "***"
@@ -59,6 +58,9 @@ _RUN: Final = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
 _PIECES: Final = re.compile(r"[^A-Za-z0-9]+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
+_UPPER, _LOWER, _DIGIT = re.compile(r"[A-Z]"), re.compile(r"[a-z]"), re.compile(r"[0-9]")
+_TURN: Final = re.compile(r"[A-Z](?![A-Z]|\Z)|[a-z](?![a-z]|\Z)|[0-9](?![0-9]|\Z)")
+"""A character whose neighbour is of another kind."""
 _PEM_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,60}-----")
 _PEM_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 _LONGEST_PEM: Final = 200
@@ -113,13 +115,13 @@ def _hide_random(found: re.Match[str]) -> str:
         return run
     if _is_mixed(run):
         return HIDDEN
-    return HIDDEN if any(_is_random(piece) for piece in _PIECES.split(run)) else run
+    return HIDDEN if any(_is_mixed(piece) or _is_random(piece) for piece in _PIECES.split(run)) else run
 
 
 def _is_mixed(run: str) -> bool:
     bare = _PIECES.sub("", run)
-    kinds = {_kind(char) for char in bare}
-    return len(bare) >= _MIXED and len(kinds) == 3 and _restlessness(bare) >= _RESTLESS  # noqa: PLR2004 - all three
+    kinds = (_UPPER, _LOWER, _DIGIT)
+    return len(bare) >= _MIXED and all(kind.search(bare) for kind in kinds) and _restlessness(bare) >= _RESTLESS
 
 
 def _is_random(piece: str) -> bool:
@@ -129,11 +131,7 @@ def _is_random(piece: str) -> bool:
 
 
 def _restlessness(text: str) -> float:
-    return sum(_kind(a) != _kind(b) for a, b in pairwise(text)) / max(1, len(text) - 1)
-
-
-def _kind(char: str) -> str:
-    return "digit" if char.isdigit() else "upper" if char.isupper() else "lower"
+    return len(_TURN.findall(text)) / max(1, len(text) - 1)
 
 
 def _without_pem(text: str) -> str:

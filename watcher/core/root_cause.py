@@ -39,6 +39,8 @@ _LOOK_BACK: Final = timedelta(hours=1)
 """How much of a log is asked for: whether DLC gives the first or the last lines of a window is not known, so it is small."""
 _RECENT: Final = 200
 """Lines before the end of a log in which a sign counts in full: what stands earlier was survived."""
+_READ: Final = 600
+"""Lines before the end of a log in which signs are looked for at all; a traceback counts wherever it stands."""
 _TOGETHER: Final = timedelta(seconds=1)
 _SUBJECT: Final = 160
 
@@ -259,13 +261,15 @@ def _line_clues(lines: Sequence[str], origin: Origin, suspect: int, *, platform:
 
 
 def _log_clues(reading: Reading, suspect: int) -> Iterator[Clue]:
-    yield from _line_clues(reading.lines, Origin.LOG, suspect, platform=False)
+    tail = reading.lines[-_READ:]
+    before = len(reading.lines) - len(tail)
+    yield from _line_clues(tail, Origin.LOG, suspect, platform=False)
     for traceback in tracebacks(reading.lines):
         sign = read_sign(traceback.exception, platform=False)
         fault, strength = (FaultClass.PYTHON_EXCEPTION, _T) if sign is None else (sign.fault, sign.strength)
         subject = traceback.exception if sign is None else ""
         # Behind the clue of the same line, as it shows more.
-        yield Clue(fault, Origin.LOG, strength, subject, traceback.shown, suspect, traceback.end + 1)
+        yield Clue(fault, Origin.LOG, strength, subject, traceback.shown, suspect, traceback.end - before + 1)
 
 
 # --- the finding --------------------------------------------------------------------------------------------------------------

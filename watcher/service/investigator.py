@@ -7,6 +7,7 @@ was asked: there is one answer, however often the way is begun. What was read li
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -110,6 +111,11 @@ class Investigator:
             await self._answer(self._taken[answer_id], inquiry, answer_id)
         except StoreError as exc:
             log.error("inquiry_put_off", job=str(self._taken[answer_id].job), error=str(exc))
+        except Exception as exc:  # noqa: BLE001 - no log that somebody wrote may end the watch
+            # The words of the exception are not logged: they may repeat what was read.
+            log.error("inquiry_given_up", job=str(self._taken[answer_id].job), kind=type(exc).__name__)
+            with contextlib.suppress(StoreError):  # then it comes again
+                await self._end(self._taken[answer_id])
         finally:
             del self._taken[answer_id]
 
@@ -136,7 +142,10 @@ class Investigator:
         """The event that gave rise to it, where it is still on record."""
         lines = await self._ledger.store.account(event_id)
         told = next((line.data for line in lines if line.kind == "event"), None)
-        return None if told is None else event_from_json(json.dumps(told))
+        try:
+            return None if told is None else event_from_json(json.dumps(told))
+        except ValueError:  # of a kind that only a newer version knows
+            return None
 
     async def _read(
         self, aside: Aside, job: JobRef, following: NextQuestion, evidence: list[Reading]
