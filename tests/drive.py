@@ -30,10 +30,10 @@ AGAIN = timedelta(seconds=30)
 
 
 class Drive:
-    """A course of jobs: looked at whenever their scripts say that something happened."""
+    """A course of jobs: looked at whenever their scripts say that something happened, or so often."""
 
-    def __init__(self, jobs: Sequence[ScriptedJob], book: Book) -> None:
-        self.jobs, self.book = jobs, book
+    def __init__(self, jobs: Sequence[ScriptedJob], book: Book, *, every: timedelta | None = None) -> None:
+        self.jobs, self.book, self.every = jobs, book, every
         self.watches: dict[JobRef, Watch] = {}
         self.deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self.fleet = book.new_fleet()
@@ -49,6 +49,8 @@ class Drive:
             for at in ((state.at, state.at + AGAIN) if state.deleted else (state.at,))
             if at <= until
         ]
+        if self.every is not None:
+            looks = [(self.every * n, index) for n in range(until // self.every + 1) for index in range(len(lives))]
         for at, index in sorted(dict.fromkeys(looks)):
             yield from self._pass_deadlines(START + at)
             job, now = self.jobs[index], START + at

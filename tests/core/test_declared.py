@@ -131,7 +131,7 @@ SAID: list[tuple[Event, str]] = [
     (PodMoved(**OF_POD, node="n1", ip="b", old_node="n1", old_ip="a"), "Pod w0 moved: a -> b"),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2, reason="Evicted", took=timedelta(minutes=3)),
-        "Restart 2: Evicted",
+        "Restart 2: Evicted, took 3 m",
     ),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), pod_id="w0", error_code="Xid79"),

@@ -63,11 +63,13 @@ def book(rules: str = RULES, route: str = PLAIN) -> Book:
 Snapshots = dict[JobRef, list[JobSnapshot]]
 
 
-def record(until: timedelta = timedelta(hours=4)) -> tuple[list[Event], Snapshots, list[Delivery]]:
+def record(
+    until: timedelta = timedelta(hours=4), every: timedelta | None = None
+) -> tuple[list[Event], Snapshots, list[Delivery]]:
     events: list[Event] = []
     snapshots: Snapshots = {}
     owed: dict[str, Delivery] = {}
-    for seen in Drive(load_scenario(SCRIPT).jobs, book()).run(until):
+    for seen in Drive(load_scenario(SCRIPT).jobs, book(), every=every).run(until):
         events += seen.events
         if seen.watch is not None and seen.snapshot_changed:
             snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
@@ -201,3 +203,12 @@ def test_a_deadline_set_again_under_its_key_passes_once_at_the_later_time(*, mov
             snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
     said = rehearse(events, snapshots, book())
     assert [owed.created_at - START for owed in said] == [timedelta(minutes=40 if moved else 30)]
+
+
+@pytest.mark.parametrize("every", [timedelta(seconds=7.3), timedelta(seconds=61), timedelta(minutes=17, seconds=0.4)])
+def test_looks_that_come_when_they_come_are_played_to_the_same_effect(every: timedelta) -> None:
+    events, snapshots, then = record(every=every)
+    assert any(one.notification.rule == "stuck-pending" for one in then)
+    difference = compare(then, rehearse(events, snapshots, book()))
+    assert (difference.added, difference.removed, difference.moved) == ((), (), ())
+    assert difference.same

@@ -110,9 +110,9 @@ def test_a_changed_rule_shows_exactly_the_difference_that_follows_from_the_scrip
     (tmp_path / "then.yaml").write_text(HEAD + RULES)
     (tmp_path / "new.yaml").write_text(HEAD + CHANGED)
     cli = in_process(monkeypatch, capsys)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     ended = cli("replay", "--from-db", "-c", "new.yaml", "--json")
-    took = time.perf_counter() - began
+    took, worked = time.perf_counter() - began, time.process_time() - worked
     assert ended.code == 1, ended.text
     told = json.loads(ended.out)
     stuck_then = {life.job.id for life in jobs if life.waits > timedelta(minutes=30)}
@@ -133,6 +133,6 @@ def test_a_changed_rule_shows_exactly_the_difference_that_follows_from_the_scrip
     assert told["receivers"]["oncall"][0] == told["receivers"]["oncall"][1]
     assert cli("replay", "--from-db", "-c", "then.yaml").code == 0
     with capsys.disabled():
-        if JOBS >= 2000:
-            print(f"\nreplay over {JOBS} jobs, {events} events: {took:.1f} s")
-    assert took < LIMIT_S
+        if JOBS > 100:
+            print(f"\nreplay over {JOBS} jobs, {events} events: {took:.1f} s, {worked:.1f} s CPU")
+    assert worked < LIMIT_S, "CPU time, so that other programs on the machine do not decide"
