@@ -112,6 +112,17 @@ def test_a_correction_that_ends_nothing_names_no_end() -> None:
     assert (corrected.corrected_end, corrected.told_at, corrected.occurred_at) == ("", at(9), at(10))
 
 
+def test_a_history_that_is_ahead_of_its_status_waits_for_the_next_answer() -> None:
+    full = past(("Queuing", -9), ("EnvPreparing", 5), ("Running", 10), ends=True)
+    _, told = watched(
+        job("Queuing", status_history=full[:1]),
+        job("EnvPreparing", seconds=15, status_history=full),
+        job("Running", seconds=30, status_history=full),
+    )
+    assert changes(told) == [("Queuing", "EnvPreparing", at(5)), ("EnvPreparing", "Running", at(10))]
+    assert [event.when.observed_at for event in told if isinstance(event, JobStatusChanged)] == [at(15), at(30)]
+
+
 def test_a_history_that_lags_does_not_date_a_later_stay_by_an_earlier_one() -> None:
     full = past(("Queuing", -9), ("Running", 13), ("Restarting", 60), ("Running", 63))
     late = {"running_at": at(63), "restarts": "1/3"}
