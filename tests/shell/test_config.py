@@ -16,8 +16,8 @@ from watcher.config.nodes import plain_value
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
 from watcher.core.passage import Passage
-from watcher.core.tally import Tally
 from watcher.core.rule import Severity
+from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
 
