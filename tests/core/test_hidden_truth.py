@@ -202,18 +202,18 @@ def check_restarts(life: Life, view: View, told: Told) -> None:
 def check_records(life: Life, told: Told) -> None:
     """Each restart has got its record, with the event or afterwards, and only once."""
     shown = {record.job_restart_count for record in told.last.restart_records}
-    explained = unique(told.of(JobRestartExplained))
+    explained = unique(event for event in told.of(JobRestartExplained) if event.used)
     truth = {restart.number: (restart.reason, restart.node, restart.pod_id) for restart in life.restarts}
     for event in told.of(JobRestarted):
         said = explained.pop(event.id, None) or event
         if event.used in shown or said.reason:
             assert (said.reason, said.culprit_node, said.culprit_pod) == truth[event.used], f"not its record: {said}"
-    assert not any(event.used for event in explained.values()), f"explained though never told: {explained}"
+    assert not explained, f"explained though never told: {explained}"
 
 
 def check_pod_records(life: Life, told: Told) -> None:
     shown = {record.occurred_at for record in told.last.restart_records}
-    explained = unique(told.of(JobRestartExplained))
+    explained = unique(event for event in told.of(JobRestartExplained) if event.pod_id)
     nameless = {event.corrected_nameless: event.corrected for event in explained.values()}
     truth = {PodFact(f"{REF.job_id}-{each.pod_id}", moment(each.created)): each for each in life.pod_restarts}
     came_back = {f"{REF.job_id}-{pod.pod_id}" for pod in life.pods if pod.gone is not None}
@@ -230,10 +230,11 @@ def check_pod_records(life: Life, told: Told) -> None:
         else:
             late = event.when.occurred_at <= moment(told.polls[0])
             assert late or moment(record.second) not in shown, f"its record is missing: {event}"
-    assert not any(event.pod_id for event in explained.values()), f"explained though never told: {explained}"
+    assert not explained, f"explained though never told: {explained}"
 
 
-def unique(explained: list[JobRestartExplained]) -> dict[str, JobRestartExplained]:
+def unique(events: Iterable[JobRestartExplained]) -> dict[str, JobRestartExplained]:
+    explained = list(events)
     found = {event.corrected: event for event in explained}
     assert len(found) == len(explained), "explained twice"
     return dict(found)
