@@ -1,6 +1,7 @@
 """Thousands of made-up lives, looked at now and then: what is told is what DLC showed, no more, no less, once, in order.
 
-`SOAK_LIVES=100000` says how many lives (`make soak`); `LIFE_SEED=n` replays the one that failed.
+`SOAK_LIVES=100000` says how many lives (`make soak`), `LIFE_FIRST_SEED=n` from which seed on; `LIFE_SEED=n` replays the one that
+failed.
 """
 
 from __future__ import annotations
