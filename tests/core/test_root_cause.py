@@ -24,9 +24,9 @@ from watcher.core.signs import Strength
 TRACEBACK = (
     "step 411 loss 2.1",
     "[rank3]: Traceback (most recent call last):",
-    '[rank3]:   File "/work/train.py", line 88, in <module>',
+    '[rank3]:   File "/mnt/code/train.py", line 88, in <module>',
     "[rank3]:     main()",
-    '[rank3]:   File "/work/train.py", line 71, in main',
+    '[rank3]:   File "/mnt/code/train.py", line 71, in main',
     "[rank3]:     loss = model(batch)['loss']",
 )
 KEY_ERROR = (*TRACEBACK, "[rank3]: KeyError: 'loss'")

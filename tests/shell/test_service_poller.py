@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.shell.service_world import START, FlakyStore, World, job, seconds
 from watcher.core.absence import Absence
-from watcher.core.model import JobSnapshot
+from watcher.core.model import JobSnapshot, StatusPeriod
 from watcher.errors import (
     AuthRefused,
     ClockSkewed,
@@ -544,3 +545,34 @@ async def test_a_stale_answer_is_counted_and_otherwise_ignored() -> None:
         await world.clock.advance(seconds(25))
     assert await world.kinds() == ["job.appeared"]
     assert world.metrics.stale_reads.labels("hz")._value.get() >= 1
+
+
+def passed(status: str, *starts: tuple[str, int]) -> JobSnapshot:
+    """A job in this status, with this history (seconds after the start)."""
+    history = tuple(StatusPeriod(each, START + seconds(start)) for each, start in starts)
+    return replace(job("dlc1", status), status_history=history)
+
+
+async def test_an_old_answer_is_believed_when_it_comes_a_third_time_running() -> None:
+    run = (("Queuing", -60), ("Running", -30))
+    world = World(passed("Running", *run))
+    async with world.polling():
+        await world.clock.advance(seconds(15))
+        world.source.listed = []
+        world.source.put(passed("Queuing", *run[:1]))
+        await world.clock.advance(seconds(15))
+        assert await world.kinds() == ["job.appeared"], "doubted"
+        await world.clock.advance(seconds(30))
+    assert "job.status_changed" in await world.kinds()
+
+
+async def test_a_job_that_is_there_again_is_told_though_the_answer_is_old() -> None:
+    world = World(job("dlc1", modified_at=START))
+    async with world.polling():
+        await world.clock.advance(seconds(15))
+        world.source.jobs.pop("dlc1")
+        await world.clock.advance(seconds(90))
+        assert (await world.kinds())[-1] == "job.vanished"
+        world.source.put(job("dlc1", modified_at=START - seconds(60)))
+        await world.clock.advance(seconds(45))
+    assert "job.reappeared" in await world.kinds()

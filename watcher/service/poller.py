@@ -353,9 +353,8 @@ class Poller:
             self._count()
 
     async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
-        if observed.stale:
+        if observed.stale:  # it may still leave a doubt behind, or show that a job is there again
             self._ledger.metrics.stale_reads.labels(self.name).inc()
-            return
         before, after = entry.watch, observed.watch
         if before is not None and not observed.events and not observed.changed and before.doubts == after.doubts:
             entry.watch = replace(after, version=before.version)  # no news: nothing to write
