@@ -106,12 +106,10 @@ def test_whatever_is_answered_the_watch_goes_on_by_one_version_and_events_tell_w
     if held.snapshot.phase in TERMINAL and not held.doubts.live_again:
         assert observed.watch.snapshot.phase is held.snapshot.phase
     told = fold(watched(held.snapshot), observed.events)
-    assert (told.status, told.sub_status, told.restarts_used, told.priority) == (
-        observed.watch.snapshot.status,
-        observed.watch.snapshot.sub_status,
-        observed.watch.snapshot.restarts.used or 0,
-        observed.watch.snapshot.priority,
-    )
+    new = observed.watch.snapshot
+    assert (told.status, told.sub_status, told.priority) == (new.status, new.sub_status, new.priority)
+    if held.snapshot.restarts.text:  # a counter that comes later counts what records or the status told before
+        assert told.restarts_used == (new.restarts.used or 0)
 
 
 @settings(deadline=None, max_examples=60)

@@ -28,7 +28,8 @@ LOOPS = past(("Queuing", -9), ("Running", 10), ("Restarting", 20), ("Running", 3
     ("status", "listed", "old"),
     [
         ("Restarting", 2, True),  # the history lags behind the status, and both are old
-        ("EnvPreparing", 2, False),  # nothing is known of this status: it is new
+        ("EnvPreparing", 2, True),  # nothing is known of it, but it usually lies before the present one
+        ("Stopping", 2, False),  # nothing is known of it: it is new
         ("Running", 1, False),  # the present status, with a history that lags
         ("Queuing", 1, True),
         ("Running", 2, True),

@@ -18,7 +18,8 @@ What is in doubt:
 - Two entries that follow each other in the same status are one (DLC contradicts itself there), unless what lay between is cut off.
 - An answer whose history already goes on after the status it names is older in its status than in its history. The rest of the
   history waits for the next answer.
-- An answer that ends at an entry we know to be over is an old one as a whole (`reads_backwards`).
+- An answer that ends at an entry we know to be over is an old one as a whole (`reads_backwards`); so is one whose history does not
+  show its status, if that status has been, or usually lies before the present one.
 - An entry of the history without a StartTime cannot be placed, nor recognised the next time. It is passed over.
 - What began before the first sight of a job is old news for good.
 
@@ -181,20 +182,34 @@ def reads_backwards(course: Course, answer: JobSnapshot) -> bool:
     *earlier, present = course.entries
     periods = dated_periods(answer)
     if not periods:  # a history does not go away, but an answer from before its first entry has none
-        known = {entry.status for entry in earlier if any(each.listed for each in earlier)} - {present.status}
-        return answer.status in known
-    newest, start = periods[-1], periods[-1].started_at
-    later = [
-        entry for entry in course.entries if entry.listed and start and entry.started_at and entry.started_at > start
-    ]
+        listed = any(entry.listed for entry in course.entries)
+        return listed and (_has_been(earlier, answer, present) or _goes_back(present.status, answer.status))
+    newest, start = periods[-1], periods[-1].started_at or _LONG_AGO
     if answer.status != newest.status:  # the history is behind the status, and both are old
-        return answer.status != present.status and any(entry.status == answer.status for entry in later)
-    if later:
+        since = [entry for entry in earlier if _floor(entry) > start]
+        left = newest.status == present.status and (newest.ended_at is not None or not course.lists_present)
+        behind = start <= _floor(present) and not left
+        return _has_been(since, answer, present) or (behind and _goes_back(present.status, answer.status))
+    if any(entry.listed and _floor(entry) > start for entry in course.entries):
         return True
-    if answer.status == present.status or start is None:
+    if answer.status == present.status:
         return False
+    goes_on = newest.ended_at is None and start < second(present.seen_by) and not present.listed
+    if goes_on and _goes_back(present.status, answer.status):
+        return True  # it would have been seen by the look that showed what usually follows it
     before_our_time = course.since is not None and start <= course.since
     return newest.ended_at is None if _is_one_of(earlier, newest, periods) else before_our_time
+
+
+def _has_been(entries: Iterable[StatusEntry], answer: JobSnapshot, present: StatusEntry) -> bool:
+    return answer.status != present.status and any(entry.status == answer.status for entry in entries)
+
+
+def _goes_back(present: str, answered: str) -> bool:
+    """Whether a status usually lies before the present one. A job that restarts goes back without having read an old answer."""
+    if phase_of(answered) is Phase.RESTARTING or not {present, answered} <= set(_USUAL_ORDER):
+        return False
+    return _USUAL_ORDER.index(answered) < _USUAL_ORDER.index(present)
 
 
 def _is_one_of(earlier: Iterable[StatusEntry], newest: StatusPeriod, periods: Sequence[StatusPeriod]) -> bool:
