@@ -20,7 +20,7 @@ from watcher.core.events import (
 )
 from watcher.core.fold import Watched, WatchedPod, WatchedReplicas, fold, watched
 from watcher.core.incarnations import lives, names, pair, pods_by_id
-from watcher.core.model import JobSnapshot, PodKey, ReplicaStatus, RoleSpec
+from watcher.core.model import JobSnapshot, PodKey, PodSnapshot, ReplicaStatus, RoleSpec
 from watcher.core.phases import Phase
 from watcher.core.roles import asked_for, replicas
 
@@ -68,14 +68,28 @@ def test_folding_the_difference_over_the_old_snapshot_gives_the_new_one(answers:
         held = new
 
 
+def repeats_a_uid(*looks: PodSnapshot) -> bool:
+    """Whether two lives of a pod bear one uid: they differ by the time they were made."""
+    named = {(life.uid, life.created_at) for each in looks for life in lives(each) if life.uid and life.created_at}
+    return len({uid for uid, _ in named}) < len(named)
+
+
 def unnamed(side: Watched, old: JobSnapshot, new: JobSnapshot) -> Watched:
-    """Without what was learnt since though it had not changed: names of lives, roles, types of spot instances, a counter."""
+    """Without what was learnt since though it had not changed: names of lives, roles, types of spot instances, a counter.
+
+    Where DLC repeats a uid within one pod, a life goes by the name it got when it was first seen, which one snapshot cannot tell.
+    """
     before, after = pods_by_id(old.pods), pods_by_id(new.pods)
     named = {
         pod_id
         for pod_id in before.keys() & after.keys()
         if names(lives(before[pod_id]))[-1] != names(lives(after[pod_id]))[-1]
         and pair(lives(before[pod_id]), lives(after[pod_id]))[-1] is not None
+    }
+    named |= {
+        pod_id
+        for pod_id in before.keys() | after.keys()
+        if repeats_a_uid(*(answered[pod_id] for answered in (before, after) if pod_id in answered))
     }
     pods = {pod_id: replace(held, incarnation="") if pod_id in named else held for pod_id, held in side.pods.items()}
     known = replicas(old)

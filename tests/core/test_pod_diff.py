@@ -20,6 +20,7 @@ from watcher.core.events import (
     Provenance,
     When,
 )
+from watcher.core.fold import fold, watched
 from watcher.core.model import PodKey, PodSnapshot
 
 NINE = at(9)
@@ -356,3 +357,13 @@ def test_a_former_life_does_not_move() -> None:
 
 def test_an_answer_that_does_not_speak_of_pods_tells_nothing_of_them() -> None:
     assert diff(job(pods=(pod(),)), job(seconds=15, pods=None), ordinal=7, cause=CAUSE) == ()
+
+
+def test_a_pod_that_had_no_name_yet_is_still_the_one_that_was_replaced() -> None:
+    """DLC names and dates a Pending pod late; here it does so only when the pod is history already."""
+    old, former = pod("w-0", "", "Pending"), pod("w-0", "", "Failed", created_at=at(1))
+    new = pod("w-0", "", "Running", created_at=at(9), history=(former,))
+    before, after = job(pods=(old,)), job(seconds=15, pods=(new,))
+    events = diff(before, after, ordinal=1, cause=CAUSE)
+    assert [event.kind for event in events] == ["pod.status_changed", "pod.restarted"]
+    assert fold(watched(before), events) == watched(after)

@@ -164,13 +164,23 @@ def _changed(
     pod = _Compared(look, old, new, chain, known, names(chain, kept), by_life(chain, said))
     for step, (life, was) in enumerate(zip(chain, known, strict=True)):
         if was is None:
-            yield _newly_known(pod, step, old, held[id(old)])
+            yield _newly_known(pod, step, old, _name_of_old(pod, held[id(old)]))
         else:
             yield from _lived_on(pod, step, was)
         if life.evicted and not (was is not None and was.evicted):
             yield _evicted(pod, step)
     if said != heard:
         yield from _explained(pod, {id(before[place]): record for place, record in by_life(before, heard).items()})
+
+
+def _name_of_old(pod: _Compared, held: str) -> str:
+    """What the life of the last look is called by now: DLC may have named it since, and what is told of it first says so."""
+    place = next((place for place, was in enumerate(pod.known) if was is pod.old), None)
+    if place is None or pod.old is None:
+        return held
+    life = pod.chain[place]
+    told = (pod.old.status, pod.old.sub_status) != (life.status, life.sub_status)
+    return pod.called[place] if told else held
 
 
 def _newly_known(pod: _Compared, step: int, old: PodSnapshot, name_of_old: str) -> Told:
