@@ -7,7 +7,8 @@ A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registe
 
 from __future__ import annotations
 
-from watcher.core.attempts import AttemptCause, JobAttempt, broken_off, cause_of_end, revivals
+from watcher.core.attempt_causes import AttemptCause, cause_of_end
+from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of

@@ -11,19 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import (
     MOST_ATTEMPTS,
-    AttemptCause,
     AttemptEnd,
     JobAttempt,
     attempts,
-    cause_of_end,
     first_ran_at,
     revivals,
     timeline,
 )
 from watcher.core.history import baseline, follow
-from watcher.core.incarnations import lives, pods_by_id
+from watcher.core.incarnations import lives, names, pods_by_id
 from watcher.core.model import (
     Course,
     JobId,
@@ -362,7 +361,7 @@ def test_no_time_is_made_up(seed: int) -> None:
 def test_every_incarnation_lies_in_exactly_one_pod_attempt(seed: int) -> None:
     _, _, held, course = watched(seed)
     placed = [each.key for one in attempts(held, course) for pod in one.pods for each in pod.incarnations]
-    told = [(name, life.key.incarnation) for name, each in pods_by_id(held.pods).items() for life in lives(each)]
+    told = [(name, called) for name, each in pods_by_id(held.pods).items() for called in names(lives(each))]
     assert sorted((key.pod_id, key.incarnation) for key in placed) == sorted(told)
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from watcher.cli.words import attempt_words
-from watcher.core.attempts import AttemptCause, AttemptEnd, JobAttempt
+from watcher.core.attempt_causes import AttemptCause
+from watcher.core.attempts import AttemptEnd, JobAttempt
 
 
 def shown(time: datetime | None) -> str:

@@ -15,32 +15,23 @@ What it cost. *Down* is the time from the end of an attempt until the job runs a
 `RestartDurationInSec` of the record. More cannot be known: DLC does not know of checkpoints, so of the work that was lost we can
 only say that it is at most the time the attempt ran (`JobAttempt.ran`).
 
-Why it ended, the surest evidence first (`cause_of_end`):
-
-1. a pod of this attempt that DLC calls evicted, no more than `RELATED` away from the end; words about spot or preemption in the
-   texts make it more precise;
-2. the restart record: a node that DLC put on its blacklist is a node fault, else the words of its reason and error texts;
-3. reason code and message of the status that ended it, from `StatusHistory`, or of the job while it is still in it;
-4. a failed pod of this attempt near the end: its process failed, as far as anybody says.
-
-The reason codes are an unpublished, open set, so words are looked for in them as in the messages (the vendor's own diagnosis looks
-for "preempted" and "evicted", too). What fits none is unknown, and a stop of which no text says by whom is not a user's.
+Why it ended: `core.attempt_causes`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.history import baseline, entered_phase_at
-from watcher.core.incarnations import lives, pods_by_id
-from watcher.core.model import Course, JobSnapshot, PodKey, PodSnapshot, RestartRecord, StatusEntry
+from watcher.core.model import Course, JobSnapshot, PodSnapshot, RestartRecord, StatusEntry
 from watcher.core.phases import RESERVED, TERMINAL, Phase, PodPhase
-from watcher.core.times import CLOCK_LEEWAY
+from watcher.core.pod_attempts import Placed, PodAttempt, by_attempt, pod_attempts
+from watcher.core.restart_records import job_records, of_pod
 
 MOST_ATTEMPTS: Final = 1000
 """So many attempts of one job are told at most: the last ones."""
@@ -52,22 +43,6 @@ _OVER: Final = RESERVED | TERMINAL
 _RUN_UP: Final = frozenset({Phase.PENDING, Phase.STARTING})
 
 
-class AttemptCause(StrEnum):
-    """Why an attempt ended."""
-
-    EVICTED = "evicted"
-    PREEMPTED = "preempted"
-    """Evicted for a job that goes before it, as DLC's texts say."""
-    SPOT_RECLAIMED = "spot-reclaimed"
-    """Its spot instance was taken back, as DLC's texts say."""
-    NODE_FAULT = "node-fault"
-    PROCESS_FAILURE = "process-failure"
-    USER = "user"
-    COMPLETED = "completed"
-    """It succeeded."""
-    UNKNOWN = "unknown"
-
-
 class AttemptEnd(StrEnum):
     """How an attempt ended."""
 
@@ -75,34 +50,6 @@ class AttemptEnd(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class PodIncarnation:
-    """One life of a pod.
-
-    Attributes:
-        key: which.
-        node: where it ran, or "".
-        started_at: when it was created, else when it started.
-        ended_at: when it ended.
-        cause: why it ended, as far as its own status tells; None while it lives.
-    """
-
-    key: PodKey
-    node: str = ""
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    cause: AttemptCause | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PodAttempt:
-    """One pod id within one job attempt: its incarnations that began in it, oldest first, never empty."""
-
-    pod_id: str
-    role: str
-    incarnations: tuple[PodIncarnation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +104,8 @@ def attempts(job: JobSnapshot, course: Course = Course()) -> tuple[JobAttempt, .
     # of the lives around several restarts without dates nobody knows which of the restarts they brought about
     vague = sum(one.ended_at is None for one in found[:-1]) > 1
     return tuple(
-        replace(one, pods=_pod_attempts(lot), cause=past.cause(one, lot, vague=vague))
-        for one, lot in zip(found, _placed(job, found), strict=True)
+        replace(one, pods=pod_attempts(lot), cause=past.cause(one, lot, vague=vague))
+        for one, lot in zip(found, by_attempt(job, [one.ended_at for one in found]), strict=True)
     )
 
 
@@ -219,10 +166,6 @@ def _breaks(entries: Sequence[StatusEntry]) -> tuple[_Break, ...]:
             ran = False
         ran = ran or entry.phase is Phase.RUNNING
     return tuple(found)
-
-
-_Placed = tuple[PodSnapshot, PodSnapshot]
-"""A pod and one of its lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,11 +285,11 @@ class _Past:
         """GPU-hours that stood idle before an attempt."""
         record = self.records.get(after.number - 1)
         gpus = self.job.gpus
-        if down is None or gpus is None or (record is not None and "pod" in record.level.lower()):
+        if down is None or gpus is None or (record is not None and of_pod(record)):
             return None
         return gpus * (down / timedelta(hours=1))
 
-    def cause(self, attempt: JobAttempt, pods: Sequence[_Placed], *, vague: bool) -> AttemptCause | None:
+    def cause(self, attempt: JobAttempt, pods: Sequence[Placed], *, vague: bool) -> AttemptCause | None:
         """Why an attempt ended."""
         if attempt.end is None:
             return None
@@ -354,7 +297,7 @@ class _Past:
             return AttemptCause.COMPLETED
         record = self.records.get(attempt.number)
         told = attempt.ended_at is not None or attempt.number == self.count or not vague
-        near = [life for _, life in pods if told and _near(life, attempt.ended_at)]
+        near = [life for _, life, _ in pods if told and _near(life, attempt.ended_at)]
         return cause_of_end(
             texts=self._texts(attempt),
             record=record,
@@ -402,153 +345,17 @@ def _in_order(found: Iterable[JobAttempt]) -> Iterator[JobAttempt]:
         yield replace(one, started_at=times[0], ended_at=times[1])
 
 
-def _of_job(record: RestartRecord) -> bool:
-    """Whether it is not of a single pod. A level that is not told may be the job's."""
-    return "pod" not in record.level.lower()
-
-
 def _numbered(records: Iterable[RestartRecord]) -> dict[int, RestartRecord]:
     """By number; a record of the whole job goes before those of single pods, and one that is dated before one that is not."""
-    ordered = sorted(records, key=lambda record: (_of_job(record), record.occurred_at is not None, str(record)))
+    ordered = sorted(records, key=lambda record: (not of_pod(record), record.occurred_at is not None, str(record)))
     return {record.job_restart_count: record for record in ordered if record.job_restart_count}
 
 
 def _in_time(job: JobSnapshot, used: int) -> dict[int, RestartRecord]:
     """Records that bear no number, by time: where there are exactly as many of the whole job as there were restarts."""
-    dated = {record.key: record for record in sorted(job.restart_records, key=str) if _of_job(record)}
-    times = sorted(
-        ((record.occurred_at, str(record), record) for record in dated.values() if record.occurred_at),
-        key=lambda each: each[:2],
-    )
-    return {number: each[2] for number, each in enumerate(times, start=1)} if len(times) == used else {}
-
-
-# --- why --------------------------------------------------------------------------------------------------------------------------
-
-_WORDS: Final[tuple[tuple[AttemptCause, re.Pattern[str]], ...]] = (
-    # the first that is found decides; reason codes are run together ("JobStoppedByUser"), hence no word boundaries
-    (AttemptCause.USER, re.compile(r"by ?user|user ?(stopped|cancel)", re.IGNORECASE)),
-    (AttemptCause.SPOT_RECLAIMED, re.compile(r"spot.{0,80}(reclaim|releas|recycl|interrupt)|reclaim", re.IGNORECASE)),
-    (AttemptCause.PREEMPTED, re.compile(r"pre-?empt", re.IGNORECASE)),
-    (AttemptCause.EVICTED, re.compile(r"evict", re.IGNORECASE)),
-    (
-        AttemptCause.NODE_FAULT,
-        re.compile(
-            r"node ?(is )?(fault|fail|not ?ready|lost|down|unreachable)|fault.{0,10}node|hardware|\bxid|fell off the bus"
-            r"|\becc\b|gpu ?(lost|drop|fault)",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        AttemptCause.PROCESS_FAILURE,
-        re.compile(
-            r"exit|traceback|segmentation|out ?of ?memory|oom|sig(kill|segv|abrt|term)|nccl|process.{0,20}fail"
-            r"|container.{0,20}(fail|error)|non-?zero",
-            re.IGNORECASE,
-        ),
-    ),
-)
-
-_TAKEN: Final = frozenset({AttemptCause.SPOT_RECLAIMED, AttemptCause.PREEMPTED})
-
-
-def cause_of_end(
-    *, texts: Iterable[str] = (), record: RestartRecord | None = None, evicted: bool = False, failed: bool = False
-) -> AttemptCause:
-    """Why an attempt ended; the module says which evidence goes first.
-
-    Args:
-        texts: reason codes and messages of its end.
-        record: DLC's record of the restart.
-        evicted: a pod was evicted at that time.
-        failed: a pod failed at that time.
-    """
-    of_record, blamed = _record_texts(record)
-    said, recorded = _by_words(texts), _by_words(of_record)
-    if evicted:
-        return next((cause for cause in (said, recorded) if cause in _TAKEN), AttemptCause.EVICTED)
-    if blamed:
-        return AttemptCause.NODE_FAULT
-    if recorded is not AttemptCause.UNKNOWN:
-        return recorded
-    if said is AttemptCause.UNKNOWN and failed:
-        return AttemptCause.PROCESS_FAILURE
-    return said
-
-
-def _record_texts(record: RestartRecord | None) -> tuple[tuple[str, ...], bool]:
-    """What a record says, its reason first, and whether it blames a node. Errors that caused nothing are left out."""
-    if record is None:
-        return (), False
-    causes = [cause for cause in record.causes if cause.triggered_restart is not False]
-    texts = [record.reason]
-    for cause in causes:
-        texts += [cause.error_code, cause.error_message, cause.error_source]
-    return tuple(texts), any(cause.node_blacklisted for cause in causes)
-
-
-def _by_words(texts: Iterable[str]) -> AttemptCause:
-    whole = "\n".join(texts)
-    return next((cause for cause, words in _WORDS if words.search(whole)), AttemptCause.UNKNOWN)
+    dated = [record for record in job_records(job) if record.occurred_at]
+    return dict(enumerate(dated, start=1)) if len(dated) == used else {}
 
 
 def _near(life: PodSnapshot, ended: datetime | None) -> bool:
     return ended is None or life.finished_at is None or abs(life.finished_at - ended) <= RELATED
-
-
-# --- pods -------------------------------------------------------------------------------------------------------------------------
-
-
-def _placed(job: JobSnapshot, found: Sequence[JobAttempt]) -> tuple[list[_Placed], ...]:
-    """Every life of every pod, by the attempt in which it began.
-
-    Replacements may be created a moment before the job is called Restarting. A former life that nothing dates goes to the attempt
-    of the one before it; a live one to the present attempt.
-    """
-    borders = [(place, one.ended_at) for place, one in enumerate(found[:-1], start=1) if one.ended_at is not None]
-    last = len(found) - 1
-    lots: tuple[list[_Placed], ...] = tuple([] for _ in found)
-    for pod in pods_by_id(job.pods).values():
-        place = 0
-        for number, life in enumerate(lives(pod)):
-            began = life.created_at or life.started_at
-            early = CLOCK_LEEWAY if number else timedelta(0)
-            if began is not None:
-                place = max((place, *(at for at, border in borders if began >= border - early)))
-            live = life is pod
-            if live and (began is None or found[last - 1].ended_at is None):
-                place = last
-            lots[place].append((pod, life))
-    return lots
-
-
-def _pod_attempts(lot: Iterable[_Placed]) -> tuple[PodAttempt, ...]:
-    by_id: dict[str, list[_Placed]] = {}
-    for pod, life in lot:
-        by_id.setdefault(pod.pod_id, []).append((pod, life))
-    return tuple(
-        PodAttempt(pod_id, placed[0][0].role or placed[0][1].role, tuple(_incarnation(*each) for each in placed))
-        for pod_id, placed in sorted(by_id.items())
-    )
-
-
-def _incarnation(pod: PodSnapshot, life: PodSnapshot) -> PodIncarnation:
-    return PodIncarnation(
-        key=PodKey(pod.pod_id, life.key.incarnation),
-        node=life.node,
-        started_at=life.created_at or life.started_at,
-        ended_at=life.finished_at,
-        cause=_cause_of(life, live=life is pod),
-    )
-
-
-_POD_ENDS: Final[Mapping[PodPhase, AttemptCause]] = {
-    PodPhase.SUCCEEDED: AttemptCause.COMPLETED,
-    PodPhase.FAILED: AttemptCause.PROCESS_FAILURE,
-}
-
-
-def _cause_of(life: PodSnapshot, *, live: bool) -> AttemptCause | None:
-    if life.evicted:
-        return AttemptCause.EVICTED
-    return _POD_ENDS.get(life.phase) or (None if live and life.finished_at is None else AttemptCause.UNKNOWN)
