@@ -8,6 +8,7 @@ import pytest
 from watcher.core import declared
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.declared import LISTENABLE, declared_rule, detail, facts, sentence
+from watcher.core.evaluation import evaluate
 from watcher.core.events import (
     EVENT_TYPES,
     KINDS,
@@ -53,7 +54,7 @@ from watcher.core.events import (
 )
 from watcher.core.model import JobId, JobRef, PodKey, SourceName
 from watcher.core.phases import Phase
-from watcher.core.rule import BoundRule, Context, Notify, RuleReason, Severity, evaluate
+from watcher.core.rule import BoundRule, Context, Notify, RuleReason, Severity
 from watcher.core.summary import compile_summary
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

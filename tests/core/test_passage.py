@@ -7,11 +7,12 @@ import pytest
 
 from tests.core.strategies import NOW, REF, at, happening, job
 from watcher.core.declared import declared_rule, passage_faults
+from watcher.core.evaluation import evaluate
 from watcher.core.events import DeadlinePassed, JobAppeared, JobResumed, JobStatusChanged, PodEvicted
 from watcher.core.model import PodKey
 from watcher.core.passage import STATES, Passage
 from watcher.core.phases import phase_of
-from watcher.core.rule import BoundRule, Context, Deadline, Intent, Notify, Silence, evaluate
+from watcher.core.rule import BoundRule, Context, Deadline, Intent, Notify, Silence
 from watcher.core.wishes import Wishes
 
 MINUTES = timedelta(minutes=40)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
 from watcher.core.absence import Absence
+from watcher.core.evaluation import Evaluation, evaluate
 from watcher.core.events import (
     DeadlinePassed,
     Event,
@@ -27,7 +28,6 @@ from watcher.core.rule import (
     BoundRule,
     Context,
     Deadline,
-    Evaluation,
     Investigate,
     NoOptions,
     Notify,
@@ -36,7 +36,6 @@ from watcher.core.rule import (
     RuleReason,
     Severity,
     Silence,
-    evaluate,
 )
 from watcher.core.wishes import Wishes
 

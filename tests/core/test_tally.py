@@ -12,6 +12,7 @@ from tests.core.strategies import NOW, at, happening, job, watch
 from watcher.core import tally
 from watcher.core.consequence import Book
 from watcher.core.declared import declared_rule
+from watcher.core.evaluation import Evaluation, evaluate
 from watcher.core.events import EventId, PodEvicted, When
 from watcher.core.expression import compile_condition
 from watcher.core.fleet import KEEP, Fleet
@@ -19,7 +20,7 @@ from watcher.core.matching import Matcher
 from watcher.core.model import JobId, JobRef, PodKey, SourceName
 from watcher.core.passage import Passage
 from watcher.core.routing import Route
-from watcher.core.rule import BoundRule, Context, Decision, Evaluation, evaluate
+from watcher.core.rule import BoundRule, Context, Decision
 from watcher.core.tally import MEMORY, Tally
 
 KINDS = frozenset({"pod.evicted"})

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from rules.cohort import CohortOptions, CohortRule
 from watcher.api import Context, Fleet, JobFailed, JobRef, JobSnapshot, JobStopped, JobSucceeded, JobVanished, When
+from watcher.core.evaluation import evaluate
 from watcher.core.events import CauseId, EventId
 from watcher.core.model import JobId, JobSettings, SourceName, Watch
-from watcher.core.rule import BoundRule, Notification, evaluate
+from watcher.core.rule import BoundRule, Notification
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ENDS: dict[str, type[Any]] = {"Succeeded": JobSucceeded, "Failed": JobFailed, "Stopped": JobStopped}

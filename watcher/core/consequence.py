@@ -14,20 +14,12 @@ from datetime import datetime, timedelta
 from functools import reduce
 
 from watcher.core.delivery import Delivery, absorbed
+from watcher.core.evaluation import evaluate
 from watcher.core.events import Event
 from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
 from watcher.core.routing import Route, routes_of
-from watcher.core.rule import (
-    Absorption,
-    BoundRule,
-    Context,
-    Decision,
-    Notification,
-    RuleDeadline,
-    Severity,
-    evaluate,
-)
+from watcher.core.rule import Absorption, BoundRule, Context, Decision, Notification, RuleDeadline, Severity
 from watcher.core.wishes import Wish, wishes_of
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from watcher.core.consequence import Book
+from watcher.core.evaluation import evaluate
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -30,7 +31,7 @@ from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName
 from watcher.core.phases import Phase
 from watcher.core.routing import Route
-from watcher.core.rule import BoundRule, Context, Notification, evaluate
+from watcher.core.rule import BoundRule, Context, Notification
 
 ZERO: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 """When every course starts."""
