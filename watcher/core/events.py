@@ -177,16 +177,11 @@ class JobReasonChanged(_JobFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRestarted(_JobFact):
-    """The whole job was restarted: one event for each restart, however many members of DLC's answers show it.
+class _RecordedFact(_JobFact):
+    """What DLC's restart record says, under the names that events give it; empty where there is none.
 
     Attributes:
-        used: the number of this restart, from 1.
-        limit: the most there may be, or None.
-        count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
-        counted: DLC's counter (`RestartTimes`) says so. False where DLC has no counter: then a restart record tells of it, or it
-            is inferred from the status Restarting, and its number is ours.
-        level: of one pod, or of the whole job (this and what follows from DLC's restart record, empty where there is none).
+        level: of one pod, or of the whole job.
         occurred_phase: the phase of the job in which it struck, as DLC names it.
         reason: why.
         result: what became of the restart, as DLC names it.
@@ -198,13 +193,6 @@ class JobRestarted(_JobFact):
         error_message: message of that error.
     """
 
-    kind: Literal["job.restarted"] = "job.restarted"
-    used: int
-    limit: int | None
-    count: int = 1
-    counted: bool = True
-    reason_code: str = ""
-    reason_message: str = ""
     level: str = ""
     occurred_phase: str = ""
     reason: str = ""
@@ -218,7 +206,28 @@ class JobRestarted(_JobFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobRestartExplained(_JobFact):
+class JobRestarted(_RecordedFact):
+    """The whole job was restarted: one event for each restart, however many members of DLC's answers show it.
+
+    Attributes:
+        used: the number of this restart, from 1.
+        limit: the most there may be, or None.
+        count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
+        counted: DLC's counter (`RestartTimes`) says so. False where DLC has no counter: then a restart record tells of it, or it
+            is inferred from the status Restarting, and its number is ours.
+    """
+
+    kind: Literal["job.restarted"] = "job.restarted"
+    used: int
+    limit: int | None
+    count: int = 1
+    counted: bool = True
+    reason_code: str = ""
+    reason_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRestartExplained(_RecordedFact):
     """DLC's record of a restart came, or was completed, after the restart had been told. The restart itself is not told again.
 
     Attributes:
@@ -226,7 +235,6 @@ class JobRestartExplained(_JobFact):
         corrected_nameless: the id which that event has instead if it was told before the pod had its uid, or "".
         used: the number of the restart of the whole job; 0 for that of a pod.
         pod_id: the pod that was restarted; "" for the whole job.
-        level: and what follows: as in `job.restarted`.
     """
 
     kind: Literal["job.restart_explained"] = "job.restart_explained"
@@ -234,16 +242,6 @@ class JobRestartExplained(_JobFact):
     corrected_nameless: str = ""
     used: int = 0
     pod_id: str = ""
-    level: str = ""
-    occurred_phase: str = ""
-    reason: str = ""
-    result: str = ""
-    fail_reason: str = ""
-    took: timedelta | None = None
-    culprit_node: str = ""
-    culprit_pod: str = ""
-    error_code: str = ""
-    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
