@@ -177,3 +177,83 @@ def test_a_time_that_was_known_before_is_that_of_an_earlier_stay() -> None:
         job("Running", seconds=15, running_at=at(-5)),
     )
     assert changes(told) == [("EnvPreparing", "Running", None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "old"),
+    [
+        ("Queuing", True),  # it has been
+        ("EnvPreparing", True),  # it usually lies before the present one
+        ("Stopping", False),
+        ("Restarting", False),  # a job that restarts goes back
+        ("Levitating", False),  # nobody knows where it lies
+        ("Running", False),
+    ],
+)
+def test_an_answer_without_the_history_that_was_there_is_old_if_it_goes_back(status: str, *, old: bool) -> None:
+    held, _ = watched(
+        job("Queuing", status_history=past(("Queuing", -9))),
+        job("Running", seconds=15, status_history=past(("Queuing", -9), ("Running", 10))),
+    )
+    assert reads_backwards(held.course, job(status, seconds=30)) is old
+
+
+def test_where_there_never_was_a_history_nothing_is_old() -> None:
+    held, _ = watched(job("Queuing"), job("Running", seconds=15))
+    assert not reads_backwards(held.course, job("Queuing", seconds=30))
+
+
+LAG = past(("Creating", -9))
+
+
+def lagging(*more: JobSnapshot) -> Any:
+    """What is held of a job whose history lags: it was seen queuing, then preparing, without dates."""
+    held, _ = watched(
+        job("Creating", status_history=LAG),
+        job("Queuing", seconds=15, status_history=LAG),
+        job("EnvPreparing", seconds=30, status_history=LAG),
+        *more,
+    )
+    return held.course
+
+
+@pytest.mark.parametrize(
+    ("status", "history", "old"),
+    [
+        ("Queuing", LAG, True),  # it has been, and the history is no further
+        ("Bidding", LAG, True),  # it was never seen, but it goes back, and the history is no further
+        ("Running", LAG, False),
+        (
+            "Queuing",
+            past(("Creating", -9), ("Queuing", 5)),
+            True,
+        ),  # it goes on since before the look that showed what follows
+        ("Bidding", past(("Creating", -9), ("Bidding", 29)), True),
+        ("Bidding", past(("Creating", -9), ("Bidding", 30)), False),  # it may have begun after that look
+        ("Queuing", past(("Creating", -9), ("Queuing", 160)), False),  # it cannot be the stay that was seen
+        ("Running", past(("Creating", -9), ("Running", 20)), False),  # it goes forward
+    ],
+)
+def test_while_the_history_lags_an_answer_that_goes_back_is_old_unless_its_history_went_on(
+    status: str, history: tuple[StatusPeriod, ...], *, old: bool
+) -> None:
+    assert reads_backwards(lagging(), job(status, seconds=45, status_history=history)) is old
+
+
+def test_a_history_that_shows_the_present_as_over_is_not_behind() -> None:
+    seen = past(("Creating", -9), ("Queuing", 5))
+    course = lagging(job("EnvPreparing", seconds=35, status_history=(*seen, *past(("EnvPreparing", 25)))))
+    open_, closed = StatusPeriod("EnvPreparing", at(25)), StatusPeriod("EnvPreparing", at(25), at(40))
+    for period, old in ((open_, True), (closed, False)):
+        assert reads_backwards(course, job("Bidding", seconds=45, status_history=(*seen, period))) is old
+
+
+def test_a_history_that_never_names_the_present_shows_by_naming_it_that_it_is_over() -> None:
+    first = past(("Creating", -9))
+    held, _ = watched(
+        job("Queuing", status_history=first),
+        job("EnvPreparing", seconds=15, status_history=past(("Creating", -9), ("Queuing", -5))),
+    )
+    named = past(("Creating", -9), ("Queuing", -5), ("EnvPreparing", 10))
+    assert not held.course.lists_present
+    assert not reads_backwards(held.course, job("Bidding", seconds=30, status_history=named))
