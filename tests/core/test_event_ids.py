@@ -10,7 +10,7 @@ import pytest
 from tests.core.strategies import CAUSE, REF, at, job
 from tests.core.test_history import past, watched
 from watcher.core.diff import diff
-from watcher.core.events import Event, JobRestarted, JobRestartExplained, deterministic_id
+from watcher.core.events import Event, JobQueueChanged, JobRestarted, JobRestartExplained, deterministic_id
 from watcher.core.model import ElasticSpec, JobSnapshot, ReplicaStatus, RestartRecord, RoleSpec
 
 SECOND = at(10).isoformat()
@@ -61,7 +61,10 @@ def test_sizes_queues_and_spot_types_are_known_by_the_version_they_were_told_fro
         deterministic_id("job.scaled", REF, 7, role, measure)
         for role, measure in (("Chief", "present"), ("PS", "asked"), ("Worker", "asked"))
     ], "in the order of the roles"
-    assert one(told, "job.queue_changed").id == deterministic_id("job.queue_changed", REF, 7, "Chief")
+    queue = one(told, "job.queue_changed")
+    assert isinstance(queue, JobQueueChanged)
+    assert (queue.old_dequeued, queue.new_dequeued) == (0, 0)
+    assert queue.id == deterministic_id("job.queue_changed", REF, 7, "Chief")
     assert one(told, "job.spot_type_changed").id == deterministic_id("job.spot_type_changed", REF, 7, "Chief")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from watcher.core.events import (
     When,
     deterministic_id,
 )
-from watcher.core.history import reads_backwards
+from watcher.core.history import dated_periods, reads_backwards
 from watcher.core.model import JobSnapshot, StatusPeriod
 
 LOOPS = past(("Queuing", -9), ("Running", 10), ("Restarting", 20), ("Running", 30))
@@ -257,3 +259,53 @@ def test_a_history_that_never_names_the_present_shows_by_naming_it_that_it_is_ov
     named = past(("Creating", -9), ("Queuing", -5), ("EnvPreparing", 10))
     assert not held.course.lists_present
     assert not reads_backwards(held.course, job("Bidding", seconds=30, status_history=named))
+
+
+def named(*periods: StatusPeriod, present: str = "Running") -> list[str]:
+    """The order in which these entries of a history stand."""
+    answers = {
+        tuple((each.status, each.reason_code) for each in dated_periods(job(present, status_history=order)))
+        for order in permutations(periods)
+    }
+    assert len(answers) == 1, "the order in which DLC lists them means nothing"
+    return [status + reason for status, reason in answers.pop()]
+
+
+def test_of_two_entries_that_speak_of_the_same_the_one_that_says_more_counts() -> None:
+    bare, ended, later = (StatusPeriod("Running", at(5), end, "x") for end in (None, at(7), at(9)))
+    assert named(bare, replace(ended, reason_code="y")) == ["Runningy"]
+    assert named(replace(ended, reason_code="y"), later) == ["Runningx"]
+    assert named(bare, replace(bare, reason_code="y")) == ["Runningy"]
+
+
+def test_entries_of_one_second_stand_in_the_order_that_makes_sense() -> None:
+    def then(status: str, end: int | None = None) -> StatusPeriod:
+        return StatusPeriod(status, at(5), None if end is None else at(end))
+
+    assert named(then("Running"), then("EnvPreparing", 5)) == ["EnvPreparing", "Running"], "what ended first"
+    assert named(then("Failed"), then("Stopping")) == ["Stopping", "Failed"], "an end comes last"
+    assert named(then("Queuing"), then("Running"), present="Queuing") == ["Running", "Queuing"], (
+        "the present comes last"
+    )
+    assert named(then("Running"), then("Queuing"), then("Creating"), present="Stopping") == [
+        "Creating",
+        "Queuing",
+        "Running",
+    ]
+    assert named(then("Levitating"), then("Running"), present="Stopping") == ["Running", "Levitating"]
+    assert named(StatusPeriod("", at(5)), StatusPeriod("Queuing"), then("Running")) == ["Running"]
+
+
+def test_an_entry_of_the_second_of_another_stands_where_the_history_puts_it() -> None:
+    seen = past(("Queuing", -9), ("Running", 10))
+    whole = (seen[0], StatusPeriod("EnvPreparing", at(10), at(10)), seen[1])
+    _, told = watched(
+        job("Queuing", status_history=seen[:1]),
+        job("Running", seconds=15, status_history=seen),
+        job("Running", seconds=30, status_history=whole),
+    )
+    assert [(event.new_status, event.filled_in) for event in told if isinstance(event, JobStatusChanged)] == [
+        ("Running", False),
+        ("EnvPreparing", True),
+    ]
+    assert changes(list(told))[-1] == ("Queuing", "EnvPreparing", at(10))
