@@ -68,6 +68,16 @@ def test_sizes_queues_and_spot_types_are_known_by_the_version_they_were_told_fro
     assert one(told, "job.spot_type_changed").id == deterministic_id("job.spot_type_changed", REF, 7, "Chief")
 
 
+def test_what_has_no_time_of_its_own_is_known_by_the_version_and_both_values() -> None:
+    old = job(sub_status="a", reason_code="R", reason_message="old words", priority=1)
+    new = job(seconds=15, sub_status="b", reason_code="S", reason_message="new words", priority=9)
+    assert {event.kind: event.id for event in between(old, new)} == {
+        "job.sub_status_changed": deterministic_id("job.sub_status_changed", REF, 7, "a", "b"),
+        "job.reason_changed": deterministic_id("job.reason_changed", REF, 7, "R", "old words", "S", "new words"),
+        "job.priority_changed": deterministic_id("job.priority_changed", REF, 7, 1, 9),
+    }
+
+
 def test_a_restart_that_only_the_status_shows_is_known_by_the_entry_and_carries_the_reason() -> None:
     history = past(("Running", -9), ("Restarting", 10))
     _, told = watched(
