@@ -24,6 +24,7 @@ from watcher.api import (
     Severity,
     Silence,
     cohort_of,
+    known,
     spell_duration,
 )
 
@@ -160,7 +161,7 @@ def _end(cohort: Cohort) -> Notify:
     )
     return Notify(
         headline=f"Cohort {cohort.family}: the last of {len(cohort.members)} has ended, {_ways(cohort)}",
-        facts=tuple((label, value) for label, value in found if value) + _failed(cohort),
+        facts=known(*found) + _failed(cohort),
         severity=Severity.WARNING if cohort.failed else Severity.INFO,
         dedup_key=f"{cohort.key}/ended/{cohort.roll}",
         across_jobs=True,

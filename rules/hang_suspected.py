@@ -28,6 +28,7 @@ from watcher.api import (
     Silence,
     Topic,
     begun,
+    known,
     spell_duration,
 )
 
@@ -142,11 +143,10 @@ def _beginning(key: str) -> datetime | None:
 
 
 def _facts(event: JobActivityChecked, job: JobSnapshot, running_since: datetime, now: datetime) -> Facts:
-    found = (
+    return known(
         ("Last event", "" if event.last_event_at is None else f"{event.last_event_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Last line of the log", "" if event.last_log_at is None else f"{event.last_log_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("Running for", spell_duration(now - running_since)),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Not read", event.unread),
     )
-    return tuple((label, value) for label, value in found if value)

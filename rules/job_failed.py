@@ -23,6 +23,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    known,
     revivals,
     spell_duration,
 )
@@ -147,10 +148,9 @@ def _facts(job: JobSnapshot) -> Facts:
     pods = [f"{pod.pod_id} on {pod.node}" if pod.node else pod.pod_id for pod in failed[:_MOST_PODS]]
     more = [f"{len(failed) - _MOST_PODS} more"] if len(failed) > _MOST_PODS else []
     kept = job.settings.reserved_minutes if job.phase is Phase.RESERVED_FAILED else None
-    found = (
+    return known(
         ("Ran for", ran),
         ("Restarts", str(job.restarts)),
         ("Failed pods", ", ".join(pods + more)),
         ("Pods are kept for", f"{kept} min" if kept else ""),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -23,6 +23,7 @@ from watcher.api import (
     Severity,
     Silence,
     cause_of_end,
+    known,
     spell_duration,
 )
 
@@ -103,7 +104,7 @@ class JobRestartedRule:
 
     def _severity(self, event: JobRestarted, *, looping: bool) -> Severity:
         limit = event.limit
-        spent = limit is not None and (event.used >= limit or event.used / limit >= self.options.loud_at)
+        spent = limit is not None and (limit <= max(0, event.used) or event.used / limit >= self.options.loud_at)
         if spent or looping:
             return Severity.CRITICAL
         return Severity.WARNING if event.used <= event.count else Severity.INFO
@@ -189,7 +190,7 @@ def _causes(record: RestartRecord | None) -> Facts:
     pods = sorted({cause.pod for cause in record.causes if cause.pod})
     avoided = sorted({cause.node for cause in record.causes if cause.node and cause.node_blacklisted})
     errors = sorted({cause.error_code for cause in record.causes if cause.error_code})
-    found = (
+    return known(
         ("Restarted", record.level),
         ("Phase", record.occurred_phase),
         ("Errors", ", ".join(errors)),
@@ -197,4 +198,3 @@ def _causes(record: RestartRecord | None) -> Facts:
         ("Nodes at fault", ", ".join(nodes)),
         ("Nodes now avoided", ", ".join(avoided)),
     )
-    return tuple((label, value) for label, value in found if value)

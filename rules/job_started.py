@@ -19,6 +19,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    known,
     spell_duration,
 )
 
@@ -93,10 +94,9 @@ def _facts(context: Context) -> Facts:
         return ()
     roles = ", ".join(f"{role.count} x {role.role}" for role in job.roles)
     nodes = sorted({pod.node for pod in job.pods or () if pod.node})
-    found = (
+    return known(
         ("Pods", roles),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Nodes", ", ".join(nodes) if len(nodes) <= 4 else f"{len(nodes)}"),  # noqa: PLR2004 - more do not fit a line
         ("Time limit", spell_duration(job.max_running_time) if job.max_running_time else ""),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -16,6 +16,7 @@ from watcher.api import (
     Notify,
     Severity,
     Silence,
+    known,
     spell_duration,
 )
 
@@ -58,8 +59,7 @@ class JobStoppedRule:
 
 def _facts(job: JobSnapshot) -> Facts:
     ended = job.stopped_at or job.finished_at
-    found = (
+    return known(
         ("Ran for", spell_duration(ended - job.running_at) if ended and job.running_at else ""),
         ("Time limit", spell_duration(job.max_running_time) if job.max_running_time else ""),
     )
-    return tuple((label, value) for label, value in found if value)

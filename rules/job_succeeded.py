@@ -18,6 +18,7 @@ from watcher.api import (
     Phase,
     Severity,
     Silence,
+    known,
     revivals,
     spell_duration,
 )
@@ -70,9 +71,8 @@ def _facts(job: JobSnapshot) -> Facts:
     ended = job.succeeded_at or job.finished_at
     ran = spell_duration(ended - job.running_at) if ended and job.running_at else ""
     kept = job.settings.reserved_minutes if job.phase is Phase.RESERVED_SUCCEEDED else None
-    found = (
+    return known(
         ("Ran for", ran),
         ("Restarts", str(job.restarts) if job.restarts.used else ""),
         ("Pods are kept for", f"{kept} min" if kept else ""),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from watcher.api import Context, Event, Intent, JobVanished, NoOptions, Notify, Severity, Silence
+from watcher.api import Context, Event, Intent, JobVanished, NoOptions, Notify, Severity, Silence, known
 
 
 class JobVanishedRule:
@@ -50,6 +50,6 @@ class JobVanishedRule:
         )
         yield Notify(
             headline=f"DLC no longer knows this job; it was {event.last_status or 'without a status'} when last seen",
-            facts=tuple((label, value) for label, value in found if value),
+            facts=known(*found),
             detail="It was deleted, or this account may no longer see its workspace.",
         )

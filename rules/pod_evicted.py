@@ -16,6 +16,7 @@ from watcher.api import (
     PodEvicted,
     Severity,
     Silence,
+    known,
 )
 
 _OVERSOLD = {"ForceQuotaOverSold": "yes, always", "AcceptQuotaOverSold": "yes, when needed"}
@@ -54,16 +55,15 @@ class PodEvictedRule:
             yield Silence("not an eviction")
             return
         headline = f"Pod {event.pod.pod_id} was evicted" + (f" from node {event.node}" if event.node else "")
-        own = tuple((label, value) for label, value in (("Role", event.role), ("Address", event.ip)) if value)
+        own = known(("Role", event.role), ("Address", event.ip))
         facts = own if context.job is None else own + _facts(context.job)
         yield Notify(headline=headline, facts=facts, detail=event.reason_message)
 
 
 def _facts(job: JobSnapshot) -> Facts:
-    found = (
+    return known(
         ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
         ("On idle resources of others", _OVERSOLD.get(job.settings.oversold_type, "")),
         ("Priority", "" if job.priority is None else str(job.priority)),
         ("Restarts", str(job.restarts)),
     )
-    return tuple((label, value) for label, value in found if value)

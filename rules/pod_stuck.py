@@ -29,6 +29,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    known,
     spell_duration,
 )
 
@@ -119,7 +120,7 @@ def _facts(stuck: list[PodSnapshot], names: list[str], job: JobSnapshot) -> Fact
     shown = ", ".join(names[:_MOST_NAMED]) + (
         f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     )
-    found = (
+    return known(
         ("Pods", shown),
         ("Role", ", ".join(sorted({pod.role for pod in stuck if pod.role}))),
         ("Reason", job.reason_code),
@@ -128,4 +129,3 @@ def _facts(stuck: list[PodSnapshot], names: list[str], job: JobSnapshot) -> Fact
         ("Priority", "" if job.priority is None else str(job.priority)),
         ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -26,6 +26,7 @@ from watcher.api import (
     Severity,
     Silence,
     begun,
+    known,
     spell_duration,
 )
 
@@ -87,9 +88,8 @@ class ReservedIdleRule:
 def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:
     minutes = job.settings.reserved_minutes
     left = since + timedelta(minutes=minutes) - now if minutes else None
-    found = (
+    return known(
         ("Result", "succeeded" if job.phase is Phase.RESERVED_SUCCEEDED else "failed"),
         ("Reservation", "" if left is None else f"{minutes} min, {spell_duration(left)} left"),
         ("Quota", job.quota_name or job.quota_id),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -23,6 +23,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    known,
 )
 
 
@@ -118,10 +119,9 @@ def _restarts(context: Context, *, before: bool = False) -> int:
 
 def _facts(found: JobCauseFound) -> Facts:
     sure = f"{found.confidence}: {found.because}" if found.because else str(found.confidence)
-    facts = (
+    return known(
         ("Class", str(found.fault_class)),
         ("Confidence", sure),
         ("Exit code", "" if found.exit_code is None else str(found.exit_code)),
         ("Could not read", found.unread),
     )
-    return tuple((label, value) for label, value in facts if value)

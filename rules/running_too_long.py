@@ -27,6 +27,7 @@ from watcher.api import (
     Severity,
     Silence,
     begun,
+    known,
     spell_duration,
 )
 
@@ -119,10 +120,9 @@ def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:
         limit = f"{spell_duration(job.max_running_time)}, " + (
             f"{spell_duration(left)} left" if left > timedelta(0) else f"passed {spell_duration(-left)} ago"
         )
-    found = (
+    return known(
         ("Running since", f"{since:%Y-%m-%d %H:%M} UTC"),
         ("Time limit", limit or "none known"),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Restarts", str(job.restarts) if job.restarts.used else ""),
     )
-    return tuple((label, value) for label, value in found if value)

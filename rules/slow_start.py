@@ -28,6 +28,7 @@ from watcher.api import (
     Silence,
     TooFew,
     begun,
+    known,
     passed_over,
     spell_duration,
 )
@@ -105,11 +106,10 @@ def _facts(job: JobSnapshot) -> Facts:
     pods = job.pods or ()
     waiting = [pod for pod in pods if pod.phase is not PodPhase.RUNNING]
     nodes = sorted({pod.node for pod in waiting if pod.node})
-    found = (
+    return known(
         ("Pods not running", f"{len(waiting)} of {len(pods)}" if pods else ""),
         ("On nodes", ", ".join(nodes) if len(nodes) <= _MOST_NODES else f"{len(nodes)}"),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Reason", job.reason_code.strip()),
         ("Restarts", str(job.restarts) if job.restarts.used else ""),
     )
-    return tuple((label, value) for label, value in found if value)

@@ -34,6 +34,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    known,
     spell_duration,
 )
 
@@ -382,7 +383,7 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
     )
     return Notify(
         headline=_course(storm, fleet),
-        facts=tuple((label, value) for label, value in found if value),
+        facts=known(*found),
         dedup_key=_key(_SAY, storm),
         across_jobs=True,
     )
@@ -405,7 +406,7 @@ def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
     )
     return Notify(
         headline=f"Over: {_course(storm, fleet)}" + (f"; {counted}" if counted else ""),
-        facts=tuple((label, value) for label, value in found if value),
+        facts=known(*found),
         severity=Severity.INFO,
         dedup_key=_key(_OVER, storm),
         across_jobs=True,

@@ -27,6 +27,7 @@ from watcher.api import (
     Silence,
     TooFew,
     begun,
+    known,
     passed_over,
     spell_duration,
 )
@@ -112,7 +113,7 @@ def _waited(job: Member) -> timedelta | None:
 
 def _facts(job: JobSnapshot) -> Facts:
     queuing = sum(replica.queuing or 0 for replica in job.replicas)
-    found = (
+    return known(
         ("Status", job.status),
         ("Reason", job.reason_code),
         ("Quota", job.quota_name or job.quota_id or "none (public resources)"),
@@ -123,4 +124,3 @@ def _facts(job: JobSnapshot) -> Facts:
         ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
         ("Restarts", str(job.restarts) if job.restarts.used else ""),
     )
-    return tuple((label, value) for label, value in found if value)

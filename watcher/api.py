@@ -76,6 +76,7 @@ from watcher.core.rule import (
     RuleOptions,
     Severity,
     Silence,
+    known,
 )
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
@@ -181,6 +182,7 @@ __all__ = [
     "cause_of_end",
     "cohort_of",
     "exactly_one",
+    "known",
     "learn",
     "passed_over",
     "reveal",

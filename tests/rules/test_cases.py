@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -21,6 +21,7 @@ from watcher.api import (
     Fleet,
     Investigate,
     JobRef,
+    JobRestarted,
     JobSnapshot,
     Notify,
     PodKey,
@@ -178,9 +179,16 @@ CONTEXTS = st.builds(
 )
 
 
+MADE = {"id": EventId("passed"), "when": When(observed_at=datetime(2026, 1, 1, tzinfo=UTC)), "cause": CauseId("c")}
+
+
 @pytest.mark.parametrize("name", sorted(ENTRIES))
 @settings(max_examples=150, deadline=None)
 @given(event=EVENTS, context=CONTEXTS)
+@example(
+    event=JobRestarted(**MADE, job=JobRef("s", "j"), used=-1, limit=0),
+    context=Context(now=datetime(2026, 1, 1, tzinfo=UTC)),
+)
 def test_no_event_and_no_context_make_a_rule_raise(name: str, event: Any, context: Context) -> None:
     rule = RULES[name](RULES[name].Options())
     for intent in rule.consider(event, context):
@@ -208,9 +216,6 @@ def test_no_course_of_a_fleet_makes_the_storm_rule_raise(looks: list[tuple[JobSn
                 if isinstance(intent, Notify):
                     assert intent.headline
                     assert all(label and value for label, value in intent.facts)
-
-
-MADE = {"id": EventId("passed"), "when": When(observed_at=datetime(2026, 1, 1, tzinfo=UTC)), "cause": CauseId("c")}
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))

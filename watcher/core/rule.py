@@ -103,6 +103,11 @@ Facts = tuple[tuple[str, str], ...]
 """Label and value, in the order to show."""
 
 
+def known(*facts: tuple[str, str]) -> Facts:
+    """Those of the facts that have a value: what nobody knows is not shown."""
+    return tuple((label, value) for label, value in facts if value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """Intent: somebody should hear this.

@@ -20,7 +20,7 @@ from watcher.core.events import Event, EventId
 from watcher.core.fleet import Happening
 from watcher.core.matching import labels_of
 from watcher.core.model import JobSnapshot
-from watcher.core.rule import Context, Facts, Notify, Silence
+from watcher.core.rule import Context, Facts, Notify, Silence, known
 
 MEMORY: Final = 12
 """A burst is followed back so many times `within`. One that is longer, and was thin for all that time, is told anew."""
@@ -139,12 +139,11 @@ def _facts(burst: Collection[Happening], said: Notify) -> Facts:
     names = list(dict.fromkeys(_names(burst)))
     more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
     first = min(map(_at, burst))
-    found = (
+    return known(
         ("Jobs", ", ".join((*names[:_MOST_NAMES], *more))),
         ("Since", f"{first:%Y-%m-%d %H:%M:%S} UTC"),
         ("Last", said.headline),
     )
-    return tuple((label, value) for label, value in found if value)
 
 
 def _names(burst: Collection[Happening]) -> Iterator[str]:
