@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from watcher.cli import configuration, demo, look, replay, running, simulate, why
+from watcher.cli.routes import routes
 from watcher.cli.rules import rules
 from watcher.errors import ConfigurationError, WatcherError
 
@@ -30,6 +31,7 @@ for _panel, _functions in _COMMANDS:
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
 app.add_typer(rules, name="rules", rich_help_panel="Configure")
+app.add_typer(routes, name="routes", rich_help_panel="Configure")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ were not asked, and which value and pattern did not fit where a rule's `match` k
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -170,19 +170,14 @@ def _explained(decision: Mapping[str, Any], bound: BoundRule | None, event: Even
     if decision["reason"] == "not-matched":
         from watcher.core.matching import labels_of
 
-        label = decision["note"]
-        pattern = dict(bound.match.patterns).get(label)
-        if pattern is None:
+        label, labels = decision["note"], labels_of(event, job)
+        tests = [test for test in bound.match.tests if test.label == label]
+        if not tests:
             return f"the configuration no longer asks for {label}"
-        values = [value for value in labels_of(event, job).get(label, ()) if value]
-        return f"{label} is {_listed(values) or 'not told'}, wanted is {_listed(pattern)}"
+        return next((test for test in tests if not test.holds(labels)), tests[0]).refusal(labels)
     if decision["reason"] == "condition-false":
         return f"when: {getattr(bound.when, 'text', '') or 'no longer in the configuration'}"
     return ""
-
-
-def _listed(words: Iterable[str]) -> str:
-    return " or ".join(json_text.dumps(word, ensure_ascii=False) for word in words)
 
 
 def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequence[StoryLine]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 from watcher.config.document import Place
 from watcher.config.findings import Findings
-from watcher.config.matches import Vocabulary, check_labels, check_match
+from watcher.config.matches import Vocabulary, check_labels, check_match, matcher_of
 from watcher.config.model import RouteSettings
 from watcher.config.wording import listed, unknown
-from watcher.core.matching import Matcher
 from watcher.core.routing import Route
 
 _ROOT: Place = ("route",)
+_INHERITED: Final = ("receiver", "group_by", "group_wait")
+"""What a child takes over from its parent where it says nothing itself."""
 
 
 def check_routes(
@@ -42,19 +44,30 @@ def check_routes(
         spots = {groups: (*place, "group_by")}
     check_labels(found, {label: spot for label, spot in spots.items() if isinstance(label, str)}, labels)
     children = node.get("routes")
-    for index, child in enumerate(children if isinstance(children, list) else ()):
+    written = children if isinstance(children, list) else []
+    for index, child in enumerate(written):
         check_routes(found, child, receivers, words, labels, place=(*place, "routes", index))
-        if (
-            index + 1 < len(children or ())
-            and isinstance(child, dict)
-            and not child.get("match")
-            and not child.get("continue")
-        ):
-            spot = (*place, "routes", index)
+    _warn_of_the_unheard(found, written, (*place, "routes"))
+
+
+def _warn_of_the_unheard(found: Findings, children: Sequence[object], place: Place) -> None:
+    """Routes that an earlier sibling leaves nothing to. Only what is plain: the same match, or none at all."""
+    takers: dict[str, int] = {}
+    for index, child in enumerate(children):
+        if not isinstance(child, dict):
+            continue
+        match = child.get("match") or {}
+        if not match and not child.get("continue") and index + 1 < len(children):
             message = (
                 "this route takes everything, so the ones after it are never asked; give it a match, or continue: true"
             )
-            found.warnings.append(found.document.problem(message, spot))
+            found.warnings.append(found.document.problem(message, (*place, index)))
+        same = takers.get(repr(match))
+        if same is not None and match:
+            message = f"this route is never asked: routes.{same} has the same match and does not continue"
+            found.warnings.append(found.document.problem(message, (*place, index)))
+        if not child.get("continue"):
+            takers.setdefault(repr(match), index)
 
 
 def _check_root(found: Findings, node: dict[str, object], receivers: Collection[str]) -> None:
@@ -74,10 +87,11 @@ def route_tree(settings: RouteSettings, path: str = "route", parent: Route | Non
     node = Route(
         path=path,
         receiver=settings.receiver or above.receiver,
-        match=Matcher.of(settings.match),
+        match=matcher_of(settings.match),
         continue_=settings.continue_,
         group_by=above.group_by if settings.group_by is None else settings.group_by,
         group_wait=above.group_wait if settings.group_wait is None else settings.group_wait,
+        written=frozenset(name for name in _INHERITED if getattr(settings, name) is not None),
     )
     children = tuple(route_tree(child, f"{path}.routes[{index}]", node) for index, child in enumerate(settings.routes))
     return replace(node, routes=children)
@@ -85,4 +99,4 @@ def route_tree(settings: RouteSettings, path: str = "route", parent: Route | Non
 
 def receivers_of(tree: Route) -> frozenset[str]:
     """Every receiver that something can be sent to."""
-    return frozenset({tree.receiver}).union(*(receivers_of(child) for child in tree.routes))
+    return frozenset(node.receiver for node in tree.walk())
