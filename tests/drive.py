@@ -31,6 +31,7 @@ class Drive:
         self.jobs, self.book = jobs, book
         self.watches: dict[JobRef, Watch] = {}
         self.deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
+        self.fleet = book.new_fleet()
         self.causes = 0
 
     def run(self, until: timedelta) -> Iterator[Observation]:
@@ -71,11 +72,13 @@ class Drive:
     def _commit(self, held: Watch | None, seen: reading.Observed, cause: CauseId, now: datetime) -> Observation:
         watch = seen.watch
         self.watches[watch.snapshot.ref] = watch
+        self.fleet.note(watch, seen.events, now)
         context = Context(
             now=now,
             job=watch.snapshot,
             previous=None if held is None else held.snapshot,
             phase_since=watch.phase_since,
+            fleet=self.fleet,
         )
         follows = consequences(seen.events, context, self.book, now)
         self._note(follows.deadlines)
@@ -107,7 +110,7 @@ class Drive:
                 key=due.key,
                 due_at=due.at,
             )
-            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since)
+            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since, fleet=self.fleet)
             follows = consequences((passed,), context, self.book, now)
             self._note(follows.deadlines)
             yield observation(cause, now, follows, deadlines_passed=(due,))

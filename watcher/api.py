@@ -12,6 +12,7 @@ from watcher.core.duration import spell_duration
 from watcher.core.events import (
     DeadlinePassed,
     Event,
+    EventId,
     JobAppeared,
     JobEvent,
     JobFailed,
@@ -40,10 +41,12 @@ from watcher.core.events import (
     WatchRecovered,
     When,
 )
+from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
+    Absorb,
     Context,
     Deadline,
     Facts,
@@ -63,12 +66,16 @@ __all__ = [
     "LIVE",
     "RESERVED",
     "TERMINAL",
+    "Absorb",
     "Context",
     "Deadline",
     "DeadlinePassed",
     "Duration",
     "Event",
+    "EventId",
     "Facts",
+    "Fleet",
+    "Happening",
     "Intent",
     "Item",
     "JobAppeared",
@@ -88,6 +95,7 @@ __all__ = [
     "JobSubStatusChanged",
     "JobSucceeded",
     "JobVanished",
+    "Member",
     "Message",
     "NoOptions",
     "Notifier",

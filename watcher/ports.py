@@ -11,7 +11,7 @@ from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Set
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
-from watcher.core.rule import Decision, Notification, RuleDeadline
+from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.settings import Settings
 
@@ -119,6 +119,7 @@ class Observation:
         snapshot_changed: whether the snapshot differs from the stored one in a watched field (only then is history kept).
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
+        absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
     """
 
     cause: CauseId
@@ -133,6 +134,7 @@ class Observation:
     deliveries: tuple[Delivery, ...] = ()
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
+    absorptions: tuple[Absorption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,8 @@ class Store(Protocol):
         """All of it in one durable transaction.
 
         Events, notifications and deliveries whose id is already there are left as they are. A deadline under a known
-        (rule, job, key) is moved. Raises:
+        (rule, job, key) is moved. Deliveries that are PENDING and covered by an absorption become FOLDED
+        (`core.delivery.absorbed`); what has been leased stays as it is. Raises:
 
         StaleObservation: the job's version is no longer `expected_version`; nothing was written.
         """
@@ -213,9 +216,14 @@ class Store(Protocol):
     # reading, for people
 
     async def events(
-        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+        self,
+        *,
+        job: JobRef | None = None,
+        kinds: frozenset[str] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
-        """Stored events, newest last, at most `limit` of the newest."""
+        """Stored events, newest last, at most `limit` of the newest; with `since`, only what happened (`When.at`) after it."""
         ...
 
     async def deliveries(
@@ -236,8 +244,8 @@ class Store(Protocol):
         """Rows by kind and state, for health and metrics: `jobs.live`, `events`, `deliveries.pending` ..."""
         ...
 
-    async def prune(self, before: datetime) -> int:
-        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns how many jobs."""
+    async def prune(self, before: datetime) -> frozenset[JobRef]:
+        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs."""
         ...
 
 

@@ -234,7 +234,7 @@ def test_rules_hear_of_faults_and_a_fault_about_a_fault_goes_no_further() -> Non
 def test_a_stranger_among_the_answers_is_a_fault(stranger: object) -> None:
     evaluation = asked(says(Notify(headline="x"), stranger))
     assert evaluation.notifications == ()
-    assert "yields Notify, Deadline or Silence, not" in evaluation.faults[0].error
+    assert "yields Notify, Deadline, Silence or Absorb, not" in evaluation.faults[0].error
 
 
 def test_an_answer_that_is_no_list_is_a_fault() -> None:

@@ -62,7 +62,11 @@ def test_a_good_case_holds(tmp_path: Path) -> None:
         (GOOD, "", "job-failed.yaml:1: a case file is a mapping"),
         (GOOD, "a: [", "job-failed.yaml:1: expected the node content"),
         (GOOD, GOOD + GOOD, "job-failed.yaml:7: found duplicate key"),
-        (GOOD, "notifies_x: 3", "job-failed.yaml:1: 'notifies_x' must be a mapping with rule, options, job, course"),
+        (
+            GOOD,
+            "notifies_x: 3",
+            "job-failed.yaml:1: 'notifies_x' must be a mapping with rule, options, job, jobs, course",
+        ),
         (GOOD, "notifies_x: {course: []}", "job-failed.yaml:1: notifies_x needs a course"),
         (GOOD, "notifies_x: {course: 3}", "job-failed.yaml:1: 'course' must be a list"),
         (GOOD, "notifies_x:\n  job: 3\n  course: [{at: 0s}]", "job-failed.yaml:2: 'job' must be a mapping"),

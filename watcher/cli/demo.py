@@ -202,7 +202,7 @@ async def _summary(store: Store, simulator: Simulator) -> dict[str, Any]:
     seen = Counter(event.kind for event in await store.events(limit=1_000_000))
     deliveries = await store.deliveries(limit=1_000_000)
     states = Counter(delivery.state for delivery in deliveries)
-    lost = states[DeliveryState.DEAD]
+    lost, folded = states[DeliveryState.DEAD], states[DeliveryState.FOLDED]
     return {
         "requests": dict(simulator.counts),
         "scripted": dict(sorted(scripted.items())),
@@ -210,7 +210,8 @@ async def _summary(store: Store, simulator: Simulator) -> dict[str, Any]:
         "told": dict(
             sorted(Counter(d.notification.rule for d in deliveries if d.state is DeliveryState.DELIVERED).items())
         ),
-        "waiting": len(deliveries) - states[DeliveryState.DELIVERED] - lost,
+        "waiting": len(deliveries) - states[DeliveryState.DELIVERED] - lost - folded,
+        "folded": folded,
         "lost": lost,
     }
 

@@ -16,6 +16,7 @@ from watcher.errors import SourceError, WatcherError
 
 if TYPE_CHECKING:
     from watcher.core.consequence import Book, Consequences
+    from watcher.core.delivery import Delivery
     from watcher.core.model import JobRef, JobSnapshot, Watch
 
 _STEP = timedelta(minutes=1)
@@ -96,7 +97,7 @@ def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None
                             "rule": delivery.notification.rule,
                             "headline": delivery.notification.headline,
                         }
-                        for delivery in step.follows.deliveries
+                        for delivery in step.sent
                     ],
                 }
                 for step in steps
@@ -111,7 +112,7 @@ def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None
         out.print(safe(f"{step.file}: {step.job} {step.status}"), style="bold")
         for event in step.follows.events:
             out.print(safe(f"  {event.kind:24} {sentence(event)}"))
-        for delivery in step.follows.deliveries:
+        for delivery in step.sent:
             said = delivery.notification
             out.print(
                 safe(f"    -> {delivery.receiver}: [{said.severity}] {said.headline}  ({said.rule})"), style="cyan"
@@ -129,6 +130,11 @@ class _Step:
     status: str
     first: bool
     follows: Consequences
+
+    @property
+    def sent(self) -> tuple[Delivery, ...]:
+        """What is owed, without what is folded into larger news from the start."""
+        return tuple(delivery for delivery in self.follows.deliveries if delivery.settled_at is None)
 
 
 def _read(file: Path, index: int) -> tuple[Path, JobSnapshot]:
@@ -172,6 +178,7 @@ def _steps(answers: list[tuple[Path, JobSnapshot]], book: Book) -> Iterator[_Ste
     from watcher.core.rule import Context
 
     held: dict[JobRef, Watch] = {}
+    fleet = book.new_fleet()
     for index, (file, answer) in enumerate(answers):
         watch = held.get(answer.ref)
         known = _latest(answer) or answer.observed_at
@@ -183,10 +190,12 @@ def _steps(answers: list[tuple[Path, JobSnapshot]], book: Book) -> Iterator[_Ste
         else:
             observed = observation.look(watch, snapshot, now=now, cause=cause)
         held[answer.ref] = observed.watch
+        fleet.note(observed.watch, observed.events, now)
         context = Context(
             now=now,
             job=observed.watch.snapshot,
             previous=None if watch is None else watch.snapshot,
             phase_since=observed.watch.phase_since,
+            fleet=fleet,
         )
         yield _Step(file, answer.ref, answer.status, watch is None, consequences(observed.events, context, book, now))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from watcher.core.rule import Severity
+from watcher.core.tally import FEWEST
 from watcher.settings import Duration, OneOrMany, Settings
 
 NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
@@ -168,6 +169,14 @@ class DeclareRule(_Narrowing):
     once_per: OneOrMany = ()
     """Labels; what has the same values of them is told once, whichever job it is about: `[job, node]` is once for each node of a
     job, `tag.sweep` once for a whole sweep."""
+    count: Annotated[int, Field(ge=FEWEST)] | None = None
+    """Speak only when so many of these events happened, of whichever jobs, within the time `within`; at least 2. Each burst is told
+    once: what follows is silent until `within` has passed without another one."""
+    within: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    """In which time `count` of them must have happened, for example 10m."""
+    per: OneOrMany = ()
+    """Labels; with `count`: only events with the same values of them are counted together, `quota` is for each quota by itself.
+    Left out: all together."""
 
 
 class IncludeRules(Settings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -17,6 +17,7 @@ from watcher.core.expression import ExpressionError, compile_condition
 from watcher.core.passage import STATES, Passage
 from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity
 from watcher.core.summary import compile_summary
+from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import Kinds, PluginFault
 
@@ -137,8 +138,10 @@ class RuleBinder:
         passage = None if settings is None else _passage(settings)
         before = len(item.found.problems)
         self._check_passage(item, kinds, passage)
-        per = _spots(item, "once_per")
-        check_labels(item.found, {label: spot for spot, label in per.items()}, RULE_LABELS)
+        for key in ("once_per", "per"):
+            check_labels(item.found, {label: spot for spot, label in _spots(item, key).items()}, RULE_LABELS)
+        for key, fault in () if settings is None else _count_faults(settings):
+            item.found.add_at_key(f'"{key}" {fault}', item.at(key))
         rule = None
         if settings is not None and not strange and len(item.found.problems) == before:
             rule = declared(settings)
@@ -225,7 +228,32 @@ def declared(settings: DeclareRule) -> Rule:
         ValueError: what it says does not go together.
     """
     severity = settings.severity or Severity.INFO
-    return declared_rule(settings.name, settings.on, severity, passage=_passage(settings), once_per=settings.once_per)
+    threshold = None
+    if settings.count is not None and settings.within is not None:
+        threshold = Tally(frozenset(settings.on), settings.count, settings.within, settings.per)
+    return declared_rule(
+        settings.name,
+        settings.on,
+        severity,
+        passage=_passage(settings),
+        once_per=settings.once_per,
+        threshold=threshold,
+    )
+
+
+def _count_faults(settings: DeclareRule) -> Iterator[tuple[str, str]]:
+    """What is wrong with the counting, as the key it is written under and a sentence."""
+    if settings.count is None:
+        for key, there in (("within", settings.within is not None), ("per", bool(settings.per))):
+            if there:
+                yield key, 'goes with "count", which says how many of the events make the rule speak'
+        return
+    if settings.within is None:
+        yield "count", 'needs "within": in which time so many must have happened, for example 10m'
+    if settings.for_ is not None:
+        yield "for", 'does not go with "count", which counts events as they happen'
+    if settings.once_per:
+        yield "once_per", 'does not go with "count", which tells each burst once; count for each with "per"'
 
 
 def _passage(settings: DeclareRule) -> Passage | None:

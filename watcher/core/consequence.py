@@ -1,27 +1,61 @@
 """From events to everything that is owed: the middle of the walk, as one pure function.
 
 events --evaluate--> notifications --route--> deliveries, and to deadlines, decisions and faults (which are events, too).
+
+Some news is part of larger news (a storm over many jobs). A rule that tells the larger news absorbs the smaller: what others say in
+the same observation is owed as a row that is folded from the start, and what still waits in the store is folded by the commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import reduce
 
-from watcher.core.delivery import Delivery
+from watcher.core.delivery import Delivery, absorbed
 from watcher.core.events import Event
+from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
 from watcher.core.routing import Route, routes_of
-from watcher.core.rule import BoundRule, Context, Decision, Notification, RuleDeadline, evaluate
+from watcher.core.rule import (
+    Absorption,
+    BoundRule,
+    Context,
+    Decision,
+    Notification,
+    RuleDeadline,
+    Severity,
+    evaluate,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the configuration says about telling: the rules, and who hears them."""
+    """What the configuration says about telling: the rules, and who hears them.
+
+    Attributes:
+        rules: the bound rules.
+        tree: the routes.
+        patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
+    """
 
     rules: tuple[BoundRule, ...]
     tree: Route
+    patient: bool = True
+
+    def new_fleet(self) -> Fleet:
+        """An empty fleet that remembers what these rules want to look back at."""
+        counting = (rule.kinds for rule in self.rules if rule.threshold is not None)
+        return Fleet(
+            keep=max((KEEP, *(rule.looks_back for rule in self.rules))), in_full=frozenset[str]().union(*counting)
+        )
+
+    def hold(self, notification: Notification) -> timedelta:
+        """How long this waits before it is sent, because a rule may absorb it. Critical news never waits."""
+        if not self.patient or notification.severity is Severity.CRITICAL:
+            return timedelta(0)
+        return max((rule.holds.get(notification.rule, timedelta(0)) for rule in self.rules), default=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +67,20 @@ class Consequences:
     notifications: tuple[Notification, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     deadlines: tuple[RuleDeadline, ...] = ()
+    absorptions: tuple[Absorption, ...] = ()
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
     """Ask the rules and route what they say. Events of failed rules are added to the events."""
     evaluation = evaluate(book.rules, events, context)
-    deliveries = tuple(
-        owe(route, notification, now)
+    owed = (
+        owe(route, notification, now, book.hold(notification))
         for notification in evaluation.notifications
         for route in routes_of(book.tree, dict(notification.labels))
+    )
+    deliveries = tuple(
+        reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
+        for delivery in owed
     )
     return Consequences(
         events=(*events, *evaluation.faults),
@@ -49,4 +88,5 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         notifications=evaluation.notifications,
         deliveries=deliveries,
         deadlines=evaluation.deadlines,
+        absorptions=evaluation.absorptions,
     )

@@ -59,6 +59,7 @@ from watcher.core.rule import (
     Severity,
     Silence,
     Summary,
+    Threshold,
 )
 
 LISTENABLE: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -188,6 +189,7 @@ class DeclaredRule:
     summary: Summary | None = None
     passage: Passage | None = None
     once_per: tuple[str, ...] = ()
+    threshold: Threshold | None = None
     Options: ClassVar[type[RuleOptions]] = NoOptions
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
@@ -237,6 +239,7 @@ def declared_rule(
     *,
     passage: Passage | None = None,
     once_per: Collection[str] = (),
+    threshold: Threshold | None = None,
 ) -> Rule:
     """A rule on these event kinds.
 
@@ -247,6 +250,7 @@ def declared_rule(
         summary: its headline; None for the default words.
         passage: of the changes of status, those that are meant. With `dwell`, jobs found in such a state count as well.
         once_per: labels; what has the same values of them is told once, ever, whichever jobs it is about.
+        threshold: how many of the same make it speak; None: each is told. Not with `dwell` or `once_per`.
 
     Raises:
         ValueError: no kind is given, or one that does not exist or cannot be listened to; or the passage is not one.
@@ -256,13 +260,15 @@ def declared_rule(
     for kind in on:
         if kind not in LISTENABLE:
             raise ValueError(f"there is no event kind {kind!r} to listen to; there are {', '.join(sorted(LISTENABLE))}")
+    if threshold is not None and (once_per or (passage is not None and passage.dwell is not None)):
+        raise ValueError("count: says itself when it is told again, and goes with neither for nor once_per")
     kinds = tuple(LISTENABLE[kind] for kind in dict.fromkeys(on))
     if passage is not None:
         for key, fault in passage_faults(on, passage):
             raise ValueError(f"{key}: {fault}")
         kinds += SIGHTS if passage.dwell is not None else ()
     # The protocol speaks of classes, where these members are class variables; here each rule is an instance of one class.
-    return cast("Rule", DeclaredRule(name, kinds, severity, summary, passage, tuple(once_per)))
+    return cast("Rule", DeclaredRule(name, kinds, severity, summary, passage, tuple(once_per), threshold))
 
 
 def passage_faults(on: Collection[str], passage: Passage) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
     PENDING --lease--> SENDING --ok--> DELIVERED
                           |---permanent----------> DEAD
-                          `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
+       |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
+       `--part of larger news--> FOLDED
 
 A row is marked SENDING, with its attempt number, before the network is touched. So a row found SENDING after a crash means "maybe
 sent"; it is sent again under the same flush id, and the far side, or a look-up there, can tell the copy.
@@ -13,12 +14,12 @@ Deliveries that left in one message share a `flush_id` from then on: a retry rep
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
-from watcher.core.rule import Notification
+from watcher.core.rule import Absorption, Notification
 
 DeliveryId = NewType("DeliveryId", str)
 FlushId = NewType("FlushId", str)
@@ -32,6 +33,8 @@ class DeliveryState(StrEnum):
     RETRYING = "retrying"
     DELIVERED = "delivered"
     DEAD = "dead"
+    FOLDED = "folded"
+    """Not told by itself: it is part of larger news."""
 
 
 class DeliveryReason(StrEnum):
@@ -51,16 +54,19 @@ class DeliveryReason(StrEnum):
     """It can never work as it is; the fix is in the row."""
     EXPIRED = "expired"
     """It was tried for as long as the schedule allows."""
+    PART_OF_STORM = "part-of-storm"
+    """A rule that looks at many jobs tells it with others; the row names that notification."""
 
 
-TERMINAL_STATES: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD})
+TERMINAL_STATES: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.FOLDED})
 
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING}),
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED}),
     DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),
     DeliveryState.SENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}),
     DeliveryState.DELIVERED: frozenset(),
     DeliveryState.DEAD: frozenset(),
+    DeliveryState.FOLDED: frozenset(),
 }
 """Which state may follow which."""
 
@@ -131,6 +137,19 @@ class Failure:
 
 
 Outcome = Receipt | Failure
+
+
+def absorbed(delivery: Delivery, absorption: Absorption, now: datetime) -> Delivery:
+    """The delivery, folded into larger news where it still waits and is meant; else as it was."""
+    if delivery.state is not DeliveryState.PENDING or not absorption.covers(delivery.notification):
+        return delivery
+    return replace(
+        delivery,
+        state=DeliveryState.FOLDED,
+        reason=DeliveryReason.PART_OF_STORM,
+        settled_at=now,
+        error=f"told as part of notification {absorption.into}",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

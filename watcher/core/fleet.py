@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Final
 
-from watcher.core.events import Event, EventId
+from watcher.core.events import Event, EventId, job_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
 from watcher.core.phases import Phase
 
@@ -22,6 +23,10 @@ KEEP: Final = timedelta(hours=6)
 
 MOST_HAPPENINGS: Final = 20_000
 """So many are remembered at most; of a larger storm the latest."""
+
+
+_DISORDER: Final = timedelta(minutes=5)
+"""Looks run beside each other: so much earlier may a happening have been learnt than one that was noted before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +69,22 @@ class Happening:
 
     event: Event
     member: Member | None
+    job: JobSnapshot | None = None
+    """The job in full, only for the kinds of events that some rule counts (`Fleet.in_full`)."""
 
 
 def member_of(watch: Watch) -> Member:
     """What the fleet keeps of a watch."""
-    job = watch.snapshot
+    return _member(watch.snapshot, watch.phase_since)
+
+
+def _member(job: JobSnapshot, phase_since: datetime) -> Member:
     return Member(
         ref=job.ref,
         title=job.title,
         status=job.status,
         phase=job.phase,
-        phase_since=watch.phase_since,
+        phase_since=phase_since,
         owner=job.user_name or job.user_id,
         workspace_id=job.workspace_id,
         quota_id=job.quota_id,
@@ -106,10 +116,11 @@ class Fleet:
 
     Args:
         keep: how far back happenings are remembered.
+        in_full: kinds of events with which the whole job is remembered.
     """
 
-    def __init__(self, keep: timedelta = KEEP) -> None:
-        self._keep = keep
+    def __init__(self, keep: timedelta = KEEP, in_full: frozenset[str] = frozenset()) -> None:
+        self.keep, self._in_full = keep, in_full
         self._members: dict[JobRef, Member] = {}
         self._happenings: dict[EventId, Happening] = {}
 
@@ -118,20 +129,60 @@ class Fleet:
         """Every job that is held, live or ended."""
         return MappingProxyType(self._members)
 
+    def __contains__(self, event_id: EventId) -> bool:
+        """Whether this event is remembered."""
+        return event_id in self._happenings
+
     def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
         """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
-        for happening in self._happenings.values():
-            if happening.event.when.at > since and (not kinds or happening.event.kind in kinds):
+        return reversed(list(self.latest(since, kinds)))
+
+    def latest(
+        self, since: datetime, kinds: frozenset[str] = frozenset(), *, before: EventId | None = None
+    ) -> Iterator[Happening]:
+        """The same, last learnt first, and no further than is asked for; with `before`, only what was learnt before that event."""
+        skipping = before is not None and before in self
+        for happening in reversed(self._happenings.values()):
+            event = happening.event
+            if skipping:
+                skipping = event.id != before
+            elif event.when.observed_at <= since - _DISORDER:
+                return  # learnt before then, and so it happened before then; and so did everything learnt earlier
+            elif event.when.at > since and (not kinds or event.kind in kinds):
                 yield happening
+
+    def after(self, event_id: EventId | None) -> Iterator[Happening]:
+        """What was learnt after an event, in order; everything when that event is remembered no more."""
+        news = takewhile(lambda happening: happening.event.id != event_id, reversed(self._happenings.values()))
+        return reversed(list(news))
 
     def note(self, watch: Watch | None, events: Iterable[Event], now: datetime) -> None:
         """Take in an observation: the job as it is now, and what happened. What is too old is forgotten."""
-        member = None
         if watch is not None:
-            member = member_of(watch)
-            self._members[member.ref] = member
-        for event in events:
-            self._happenings.setdefault(event.id, Happening(event, member))
+            self.see(watch.snapshot, watch.phase_since, events, now)
+        else:
+            self._take(((event, None, None) for event in events), now)
+
+    def see(self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime) -> None:
+        """The same, of a job of which nobody holds a watch."""
+        member = self._members[job.ref] = _member(job, phase_since)
+        self._take(((event, member, job) for event in events), now)
+
+    def recall(self, events: Iterable[Event], jobs: Mapping[JobRef, JobSnapshot], now: datetime) -> None:
+        """Take in what happened before this program started, in the order in which it was learnt.
+
+        Of the jobs only the present state is known, so they are remembered as they are now. Note the jobs first.
+        """
+        refs = ((event, job_of(event)) for event in events)
+        self._take(
+            ((event, self._members.get(ref) if ref else None, jobs.get(ref) if ref else None) for event, ref in refs),
+            now,
+        )
+
+    def _take(self, happened: Iterable[tuple[Event, Member | None, JobSnapshot | None]], now: datetime) -> None:
+        for event, member, job in happened:
+            full = job if event.kind in self._in_full else None
+            self._happenings.setdefault(event.id, Happening(event, member, full))
         while self._overdue(now):
             del self._happenings[next(iter(self._happenings))]
 
@@ -143,7 +194,7 @@ class Fleet:
     def _overdue(self, now: datetime) -> bool:
         oldest = next(iter(self._happenings.values()), None)
         return oldest is not None and (
-            oldest.event.when.observed_at < now - self._keep or len(self._happenings) > MOST_HAPPENINGS
+            oldest.event.when.observed_at < now - self.keep or len(self._happenings) > MOST_HAPPENINGS
         )
 
 

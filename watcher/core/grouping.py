@@ -7,7 +7,7 @@ grouping by anything wider makes one thread for the group.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watcher.core.delivery import Delivery, DeliveryId
 from watcher.core.events import deterministic_id
@@ -29,14 +29,21 @@ def thread_key(route: Route, notification: Notification) -> str:
     return f"group:{group_key(route, notification)}"
 
 
-def owe(route: Route, notification: Notification, now: datetime) -> Delivery:
-    """The delivery that this notification makes at this route. The same notification and receiver make the same id."""
+def owe(route: Route, notification: Notification, now: datetime, hold: timedelta = timedelta(0)) -> Delivery:
+    """The delivery that this notification makes at this route. The same notification and receiver make the same id.
+
+    Args:
+        route: where it goes.
+        notification: what was said.
+        now: now.
+        hold: how long it waits at least, because it may turn out to be part of larger news.
+    """
     return Delivery(
         id=DeliveryId(deterministic_id("delivery", notification.id, route.receiver)),
         receiver=route.receiver,
         notification=notification,
         group_key=group_key(route, notification),
         thread_key=thread_key(route, notification),
-        not_before=now + route.group_wait,
+        not_before=now + max(route.group_wait, hold),
         created_at=now,
     )

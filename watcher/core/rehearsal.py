@@ -19,7 +19,7 @@ from itertools import count, groupby
 from typing import Final
 
 from watcher.core.consequence import Book, Consequences, consequences
-from watcher.core.delivery import Delivery
+from watcher.core.delivery import Delivery, DeliveryState, absorbed
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -31,6 +31,7 @@ from watcher.core.events import (
     deterministic_id,
     job_of,
 )
+from watcher.core.fleet import Fleet
 from watcher.core.history import entered_phase_at
 from watcher.core.model import JobRef, JobSnapshot
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
@@ -49,7 +50,7 @@ class _Job:
     held: JobSnapshot | None = None
     phase_since: datetime | None = None
 
-    def look(self, at: datetime, events: Sequence[Event]) -> Context:
+    def look(self, at: datetime, events: Sequence[Event], fleet: Fleet) -> Context:
         """Take over what was kept by then, and say what the rules get to see."""
         before = self.held
         while self.to_come and self.to_come[-1].observed_at <= at:
@@ -58,7 +59,11 @@ class _Job:
         if self.held is not None and (before is None or before.phase is not self.held.phase):
             changed = next((event.when.at for event in events if isinstance(event, JobStatusChanged)), None)
             self.phase_since = changed or entered_phase_at(self.held) or self.held.observed_at
-        return Context(now=at, job=self.held, previous=before, phase_since=self.phase_since)
+        if self.held is None or self.phase_since is None:
+            fleet.note(None, events, at)
+        else:
+            fleet.see(self.held, self.phase_since, events, at)
+        return Context(now=at, job=self.held, previous=before, phase_since=self.phase_since, fleet=fleet)
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ def rehearse(
         book: the other configuration.
 
     Returns:
-        What would have come to be owed, each delivery once, in order of time.
+        What would have come to be owed, each delivery once, in order of time; what larger news absorbed is FOLDED.
     """
     record = sorted(events, key=lambda event: event.when.observed_at)  # stable: the order of the record within a moment
     if not record:
@@ -107,27 +112,41 @@ def rehearse(
     agenda = _Agenda({event.id: event.when.observed_at for event in record if isinstance(event, DeadlinePassed)})
     jobs = {ref: _Job(list(reversed(kept))) for ref, kept in snapshots.items()}
     owed: dict[str, Delivery] = {}
+    fleet = book.new_fleet()
 
     def take(follows: Consequences, now: datetime) -> None:
         for delivery in follows.deliveries:
             owed.setdefault(delivery.id, delivery)
+        _absorb(owed, follows, now)
         for deadline in follows.deadlines:
             agenda.add(deadline, now)
 
     def pass_deadlines(until: datetime) -> None:
         for at, deadline in agenda.due(until):
             held = jobs.setdefault(deadline.job, _Job([]))
-            context = Context(now=at, job=held.held, phase_since=held.phase_since)
+            context = Context(now=at, job=held.held, phase_since=held.phase_since, fleet=fleet)
             take(consequences((_passed(deadline, at),), context, book, at), at)
 
     told = (event for event in record if not isinstance(event, DeadlinePassed | RuleFailed))
     for (at, _, job), look in groupby(told, key=lambda event: (event.when.observed_at, event.cause, job_of(event))):
         pass_deadlines(at)
         seen = tuple(look)
-        context = Context(now=at) if job is None else jobs.setdefault(job, _Job([])).look(at, seen)
+        if job is None:
+            fleet.note(None, seen, at)
+            context = Context(now=at, fleet=fleet)
+        else:
+            context = jobs.setdefault(job, _Job([])).look(at, seen, fleet)
         take(consequences(seen, context, book, at), at)
     pass_deadlines(record[-1].when.observed_at)
     return tuple(owed.values())
+
+
+def _absorb(owed: dict[str, Delivery], follows: Consequences, now: datetime) -> None:
+    """Fold what would still have waited. What was due had been sent by then."""
+    for absorption in follows.absorptions:
+        for one, delivery in owed.items():
+            if delivery.not_before > now:
+                owed[one] = absorbed(delivery, absorption, now)
 
 
 def _passed_id(deadline: RuleDeadline) -> EventId:
@@ -233,6 +252,8 @@ def compare(then: Iterable[Delivery], now: Iterable[Delivery], since: datetime |
 def _said(deliveries: Iterable[Delivery]) -> dict[NotificationId, Said]:
     grouped: dict[NotificationId, list[Delivery]] = {}
     for delivery in deliveries:
+        if delivery.state is DeliveryState.FOLDED:
+            continue  # nobody was to hear it by itself
         grouped.setdefault(delivery.notification.id, []).append(delivery)
     said = {
         one: Said(

@@ -7,9 +7,9 @@ and the way it is asked stand together, as an author reads both: hence the lengt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, NewType, Protocol
 
@@ -123,7 +123,29 @@ class Silence:
     note: str
 
 
-Intent = Notify | Deadline | Silence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorb:
+    """Intent: what these rules say about these jobs is part of my own news and is not told by itself.
+
+    What is already on its way stays; what still waits, and what is said in this very observation, is folded into the news. Each
+    folded delivery stays as a row that names the news.
+
+    Attributes:
+        into: the dedup key of that news, which is told `across_jobs`.
+        rules: names of the rules, as configured.
+        jobs: whose news is meant.
+        since: only what was seen at or after this time.
+        critical: events about which even critical news is folded. Other critical news stays.
+    """
+
+    into: str
+    rules: frozenset[str]
+    jobs: frozenset[JobRef]
+    since: datetime
+    critical: frozenset[EventId] = frozenset()
+
+
+Intent = Notify | Deadline | Silence | Absorb
 
 
 class RuleOptions(BaseModel):
@@ -142,6 +164,11 @@ class Rule(Protocol):
     """One rule. Built with its options; asked through `consider`; must be pure.
 
     The class docstring is its documentation, with the sections *When*, *Why you want to know*, *What it says* and *Options*.
+
+    A rule that looks at many jobs may have more members. `looks_back: timedelta`: how far back it wants to see happenings of
+    the fleet (`Context.fleet`). `holds: Mapping[str, timedelta]`: name of another rule -> how long its news waits before it is
+    sent, so that it can be absorbed; critical news never waits. `threshold: Threshold | None`: it is told only when that many of
+    the same happened.
     """
 
     name: ClassVar[str]
@@ -164,6 +191,28 @@ class Condition(Protocol):
 
         Raises:
             ValueError: it did not come to true or false.
+        """
+        ...
+
+
+class Threshold(Protocol):
+    """How many of the same must have happened before a rule speaks: a compiled `count` and `within`."""
+
+    @property
+    def looks_back(self) -> timedelta:
+        """How far back it counts."""
+        ...
+
+    def weigh(
+        self, event: Event, context: Context, said: Notify, would_say: Callable[[Event, Context], bool]
+    ) -> Notify | Silence:
+        """What becomes of that which the rule says about one event.
+
+        Args:
+            event: the event.
+            context: its context; the fleet knows the earlier events.
+            said: what the rule would say about this event alone.
+            would_say: whether the rule, as configured, would speak about another event.
         """
         ...
 
@@ -197,6 +246,24 @@ class BoundRule:
     def kinds(self) -> frozenset[str]:
         """The event kinds it is asked about."""
         return frozenset(kind_of(event_type) for event_type in self.rule.on)
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """Of a rule that counts: how many of the same make it speak."""
+        found: Threshold | None = getattr(self.rule, "threshold", None)
+        return found
+
+    @property
+    def looks_back(self) -> timedelta:
+        """How far back it wants to see what happened to all jobs."""
+        own: timedelta = getattr(self.rule, "looks_back", timedelta(0))
+        return own if self.threshold is None else max(own, self.threshold.looks_back)
+
+    @property
+    def holds(self) -> Mapping[str, timedelta]:
+        """Name of another rule -> how long its news waits, as this one may absorb it."""
+        held: Mapping[str, timedelta] = getattr(self.rule, "holds", {})
+        return held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +301,27 @@ class RuleDeadline:
     cause: CauseId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorption:
+    """An `Absorb` with the id of the news that absorbs."""
+
+    into: NotificationId
+    rules: frozenset[str]
+    jobs: frozenset[JobRef]
+    since: datetime
+    critical: frozenset[EventId] = frozenset()
+
+    def covers(self, notification: Notification) -> bool:
+        """Whether this is part of the larger news."""
+        return (
+            notification.rule in self.rules
+            and notification.job in self.jobs
+            and notification.observed_at >= self.since
+            and (notification.severity is not Severity.CRITICAL or notification.event_id in self.critical)
+            and notification.id != self.into
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one rule did about one event, and why."""
@@ -252,6 +340,7 @@ class Evaluation:
     deadlines: tuple[RuleDeadline, ...] = ()
     decisions: tuple[Decision, ...] = ()
     faults: tuple[RuleFailed, ...] = ()
+    absorptions: tuple[Absorption, ...] = ()
 
 
 def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Context) -> Evaluation:
@@ -264,6 +353,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     deadlines: list[RuleDeadline] = []
     decisions: list[Decision] = []
     faults: list[RuleFailed] = []
+    absorptions: list[Absorption] = []
 
     def ask(event: Event) -> Iterator[RuleFailed]:
         labels = labels_of(event, context.job)
@@ -281,6 +371,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
                 for intent in intents
                 if isinstance(intent, Deadline) and job is not None
             )
+            absorptions.extend(_absorption(bound, intent) for intent in intents if isinstance(intent, Absorb))
             if reason is RuleReason.FAILED:
                 yield _fault(bound, event, note)
 
@@ -289,7 +380,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     for fault in tuple(faults):
         for _ in ask(fault):
             pass  # a fault about a fault is in the decisions; it makes no third event
-    return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults))
+    return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults), tuple(absorptions))
 
 
 def _listens(bound: BoundRule, event: Event) -> bool:
@@ -307,7 +398,7 @@ def _consult(
     try:
         if bound.when is not None and not bound.when.holds(event, context):
             return RuleReason.CONDITION_FALSE, "", ()
-        intents = _checked(bound.rule.consider(event, context))
+        intents = _weighed(bound, event, context, _checked(bound.rule.consider(event, context)))
     except Exception as exc:  # noqa: BLE001 - a rule is a stranger's code: whatever it raises becomes an event
         return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], ()
     if bound.summary is not None:
@@ -318,6 +409,27 @@ def _consult(
     return *_verdict(intents), intents
 
 
+def _weighed(bound: BoundRule, event: Event, context: Context, intents: tuple[Intent, ...]) -> tuple[Intent, ...]:
+    threshold = bound.threshold
+    if threshold is None:
+        return intents
+
+    def would_say(other: Event, then: Context) -> bool:
+        try:
+            return (
+                not bound.match.mismatch(labels_of(other, then.job))
+                and (bound.when is None or bound.when.holds(other, then))
+                and any(isinstance(intent, Notify) for intent in bound.rule.consider(other, then))
+            )
+        except Exception:  # noqa: BLE001 - as above; it was told as a fault when that event came
+            return False
+
+    return tuple(
+        threshold.weigh(event, context, intent, would_say) if isinstance(intent, Notify) else intent
+        for intent in intents
+    )
+
+
 def _worded(intent: Intent, summary: Summary, event: Event, context: Context) -> Intent:
     return replace(intent, headline=summary.text(event, context)) if isinstance(intent, Notify) else intent
 
@@ -326,7 +438,7 @@ def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
     intents: list[Intent] = []
     for intent in answer:
         if not isinstance(intent, Intent):
-            raise TypeError(f"a rule yields Notify, Deadline or Silence, not {type(intent).__name__}")
+            raise TypeError(f"a rule yields Notify, Deadline, Silence or Absorb, not {type(intent).__name__}")
         intents.append(intent)
     return tuple(intents)
 
@@ -345,9 +457,9 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
     severity = bound.severity or intent.severity or bound.rule.severity
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
-    about = "" if job is None or isinstance(event, RuleFailed) or intent.across_jobs else job
+    about = None if isinstance(event, RuleFailed) or intent.across_jobs else job
     return Notification(
-        id=NotificationId(deterministic_id("notification", bound.name, about, intent.dedup_key or event.id)),
+        id=_news_id(bound, about, intent.dedup_key or event.id),
         rule=bound.name,
         severity=severity,
         headline=intent.headline,
@@ -367,6 +479,15 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         ),
         pod_id="" if pod is None else pod.pod_id,
     )
+
+
+def _news_id(bound: BoundRule, about: JobRef | None, key: str) -> NotificationId:
+    return NotificationId(deterministic_id("notification", bound.name, "" if about is None else about, key))
+
+
+def _absorption(bound: BoundRule, intent: Absorb) -> Absorption:
+    into = _news_id(bound, None, intent.into)
+    return Absorption(into=into, rules=intent.rules, jobs=intent.jobs, since=intent.since, critical=intent.critical)
 
 
 def _fault(bound: BoundRule, event: Event, error: str) -> RuleFailed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -148,6 +148,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         OSError: the address for health and metrics cannot be bound.
         StoreError: the store could not be read at the start.
     """
+    await service.ledger.recall()
     for poller in service.pollers:
         await poller.load()
     await service.keeper.resume()
@@ -205,7 +206,10 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
     """
     seen = True
     dead = (await service.store.counts()).get("deliveries.dead", 0)
+    # Nobody comes back soon to send what was held, and the whole pass is one look anyway: all is committed before any is sent.
+    service.ledger.book = replace(service.ledger.book, patient=False)
     with anyio.move_on_after(patience.total_seconds()) as limit:
+        await service.ledger.recall()
         for poller in service.pollers:
             await poller.load()
         await service.keeper.resume()

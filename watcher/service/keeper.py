@@ -135,7 +135,8 @@ class Keeper:
             try:
                 dropped = await self._ledger.store.prune(self._ledger.clock.now() - retention)
                 if dropped:
-                    log.info("pruned", jobs=dropped)
+                    self._ledger.fleet.forget(dropped)
+                    log.info("pruned", jobs=len(dropped))
             except StoreUnavailable as exc:
                 log.error("prune_put_off", error=str(exc))
             await self._ledger.clock.sleep(_PRUNE_EVERY)

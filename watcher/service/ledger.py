@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 
 from watcher.core.consequence import Book, Consequences
+from watcher.core.delivery import DeliveryState
 from watcher.core.events import CauseId
-from watcher.core.fleet import Fleet
+from watcher.core.fleet import MOST_HAPPENINGS
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
@@ -36,11 +37,24 @@ class Ledger:
 
     def __init__(self, store: Store, book: Book, clock: Clock, metrics: Metrics) -> None:
         self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
-        self.fleet = Fleet()
+        self.fleet = book.new_fleet()
         self.deliveries_bell = Bell()
         self.deadlines_bell = Bell()
         self.store_error = ""
         """The store's last refusal, or "" when the last commit went through."""
+
+    async def recall(self) -> None:
+        """At the start: fill the fleet with the jobs that are stored, and with what lately happened to them.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        now = self.clock.now()
+        watches = await self.store.watches(live_only=False)
+        for watch in watches:
+            self.fleet.note(watch, (), now)
+        happened = await self.store.events(since=now - self.fleet.keep, limit=MOST_HAPPENINGS)
+        self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in watches}, now)
 
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
@@ -75,6 +89,9 @@ class Ledger:
             self.metrics.decisions.labels(decision.rule, decision.reason.value).inc()
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
+        for delivery in observation.deliveries:
+            if delivery.state is DeliveryState.FOLDED:
+                self.metrics.deliveries.labels(delivery.receiver, delivery.reason.value).inc()
 
 
 def observation(cause: CauseId, at: datetime, consequences: Consequences, **more: Any) -> Observation:
@@ -87,5 +104,6 @@ def observation(cause: CauseId, at: datetime, consequences: Consequences, **more
         notifications=consequences.notifications,
         deliveries=consequences.deliveries,
         deadlines=consequences.deadlines,
+        absorptions=consequences.absorptions,
         **more,
     )

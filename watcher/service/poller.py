@@ -90,7 +90,6 @@ class Poller:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
         for watch in await self._ledger.store.watches(live_only=False, source=self.name):
-            self._ledger.fleet.note(watch, (), now)
             if watch.live:
                 self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:

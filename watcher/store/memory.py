@@ -21,6 +21,7 @@ from watcher.core.delivery import (
     FlushId,
     Receipt,
     Settlement,
+    absorbed,
 )
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
@@ -95,12 +96,18 @@ class MemoryStore:
             self._notifications.setdefault(notification.id, notification)
         for delivery in observation.deliveries:
             self._owe(delivery)
+        self._absorb(observation)
         for deadline in observation.deadlines_passed:
             key = (deadline.rule, deadline.job, deadline.key)
             if key in self._deadlines and self._deadlines[key].at == deadline.at:
                 del self._deadlines[key]
         for deadline in observation.deadlines:
             self._deadlines[deadline.rule, deadline.job, deadline.key] = deadline
+
+    def _absorb(self, observation: Observation) -> None:
+        for absorption in observation.absorptions:
+            for delivery in list(self._deliveries.values()):
+                self._put(absorbed(delivery, absorption, observation.at))
 
     def _advance(self, observation: Observation) -> None:
         watch = observation.watch
@@ -219,14 +226,21 @@ class MemoryStore:
         return len(left)
 
     async def events(
-        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+        self,
+        *,
+        job: JobRef | None = None,
+        kinds: frozenset[str] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
         """See `Store.events`."""
         await checkpoint()
         found = [
             event
             for event in self._events.values()
-            if (job is None or job_of(event) == job) and (not kinds or event.kind in kinds)
+            if (job is None or job_of(event) == job)
+            and (not kinds or event.kind in kinds)
+            and (since is None or event.when.at > since)
         ]
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
@@ -295,7 +309,7 @@ class MemoryStore:
             "deadlines": len(self._deadlines),
         }
 
-    async def prune(self, before: datetime) -> int:
+    async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`."""
         await checkpoint()
         untold = {
@@ -317,4 +331,4 @@ class MemoryStore:
         for ref in gone:
             del self._watches[ref], self._ended[ref]
             self._snapshots.pop(ref, None)
-        return len(gone)
+        return frozenset(gone)

@@ -43,13 +43,17 @@ def sights(connection: Connection) -> tuple[Sight, ...]:
     return tuple(rows.sight_of(row) for row in found)
 
 
-def stored_events(connection: Connection, job: JobRef | None, kinds: frozenset[str], limit: int) -> tuple[Event, ...]:
+def stored_events(
+    connection: Connection, job: JobRef | None, kinds: frozenset[str], since: datetime | None, limit: int
+) -> tuple[Event, ...]:
     """The newest, newest last."""
     found = select(events.c.body).order_by(events.c.seq.desc()).limit(max(limit, 0))
     if job is not None:
         found = found.where(_of(events, job))
     if kinds:
         found = found.where(events.c.kind.in_(sorted(kinds)))
+    if since is not None:
+        found = found.where(events.c.at > since)
     return tuple(rows.event_of(text) for text in reversed(connection.execute(found).scalars().all()))
 
 
@@ -133,7 +137,7 @@ def counts(connection: Connection) -> dict[str, int]:
     return numbers
 
 
-def prune(connection: Connection, before: datetime, limit: int) -> int:
+def prune(connection: Connection, before: datetime, limit: int) -> frozenset[JobRef]:
     """Drop up to `limit` jobs that ended, and were told, before then."""
     untold = exists().where(
         deliveries.c.source == jobs.c.source,
@@ -143,7 +147,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
     found = select(jobs.c.source, jobs.c.job_id).where(jobs.c.live.is_(False), jobs.c.ended_at < before, not_(untold))
     refs = [JobRef(row.source, row.job_id) for row in connection.execute(found.order_by(jobs.c.ended_at).limit(limit))]
     if not refs:
-        return 0
+        return frozenset()
     keys = [{"of_source": ref.source, "of_job": ref.job_id} for ref in refs]
     flushes = _flushes(connection, refs)
     # deliveries before the notifications they point at
@@ -159,7 +163,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> int:
         delete(threads).where(threads.c.thread_key == bindparam("of_thread")),
         [{"of_thread": f"job:{ref}"} for ref in refs],
     )
-    return len(refs)
+    return frozenset(refs)
 
 
 def _flushes(connection: Connection, refs: list[JobRef]) -> list[str]:

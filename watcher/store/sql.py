@@ -141,10 +141,15 @@ class SqlStore:
         return await self._database.write(partial(outbox.release, now=now))
 
     async def events(
-        self, *, job: JobRef | None = None, kinds: frozenset[str] = frozenset(), limit: int = 100
+        self,
+        *,
+        job: JobRef | None = None,
+        kinds: frozenset[str] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Event, ...]:
         """See `Store.events`."""
-        return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, limit=limit))
+        return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
         self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
@@ -166,9 +171,9 @@ class SqlStore:
         """See `Store.counts`."""
         return await self._database.read(reading.counts)
 
-    async def prune(self, before: datetime) -> int:
+    async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
-        pruned = 0
+        pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
-            pruned += portion
+            pruned |= portion
         return pruned

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, literal, update
 
+from watcher.core.delivery import DeliveryState, absorbed
 from watcher.core.events import job_of
 from watcher.errors import StaleObservation
 from watcher.ports import Observation
 from watcher.store import rows, schema
 from watcher.store.dialects import put, put_new
-from watcher.store.schema import Instant, deadlines, jobs
+from watcher.store.schema import Instant, deadlines, deliveries, jobs
 
 
 def check(observation: Observation) -> None:
@@ -48,7 +49,31 @@ def commit(connection: Connection, observation: Observation) -> None:
     said |= {delivery.notification.id: delivery.notification for delivery in observation.deliveries}
     put_new(connection, schema.notifications, [rows.notification_row(notification) for notification in said.values()])
     put_new(connection, schema.deliveries, [rows.delivery_row(delivery) for delivery in observation.deliveries])
+    _absorb(connection, observation)
     _set_deadlines(connection, observation)
+
+
+def _absorb(connection: Connection, observation: Observation) -> None:
+    for absorption in observation.absorptions:
+        waiting = rows.DELIVERIES.where(
+            deliveries.c.state == DeliveryState.PENDING.value,
+            schema.notifications.c.rule.in_(sorted(absorption.rules)),
+        )
+        for delivery in [rows.delivery_of(row) for row in connection.execute(waiting)]:
+            folded = absorbed(delivery, absorption, observation.at)
+            if folded is delivery:
+                continue
+            # Asked again, as on PostgreSQL somebody may have leased it since it was read.
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id == delivery.id, deliveries.c.state == DeliveryState.PENDING.value)
+                .values(
+                    state=folded.state.value,
+                    reason=folded.reason.value,
+                    settled_at=folded.settled_at,
+                    error=folded.error,
+                )
+            )
 
 
 def _advance(connection: Connection, observation: Observation) -> None:

@@ -21,6 +21,18 @@ A step of the course has a time `at`, counted from the case's start, and one of
   Pods are written `id@incarnation`; times and lengths as in `at`;
 - neither: only time passes.
 
+A case about several jobs names them under `jobs`, each with members of its own besides those of `job`, and each step that is about
+one says which, or which ones one after the other. An expected notification may say under which job it comes:
+
+    notifies_when_five_jobs_were_evicted:
+      job: {quota_id: quota1}
+      jobs: {a: {user_name: ann}, b: {}, c: {}}
+      course:
+        - {at: 0s, of: [a, b, c], status: Running}
+        - {at: 5m, of: b, event: pod.evicted, with: {pod: w0@u1}}
+      expect:
+        - {at: 5m, of: b, headline: ...}
+
 A job that the watcher knows from before has an event such as `job.resumed` as its first step: it is in `Creating` from the start.
 
 `job` in a step changes members of the job at that step. Times of the job are written as lengths from the start, `-2h` is before it;
@@ -38,7 +50,7 @@ The engine's own `evaluate` runs the rule, with one clock and the store's promis
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
@@ -52,15 +64,15 @@ from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.model import JobSnapshot
 from watcher.core.rule import BoundRule, Notification, Rule, RuleOptions, Severity
-from watcher.testing.course import READY_EVENT, READY_JOB, ZERO, Course, Step
+from watcher.testing.course import ALONE, READY_EVENT, READY_JOB, ZERO, Course, Step
 from watcher.testing.written import CaseError, Reader
 
 __all__ = ["Case", "CaseError", "Expected", "bind", "check", "differences", "load_cases"]
 
 _KINDS: Final = {kind_of(event_type): event_type for event_type in EVENT_TYPES}
-_CASE_KEYS: Final = dict.fromkeys(("rule", "options", "job", "course", "expect", "deadlines", "silence"))
-_STEP_KEYS: Final = dict.fromkeys(("at", "status", "event", "with", "job"))
-_EXPECT_KEYS: Final = dict.fromkeys(("at", "headline", "severity", "facts", "detail"))
+_CASE_KEYS: Final = dict.fromkeys(("rule", "options", "job", "jobs", "course", "expect", "deadlines", "silence"))
+_STEP_KEYS: Final = dict.fromkeys(("at", "of", "status", "event", "with", "job"))
+_EXPECT_KEYS: Final = dict.fromkeys(("at", "of", "headline", "severity", "facts", "detail"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ class Expected:
     severity: Severity | None
     facts: Mapping[str, str]
     detail: str | None
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +95,14 @@ class Case:
         name: what it is called.
         place: where it is written, as `file:line`.
         rule: name of the rule it is about.
+        jobs: what each job is like at the start.
     """
 
     name: str
     place: str
     rule: str
     options: Mapping[str, Any]
-    job: Mapping[str, Any]
+    jobs: Mapping[str, Mapping[str, Any]]
     course: tuple[Step, ...]
     expected: tuple[Expected, ...]
     deadlines: tuple[timedelta, ...] | None
@@ -130,15 +144,16 @@ def _case(reader: Reader, document: CommentedMap, name: object, rule: str) -> Ca
     steps, expect, silence = (reader.sequence(node, key) for key in ("course", "expect", "silence"))
     if not steps:
         raise reader.mistake(f"{name} needs a course", document, name)
+    jobs = _jobs(reader, node)
     deadlines = reader.sequence(node, "deadlines") if "deadlines" in node else None
     case = Case(
         name=name,
         place=f"{reader.file}:{document.lc.key(name)[0] + 1}",
         rule=str(node.get("rule", rule)),
         options=dict(reader.branch(node, "options")),
-        job=reader.members(JobSnapshot, reader.branch(node, "job"), ready=READY_JOB),
-        course=tuple(_step(reader, steps, index) for index in range(len(steps))),
-        expected=tuple(_expected(reader, expect, index) for index in range(len(expect))),
+        jobs=jobs,
+        course=tuple(step for index in range(len(steps)) for step in _steps(reader, steps, index, jobs)),
+        expected=tuple(_expected(reader, expect, index, jobs) for index in range(len(expect))),
         deadlines=None if deadlines is None else tuple(reader.length(at, node, "deadlines") for at in deadlines),
         silence=tuple(str(note) for note in silence),
     )
@@ -147,6 +162,35 @@ def _case(reader: Reader, document: CommentedMap, name: object, rule: str) -> Ca
     if list(case.course) != sorted(case.course, key=lambda step: step.at):
         raise reader.mistake("the steps of a course are in order of time", node, "course")
     return case
+
+
+def _jobs(reader: Reader, node: CommentedMap) -> dict[str, Mapping[str, Any]]:
+    shared = reader.members(JobSnapshot, reader.branch(node, "job"), ready=READY_JOB)
+    if "jobs" not in node:
+        return {ALONE: shared}
+    named = reader.branch(node, "jobs")
+    if not named:
+        raise reader.mistake("jobs names at least one job", node, "jobs")
+    return {
+        str(name): shared | reader.members(JobSnapshot, reader.branch(named, name), ready=READY_JOB) for name in named
+    }
+
+
+def _steps(reader: Reader, course: CommentedSeq, index: int, jobs: Mapping[str, object]) -> list[Step]:
+    """The step, for each job that it is about."""
+    node = reader.mapping(course[index], _STEP_KEYS, course, index)
+    written = node.get("of", next(iter(jobs)) if len(jobs) == 1 or not {"status", "event", "job"} & set(node) else None)
+    if written is None:
+        raise reader.mistake("a step of a case with several jobs says of which it is", course, index)
+    names = [str(name) for name in (written if isinstance(written, list) else [written])]
+    for name in names:
+        _known(reader, name, jobs, node)
+    return [replace(_step(reader, course, index), of=name) for name in names]
+
+
+def _known(reader: Reader, name: str, jobs: Mapping[str, object], node: CommentedMap) -> None:
+    if name not in jobs:
+        raise reader.mistake(f"there is no job {name!r}; there are {', '.join(jobs)}", node, "of")
 
 
 def _step(reader: Reader, course: CommentedSeq, index: int) -> Step:
@@ -170,13 +214,17 @@ def _step(reader: Reader, course: CommentedSeq, index: int) -> Step:
     return Step(at, changes, event_type=event_type, members=members)
 
 
-def _expected(reader: Reader, expect: CommentedSeq, index: int) -> Expected:
+def _expected(reader: Reader, expect: CommentedSeq, index: int, jobs: Mapping[str, object]) -> Expected:
     node = reader.mapping(expect[index], _EXPECT_KEYS, expect, index)
     if "at" not in node or "headline" not in node:
         raise reader.mistake("an expected notification has at least at and headline", expect, index)
     severity = reader.value(Severity | None, node.get("severity"), node, "severity")
     facts = {str(label): str(value) for label, value in reader.branch(node, "facts").items()}
-    return Expected(reader.length(node["at"], node, "at"), str(node["headline"]), severity, facts, node.get("detail"))
+    of = None if "of" not in node else str(node["of"])
+    if of is not None:
+        _known(reader, of, jobs, node)
+    at = reader.length(node["at"], node, "at")
+    return Expected(at, str(node["headline"]), severity, facts, node.get("detail"), of)
 
 
 def bind(case: Case, rule_type: type[Rule]) -> BoundRule:
@@ -196,7 +244,7 @@ def bind(case: Case, rule_type: type[Rule]) -> BoundRule:
 
 def differences(case: Case, bound: BoundRule) -> tuple[str, ...]:
     """Run a case and say what differs from what it expects; empty when nothing does."""
-    course = Course(bound, dict(case.job))
+    course = Course(bound, case.jobs)
     try:
         for step in case.course:
             course.take(step)
@@ -243,6 +291,7 @@ def _unlike(expected: Expected, at: datetime, said: Notification) -> list[str]:
         ("headline", said.headline, expected.headline),
         ("severity", said.severity.value, None if expected.severity is None else expected.severity.value),
         ("detail", said.detail, expected.detail),
+        ("of", "" if said.job is None else said.job.job_id, expected.of),
     ]
     pairs += [(f"fact {label}", facts.get(label, "missing"), value) for label, value in expected.facts.items()]
     return [

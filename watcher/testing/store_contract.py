@@ -37,7 +37,7 @@ from watcher.core.delivery import (
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.phases import Phase, phase_of
-from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
+from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
@@ -49,6 +49,7 @@ CAUSE = CauseId("cause-1")
 JOB = JobRef(SourceName("hangzhou"), JobId("dlc-1"))
 OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
 FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
+NOBODY: frozenset[JobRef] = frozenset()
 ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
 
 
@@ -125,6 +126,11 @@ def a_delivery(
         not_before=at + wait,
         created_at=at,
     )
+
+
+def an_absorption(job: JobRef = JOB) -> Absorption:
+    """Larger news that begins, and takes in what is said about that job."""
+    return Absorption(into=NotificationId("storm-1"), rules=frozenset({"job-failed"}), jobs=frozenset({job}), since=T0)
 
 
 def an_observation(*owed: Delivery, watch: Watch | None = None, at: datetime = T0) -> Observation:
@@ -661,9 +667,59 @@ class StoreContract:
             "deliveries.retrying": 0,
             "deliveries.delivered": 1,
             "deliveries.dead": 1,
+            "deliveries.folded": 0,
             "receipts": 1,
             "deadlines": 1,
         }
+
+    # --- part of larger news ---------------------------------------------------------------------------------------------------
+
+    async def test_what_waits_is_folded_into_larger_news_and_what_left_is_not(self, store: Store) -> None:
+        calm = replace(a_notification(2), severity=Severity.WARNING)
+        owed = replace(a_delivery(2, wait=MOMENT), notification=calm)
+        left = replace(a_delivery(1, receiver="oncall"), notification=replace(calm, id=NotificationId("left")))
+        loud, other = a_delivery(3, wait=MOMENT), a_delivery(4, job=OTHER_JOB, wait=MOMENT)
+        await store.commit(an_observation(owed, left, loud, other))
+        assert await store.lease("oncall", T0)
+        news = an_absorption()
+        await store.commit(replace(an_observation(at=T0 + MOMENT), absorptions=(news, news)))
+        states = {row.id: row.state for row in await store.deliveries()}
+        assert states == {
+            owed.id: DeliveryState.FOLDED,
+            left.id: DeliveryState.SENDING,
+            loud.id: DeliveryState.PENDING,
+            other.id: DeliveryState.PENDING,
+        }
+        (folded,) = await store.deliveries(states=frozenset({DeliveryState.FOLDED}))
+        assert (folded.reason, folded.settled_at) == (DeliveryReason.PART_OF_STORM, T0 + MOMENT)
+        assert folded.error == "told as part of notification storm-1"
+        assert (await store.counts())["deliveries.folded"] == 1
+        assert [delivery.id for delivery in (await leased(store, now=T0 + MOMENT)).deliveries] == [loud.id]
+
+    async def test_a_folded_delivery_is_never_owed_again_and_no_reason_to_keep_a_job(self, store: Store) -> None:
+        owed = replace(a_delivery(), notification=replace(a_notification(), severity=Severity.INFO))
+        await store.commit(an_observation(owed, watch=a_watch(status="Failed")))
+        await store.commit(replace(an_observation(at=T0 + MOMENT), absorptions=(an_absorption(),)))
+        await store.commit(an_observation(owed))
+        assert await store.lease("team", T0 + timedelta(days=1)) is None
+        assert await store.next_due(receiver="team") is None
+        assert await store.prune(T0 + MOMENT) == NOBODY
+        assert await store.prune(T0 + 2 * MOMENT) == {JOB}
+
+    async def test_an_absorption_covers_what_is_owed_with_it_and_survives_nothing_being_owed(
+        self, store: Store
+    ) -> None:
+        await store.commit(replace(an_observation(), absorptions=(an_absorption(),)))
+        owed = replace(a_delivery(), notification=replace(a_notification(), severity=Severity.INFO))
+        await store.commit(replace(an_observation(owed), absorptions=(an_absorption(),)))
+        assert [row.state for row in await store.deliveries()] == [DeliveryState.FOLDED]
+
+    async def test_events_are_found_by_when_they_happened(self, store: Store) -> None:
+        early, late = an_event(1), an_event(2, at=T0 + MOMENT)
+        await store.commit(replace(an_observation(), events=(early, late)))
+        assert await store.events(since=T0 - MOMENT) == (early, late)
+        assert await store.events(since=T0) == (late,)
+        assert await store.events(since=T0 + MOMENT) == ()
 
     # --- forgetting ------------------------------------------------------------------------------------------------------------
 
@@ -678,11 +734,11 @@ class StoreContract:
         await store.commit(ended)
         await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
         before = await store.counts()
-        assert await store.prune(T0 + MOMENT) == 0, "it was not told yet"
+        assert await store.prune(T0 + MOMENT) == NOBODY, "it was not told yet"
         await send(store, now=T0 + MOMENT)
-        assert await store.prune(T0 + MOMENT) == 0, "it was told at that time, not before it"
-        assert await store.prune(T0) == 0
-        assert await store.prune(T0 + 2 * MOMENT) == 1
+        assert await store.prune(T0 + MOMENT) == NOBODY, "it was told at that time, not before it"
+        assert await store.prune(T0) == NOBODY
+        assert await store.prune(T0 + 2 * MOMENT) == {JOB}
         assert await store.watches(live_only=False) == (a_watch(OTHER_JOB),)
         assert await store.story(JOB) == ()
         left = {name: number for name, number in (await store.counts()).items() if number}
@@ -695,8 +751,8 @@ class StoreContract:
         for version, status in enumerate(("Running", "Failed", "Failed"), start=1):
             seen = T0 + version * MOMENT
             await store.commit(an_observation(watch=a_watch(version=version, status=status, at=seen), at=seen))
-        assert await store.prune(T0 + 2 * MOMENT) == 0
-        assert await store.prune(T0 + 2 * MOMENT + timedelta(microseconds=1)) == 1
+        assert await store.prune(T0 + 2 * MOMENT) == NOBODY
+        assert await store.prune(T0 + 2 * MOMENT + timedelta(microseconds=1)) == {JOB}
 
     async def test_a_live_job_is_kept_however_old(self, store: Store) -> None:
         await store.commit(an_observation(watch=a_watch()))
@@ -704,12 +760,12 @@ class StoreContract:
         back = replace(a_watch(OTHER_JOB, version=2), phase_since=T0)
         await store.commit(an_observation(watch=back))
         assert phase_of(back.snapshot.status) is Phase.RUNNING
-        assert await store.prune(T0 + timedelta(days=999)) == 0
+        assert await store.prune(T0 + timedelta(days=999)) == NOBODY
 
     async def test_a_receipt_shared_with_a_job_that_stays_is_kept(self, store: Store) -> None:
         shared = [a_delivery(n, job=job, group="g", thread="group:g") for n, job in enumerate((JOB, OTHER_JOB))]
         await store.commit(an_observation(*shared, watch=a_watch(status="Failed")))
         await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
         await send(store)
-        assert await store.prune(T0 + MOMENT) == 1
+        assert await store.prune(T0 + MOMENT) == {JOB}
         assert [line.kind for line in await store.story(OTHER_JOB)] == ["snapshot", "delivery", "receipt"]

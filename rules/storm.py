@@ -1,0 +1,531 @@
+"""Tell many evictions, failures or queueings with one cause as one thing.
+
+Longer than other rules: finding storms, naming them and telling their course are read together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, Literal, NamedTuple
+
+from watcher.api import (
+    TERMINAL,
+    Absorb,
+    Context,
+    Deadline,
+    DeadlinePassed,
+    Duration,
+    Event,
+    EventId,
+    Facts,
+    Fleet,
+    Happening,
+    Intent,
+    JobAppeared,
+    JobFailed,
+    JobRef,
+    JobRestarted,
+    JobStatusChanged,
+    Member,
+    Notify,
+    Phase,
+    PodEvicted,
+    RuleOptions,
+    Severity,
+    Silence,
+    spell_duration,
+)
+
+Dimension = Literal["node", "quota", "reason", "workspace", "type"]
+
+_COVERS: Final = 0.8
+"""A cause names a storm when it covers at least this part of what the widest shared cause covers."""
+_MOST_NAMES: Final = 10
+_MOST_OWNERS: Final = 5
+_MOST_VERDICTS: Final = 50_000
+_WORDS: Final[Mapping[str, str]] = {"evicted": "evicted", "failed": "failed", "queued": "put back into the queue"}
+_PLACES: Final[Mapping[str, str]] = {
+    "node": "on node",
+    "quota": "of quota",
+    "reason": "with reason",
+    "workspace": "of workspace",
+    "type": "on resource type",
+}
+_SAY, _OVER = "say", "over"
+
+
+class StormOptions(RuleOptions):
+    """Options of `storm`."""
+
+    count: int = 5
+    """How many different jobs make a storm; at least 2."""
+    within: Duration = timedelta(minutes=5)
+    """In which time so many must be hit; and how long it must be quiet until the storm is over. At least 10s."""
+    by: tuple[Dimension, ...] = ("node", "quota", "reason", "workspace", "type")
+    """What can be a shared cause, the most specific first."""
+    gather: Duration = timedelta(seconds=30)
+    """It is told when no other job was hit for so long, and `within` after it began at the latest. 0s: at once."""
+    absorbs: tuple[str, ...] = ("pod-evicted", "job-restarted", "job-failed")
+    """Rules whose news about the jobs of a storm is not told by itself. Of critical news only failures with the reason that the
+    storm is named by; all other critical news stays."""
+    hold: Duration = timedelta(minutes=1)
+    """How long news of `absorbs` that is not critical waits before it is sent, so that the first jobs of a storm can be absorbed,
+    too. Longer makes storms tidier and every single eviction later."""
+
+    def model_post_init(self, _: object, /) -> None:
+        """Refuse what could never be meant."""
+        if self.count < 2:  # noqa: PLR2004 - one is no storm
+            raise ValueError("count is at least 2")
+        if self.within < timedelta(seconds=10):
+            raise ValueError("within is at least 10s")
+        if not self.by:
+            raise ValueError("by names at least one of node, quota, reason, workspace, type")
+        if len(set(self.by)) < len(self.by):
+            raise ValueError("by names each cause once")
+
+
+class StormRule:
+    """Tell many evictions, failures or queueings with one cause as one thing.
+
+    When:
+        At least `count` different jobs were evicted, failed or fell back into the queue within `within`, and share a node, a quota,
+        a reason code, a workspace or a resource type. The most specific of these that covers the storm names it.
+
+    Why you want to know:
+        Twelve messages about twelve jobs hide that it is one thing: somebody took the quota, or a machine died. And whoever asks
+        "why my job?" wants to know that it was everybody's, who got the machines, and whether they come back.
+
+    What it says:
+        How many jobs of what were hit in which time; as facts the jobs, their owners, the GPUs, the job that likely took their
+        place and why we think so, and who runs again. When it was quiet for `within`, one line with the totals, who is back and
+        who still waits. What the rules in `absorbs` say about the jobs of the storm meanwhile is not told by itself.
+
+    Options:
+        `count` (5) and `within` (5m): how many jobs in which time. `by` (node, quota, reason, workspace, type): what can be the
+        cause, most specific first. `gather` (30s): how long it waits for more jobs before it is told. `absorbs` (pod-evicted,
+        job-restarted, job-failed): which rules' news it takes in; critical news only where the storm is named by the reason that
+        the failure has. `hold` (1m): how long that news waits, critical news excepted.
+    """
+
+    name: ClassVar[str] = "storm"
+    on: ClassVar[tuple[type[Event], ...]] = (PodEvicted, JobFailed, JobStatusChanged, JobRestarted)
+    severity: ClassVar[Severity] = Severity.WARNING
+    Options: ClassVar[type[StormOptions]] = StormOptions
+
+    def __init__(self, options: StormOptions | None = None) -> None:
+        self.options = options or StormOptions()
+        self.looks_back = 12 * self.options.within
+        self.holds = dict.fromkeys(self.options.absorbs, self.options.hold)
+        self._record = _Record(self.options)
+
+    def consider(self, event: Event, context: Context) -> Iterator[Intent]:
+        """Begin a storm, add to it, or tell it when its time has come."""
+        if isinstance(event, DeadlinePassed):
+            yield from self._due(event, context)
+            return
+        if not isinstance(event, PodEvicted | JobFailed | JobStatusChanged | JobRestarted):
+            yield Silence("no sign of a storm")
+            return
+        verdict = self._record.verdict(event.id, context.fleet)
+        storm = verdict.storm
+        if storm is None:
+            yield Silence(verdict.note)
+            return
+        yield self._absorb(storm, frozenset(storm.hits) if verdict.opens else frozenset({event.job}))
+        if verdict.opens:
+            yield Deadline(f"{_SAY} {storm.trip}", context.now + self.options.gather)
+        else:
+            yield Silence(verdict.note)
+
+    def _absorb(self, storm: _Storm, jobs: frozenset[JobRef]) -> Absorb:
+        failures = (hit.failures for hit in storm.hits.values() if storm.cause in hit.causes)
+        return Absorb(
+            into=_key(_SAY, storm),
+            rules=frozenset(self.options.absorbs),
+            jobs=jobs,
+            since=storm.first_at,
+            critical=frozenset[EventId]().union(*failures) if storm.cause.dimension == "reason" else frozenset(),
+        )
+
+    def _due(self, event: DeadlinePassed, context: Context) -> Iterator[Intent]:
+        """Tell the storm, or its end, unless more was hit meanwhile."""
+        stage, _, trip = event.key.partition(" ")
+        storm = self._record.storm(EventId(trip), context.fleet)
+        if storm is None:
+            yield Silence("the storm is remembered no more")
+            return
+        quiet_at = storm.seen_at + self.options.within
+        if stage == _OVER:
+            yield Deadline(event.key, quiet_at) if context.now < quiet_at else _ended(storm, context.fleet)
+            return
+        at = min(storm.grew_at + self.options.gather, storm.opened_at + self.options.within)
+        if context.now < at:
+            yield Deadline(event.key, at)
+            return
+        yield _begun(storm, context.fleet, self.options.within)
+        yield Deadline(f"{_OVER} {storm.trip}", max(quiet_at, context.now))
+
+
+# --- finding storms -----------------------------------------------------------------------------------------------------------
+
+
+class _Cause(NamedTuple):
+    """What several jobs may share. Names mean something within their source only."""
+
+    dimension: str
+    source: str
+    value: str
+
+
+class _Hit(NamedTuple):
+    """What happened to one job: when first and last, in which ways, and what others may share with it."""
+
+    job: JobRef
+    first_at: datetime
+    last_at: datetime
+    words: frozenset[str]
+    causes: frozenset[_Cause]
+    failures: frozenset[EventId]
+
+    def with_more(self, more: _Hit) -> _Hit:
+        return _Hit(
+            self.job,
+            min(self.first_at, more.first_at),
+            max(self.last_at, more.last_at),
+            self.words | more.words,
+            self.causes | more.causes,
+            self.failures | more.failures,
+        )
+
+
+class _Storm:
+    """Jobs that were hit together.
+
+    Attributes:
+        cause: what they shared when it became a storm; who shares it joins.
+        trip: the event that made it a storm.
+        first_at, last_at: when the first and the last hit happened.
+        opened_at, grew_at, seen_at: when we learnt of the trip, of the last job that joined, of the last hit.
+    """
+
+    def __init__(
+        self, cause: _Cause, trip: EventId, hits: Iterable[_Hit], seen_at: datetime, by: tuple[str, ...]
+    ) -> None:
+        self.cause, self.trip, self.by = cause, trip, by
+        self.hits = {hit.job: hit for hit in hits}
+        self.first_at = min(hit.first_at for hit in self.hits.values())
+        self.last_at = max(hit.last_at for hit in self.hits.values())
+        self.opened_at = self.grew_at = self.seen_at = seen_at
+
+    def name(self) -> tuple[_Cause, int]:
+        """The most specific cause that covers the storm as it is by now, and how many jobs share it."""
+        counts: dict[_Cause, int] = {}
+        for cause in (cause for hit in self.hits.values() for cause in hit.causes):
+            counts[cause] = counts.get(cause, 0) + 1
+        enough = len(self.hits) * _COVERS
+        fitting = [cause for cause, number in counts.items() if number >= enough]
+        best = min(fitting, key=lambda one: (self.by.index(one.dimension), -counts[one], one), default=self.cause)
+        return best, counts[best]
+
+    def near(self, at: datetime, within: timedelta) -> bool:
+        return self.first_at - within <= at <= self.last_at + within
+
+    def add(self, hit: _Hit, seen_at: datetime) -> None:
+        held = self.hits.get(hit.job)
+        if held is None:
+            self.grew_at = seen_at
+        self.hits[hit.job] = hit if held is None else held.with_more(hit)
+        self.first_at, self.last_at = min(self.first_at, hit.first_at), max(self.last_at, hit.last_at)
+        self.seen_at = seen_at
+
+
+class _Verdict(NamedTuple):
+    """What an event was: the beginning of a storm, a part of one, or neither."""
+
+    storm: _Storm | None
+    note: str
+    opens: bool = False
+
+
+class _Record:
+    """The storms of a fleet: what its happenings say, read in the order in which they were learnt.
+
+    It is a memory of something that could be read again from the fleet at any time: the same happenings make the same storms.
+    """
+
+    def __init__(self, options: StormOptions) -> None:
+        self._options = options
+        self._forget(Fleet())
+
+    def _forget(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._read: EventId | None = None
+        self._storms: list[_Storm] = []
+        self._single: dict[JobRef, _Hit] = {}
+        self._verdicts: dict[EventId, _Verdict] = {}
+
+    def verdict(self, event_id: EventId, fleet: Fleet) -> _Verdict:
+        """What that event was."""
+        self._read_up_to(event_id, fleet)
+        return self._verdicts.get(event_id, _Verdict(None, "no sign of a storm"))
+
+    def storm(self, trip: EventId, fleet: Fleet) -> _Storm | None:
+        """The storm that this event began, with all that is known by now."""
+        self._read_up_to(None, fleet)
+        return next((storm for storm in self._storms if storm.trip == trip), None)
+
+    def _read_up_to(self, event_id: EventId | None, fleet: Fleet) -> None:
+        if fleet is not self._fleet:
+            self._forget(fleet)
+        if event_id is not None and (event_id in self._verdicts or event_id not in fleet):
+            return
+        for happening in fleet.after(self._read):
+            event = happening.event
+            self._read = event.id
+            self._verdicts[event.id] = self._judged(happening)
+            if event.id == event_id:
+                break
+        while len(self._verdicts) > _MOST_VERDICTS:
+            del self._verdicts[next(iter(self._verdicts))]
+
+    def _judged(self, happening: Happening) -> _Verdict:
+        event, member, within = happening.event, happening.member, self._options.within
+        at, seen_at = event.when.at, event.when.observed_at
+        self._storms = [storm for storm in self._storms if storm.seen_at >= seen_at - self._fleet.keep]
+        hit = None if member is None else _hit(event, member, self._options.by)
+        if member is None or hit is None:
+            own = next((s for s in self._storms if member and member.ref in s.hits and s.near(at, within)), None)
+            return _Verdict(
+                own, f"part of the storm {_place(own.cause, own, self._fleet)}" if own else "no sign of a storm"
+            )
+        for storm in self._storms:
+            if storm.near(at, within) and (storm.cause in hit.causes or hit.job in storm.hits):
+                storm.add(hit, seen_at)
+                return _Verdict(storm, f"part of the storm {_place(storm.cause, storm, self._fleet)}")
+        self._single = {
+            job: one for job, one in self._single.items() if abs(at - one.last_at) <= within or one.last_at > at
+        }
+        held = self._single.get(hit.job)
+        self._single[hit.job] = hit if held is None else held.with_more(hit)
+        near = [one for one in self._single.values() if abs(at - one.last_at) <= within]
+        cause, number = self._shared(self._single[hit.job], near)
+        if cause is None:
+            return _Verdict(None, f"{number} of {self._options.count} jobs with the same cause")
+        storm = _Storm(cause, event.id, (one for one in near if cause in one.causes), seen_at, self._options.by)
+        self._storms.append(storm)
+        for job in storm.hits:
+            del self._single[job]
+        return _Verdict(storm, "", opens=True)
+
+    def _shared(self, hit: _Hit, near: list[_Hit]) -> tuple[_Cause | None, int]:
+        """The most specific cause that covers the storm, if there is one; and how many jobs the widest cause covers."""
+        order = self._options.by
+        counts = {cause: sum(cause in one.causes for one in near) for cause in sorted(hit.causes)}
+        widest = max(counts.values(), default=1)
+        enough = max(self._options.count, widest * _COVERS)
+        fitting = [cause for cause, number in counts.items() if number >= enough]
+        return min(fitting, key=lambda cause: (order.index(cause.dimension), -counts[cause]), default=None), widest
+
+
+def _hit(event: Event, member: Member, by: tuple[str, ...]) -> _Hit | None:
+    """What this event did to its job, if it is of the kind that storms are made of."""
+    nodes: tuple[str, ...] = member.nodes
+    reason = member.reason_code
+    failures: frozenset[EventId] = frozenset()
+    match event:
+        case PodEvicted():
+            word, nodes = "evicted", (event.node,) if event.node else ()
+        case JobFailed() | JobStatusChanged(new_phase=Phase.RESERVED_FAILED):
+            word, reason, failures = "failed", event.reason_code or reason, frozenset({event.id})
+        case JobStatusChanged(new_phase=Phase.PENDING, filled_in=False) if event.old_phase is not Phase.PENDING:
+            word, reason = "queued", event.reason_code or reason
+        case _:
+            return None
+    values: dict[str, tuple[str, ...]] = {
+        "node": nodes,
+        "quota": (member.quota_id or member.quota_name,),
+        "reason": (reason.strip(),),
+        "workspace": (member.workspace_id,),
+        "type": (member.resource_type,),
+    }
+    causes = frozenset(
+        _Cause(dimension, member.ref.source, value) for dimension in by for value in values[dimension] if value
+    )
+    at = event.when.at
+    return _Hit(member.ref, at, at, frozenset({word}), causes, failures)
+
+
+# --- telling them -------------------------------------------------------------------------------------------------------------
+
+
+def _key(stage: str, storm: _Storm) -> str:
+    return f"{stage} {storm.trip}"
+
+
+def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
+    members = _members(storm, fleet)
+    running = [member for member in members if member.phase is Phase.RUNNING]
+    # A job that lost a pod and never stopped running did not come back.
+    back = [member for member in running if member.phase_since >= storm.hits[member.ref].first_at]
+    found = (
+        *_what(storm),
+        ("Jobs", _names(members)),
+        ("Owners", _owners(members)),
+        ("GPUs", _gpus(members)),
+        ("Likely pre-emptor", _preemptor(storm, members, fleet, within)),
+        ("Back already", f"{len(back)}: {_names(back)}" if back else "none"),
+    )
+    return Notify(
+        headline=_course(storm, fleet),
+        facts=tuple((label, value) for label, value in found if value),
+        dedup_key=_key(_SAY, storm),
+        across_jobs=True,
+    )
+
+
+def _ended(storm: _Storm, fleet: Fleet) -> Notify:
+    members = _members(storm, fleet)
+    running = [member for member in members if member.phase is Phase.RUNNING]
+    ended = [member for member in members if member.phase in TERMINAL]
+    waiting = [member for member in members if member not in running and member not in ended]
+    parts = ((len(running), "running"), (len(waiting), "not yet"), (len(ended), "ended"))
+    counted = ", ".join(f"{number} {word}" for number, word in parts if number)
+    found: Facts = (
+        *_what(storm),
+        ("Running", _names(running)),
+        ("Not running yet", _names(waiting, with_status=True)),
+        ("Ended", _names(ended, with_status=True)),
+        ("GPUs", _gpus(members)),
+    )
+    return Notify(
+        headline=f"Over: {_course(storm, fleet)}" + (f"; {counted}" if counted else ""),
+        facts=tuple((label, value) for label, value in found if value),
+        severity=Severity.INFO,
+        dedup_key=_key(_OVER, storm),
+        across_jobs=True,
+    )
+
+
+def _members(storm: _Storm, fleet: Fleet) -> list[Member]:
+    """The jobs as they are now; those that were pruned meanwhile are left out."""
+    return [fleet.members[ref] for ref in storm.hits if ref in fleet.members]
+
+
+def _course(storm: _Storm, fleet: Fleet) -> str:
+    length = storm.last_at - storm.first_at
+    time = f"within {spell_duration(length)}" if length >= timedelta(seconds=1) else "at once"
+    cause, number = storm.name()
+    place = _place(cause, storm, fleet)
+    if number < len(storm.hits):
+        place = f"({number} of them {place})"
+    return f"{len(storm.hits)} jobs {place} {_word(storm)} {time}"
+
+
+def _word(storm: _Storm) -> str:
+    """What all of them have in common; of an eviction and what followed from it, the eviction."""
+    hits = storm.hits.values()
+    return next((said for word, said in _WORDS.items() if all(word in hit.words for hit in hits)), "hit")
+
+
+def _place(cause: _Cause, storm: _Storm, fleet: Fleet) -> str:
+    """The cause, for people: a quota by its name where it has one."""
+    shown = ""
+    if cause.dimension == "quota":
+        sharing = (
+            fleet.members[ref] for ref, hit in storm.hits.items() if cause in hit.causes and ref in fleet.members
+        )
+        shown = next((member.quota_name for member in sharing if member.quota_name), "")
+    return f"{_PLACES[cause.dimension]} {shown or cause.value}"
+
+
+def _what(storm: _Storm) -> Facts:
+    if _word(storm) != "hit":
+        return ()
+    counts = ((sum(word in hit.words for hit in storm.hits.values()), said) for word, said in _WORDS.items())
+    return (("What", ", ".join(f"{number} {said}" for number, said in counts if number)),)
+
+
+def _names(members: list[Member], *, with_status: bool = False) -> str:
+    named = [f"{one.title} ({one.status})" if with_status and one.status else one.title for one in members]
+    more = [f"{len(named) - _MOST_NAMES} more"] if len(named) > _MOST_NAMES else []
+    return ", ".join((*named[:_MOST_NAMES], *more))
+
+
+def _owners(members: list[Member]) -> str:
+    counts: dict[str, int] = {}
+    for owner in (member.owner for member in members if member.owner):
+        counts[owner] = counts.get(owner, 0) + 1
+    first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    more = [f"{len(first) - _MOST_OWNERS} more"] if len(first) > _MOST_OWNERS else []
+    return ", ".join((*(f"{owner} ({number})" for owner, number in first[:_MOST_OWNERS]), *more))
+
+
+def _gpus(members: list[Member]) -> str:
+    known = [member.gpus for member in members if member.gpus]
+    return f"{sum(known):g}" if known else ""
+
+
+def _preemptor(storm: _Storm, victims: list[Member], fleet: Fleet, within: timedelta) -> str:
+    """The job that got machines of that quota or on those nodes at that time, and is none of the storm's own.
+
+    A guess: DLC tells that a pod was evicted, never for whom. Machines on the same nodes speak for it more than the same quota,
+    then a higher priority than every victim's, then its size.
+    """
+    if not any({"evicted", "queued"} & hit.words for hit in storm.hits.values()):
+        return ""
+    nodes = {cause.value for hit in storm.hits.values() for cause in hit.causes if cause.dimension == "node"}
+    quotas = {victim.quota_id or victim.quota_name for victim in victims} - {""}
+    highest = max((victim.priority for victim in victims if victim.priority is not None), default=None)
+    found: list[tuple[tuple[bool, bool, float, float], str]] = []
+    for event, member in _started(storm, fleet, within):
+        shared = sorted(nodes & set(member.nodes))
+        if shared or (member.quota_id or member.quota_name) in quotas:
+            above = highest is not None and member.priority is not None and member.priority > highest
+            apart = event.when.at - storm.first_at
+            text = f"{_who(member, above=above)}, started {_where(shared)}, {_relative(apart)}"
+            found.append(((bool(shared), above, member.gpus or 0.0, -abs(apart).total_seconds()), text))
+    return max(found)[1] if found else ""
+
+
+def _started(storm: _Storm, fleet: Fleet, within: timedelta) -> Iterator[tuple[Event, Member]]:
+    """Jobs of the same source, not of the storm, that got machines around that time; as they are now."""
+    for happening in fleet.recent(storm.first_at - within, frozenset({"job.status_changed", "job.appeared"})):
+        event, then = happening.event, happening.member
+        if then is None or then.ref in storm.hits or then.ref.source != storm.cause.source:
+            continue
+        if _took_machines(event) and event.when.at <= storm.last_at + within:
+            yield event, fleet.members.get(then.ref, then)
+
+
+def _who(member: Member, *, above: bool) -> str:
+    gpus = _gpus([member])
+    about = (
+        member.owner,
+        f"priority {member.priority}, above theirs" if above else "",
+        f"{gpus} GPUs" if gpus else "",
+    )
+    told = ", ".join(filter(None, about))
+    return f"{member.title} ({told})" if told else member.title
+
+
+def _where(nodes: list[str]) -> str:
+    if not nodes:
+        return "on the same quota"
+    return f"on node {nodes[0]}" + (f" and {len(nodes) - 1} more of theirs" if nodes[1:] else "")
+
+
+def _relative(apart: timedelta) -> str:
+    if abs(apart) < timedelta(seconds=1):
+        return "in the moment of the first"
+    return f"{spell_duration(abs(apart))} {'before' if apart < timedelta(0) else 'after'} the first"
+
+
+def _took_machines(event: Event) -> bool:
+    match event:
+        case JobStatusChanged():
+            return event.new_phase in {Phase.STARTING, Phase.RUNNING} and event.old_phase is not event.new_phase
+        case JobAppeared():
+            return event.phase in {Phase.STARTING, Phase.RUNNING}
+        case _:
+            return False
