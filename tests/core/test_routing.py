@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,3 +132,19 @@ def test_every_step_of_a_trace_has_its_reason(tree: Route, given_labels: dict[st
         if step.failed is not None:
             assert not step.failed.holds(values)
             assert step.failed in step.route.match.tests
+
+
+@given(trees, trees, st.integers(0, 3), labels)
+def test_a_route_in_shadow_changes_nothing_for_the_others(
+    tree: Route, trial: Route, place: int, given_labels: dict[str, str]
+) -> None:
+    values = {label: (value,) for label, value in given_labels.items()}
+
+    def darkened(node: Route) -> Route:
+        return replace(node, shadow=True, routes=tuple(map(darkened, node.routes)))
+
+    both = replace(tree, routes=(*tree.routes[:place], darkened(trial), *tree.routes[place:]))
+    found = routes_of(both, values)
+    assert [node.receiver for node in found if not node.shadow] == [node.receiver for node in routes_of(tree, values)]
+    tried = routes_of(trial, values) if trial.match.matches(values) else ()
+    assert [node.receiver for node in found if node.shadow] == [node.receiver for node in tried]

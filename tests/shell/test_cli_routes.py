@@ -190,6 +190,30 @@ def test_strangers_names_are_made_harmless(cli: Cli, database: Path) -> None:
         assert not set(ended.text) & DRIVES_A_TERMINAL
 
 
+def test_a_route_in_shadow_is_shown_and_counts_for_nobody(cli: Cli, tmp_path: Path) -> None:
+    trial = CONFIGURATION.replace("    - match: {user", "    - {receiver: audit, shadow: true}\n    - match: {user")
+    (tmp_path / "trial.yaml").write_text(trial)
+    tree = cli("routes", "tree", "-c", "trial.yaml").out
+    assert "├─ routes[1]  everything  -> audit, in shadow\n" in tree
+    asked = ("routes", "test", "severity=critical", "name=prod-1", "quota=tmp-1", "-c", "trial.yaml")
+    ended = cli(*asked, "--expect", "oncall")
+    assert ended.code == 0
+    assert "  route.routes[1] -> audit (in shadow: recorded, not sent)\n" in ended.out
+    steps = json.loads(cli(*asked, "--json").out)["asked"][0]["steps"]
+    assert [(step["route"], step["shadow"]) for step in steps if step["verdict"] == "taken"] == [
+        ("route.routes[0]", False),
+        ("route.routes[1]", True),
+    ]
+    checked = cli("check", "-c", "trial.yaml")
+    assert (checked.code, checked.err) == (0, "")
+    (tmp_path / "all.yaml").write_text(
+        CONFIGURATION.replace("  receiver: team\n", "  receiver: team\n  shadow: true\n", 1)
+    )
+    assert "everything is recorded and nothing is sent to anybody" in cli("check", "-c", "all.yaml").err
+    nothing = cli("routes", "test", "severity=info", "-c", "all.yaml", "--expect", "")
+    assert nothing.code == 0
+
+
 def test_of_two_routes_with_one_match_the_second_is_warned_of(cli: Cli, tmp_path: Path) -> None:
     again = "    - match: {severity: info}\n      receiver: audit\n"
     (tmp_path / "twice.yaml").write_text(CONFIGURATION.replace("rules:\n", again + again + "rules:\n"))

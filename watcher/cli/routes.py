@@ -59,8 +59,9 @@ def _branches(node: Route, lead: str = "", own: str = "") -> Iterator[str]:
 
     name = node.path.rpartition(".")[2]
     more = ", ".join(filter(None, (str(node.match), "and on" if node.continue_ else "")))
+    shadow = f", in shadow{_from(node, 'shadow')}" if node.shadow else ""
     takes = f"  {more or 'everything'}" if own else "  everything that is left"
-    yield f"{own}{name}{takes}  -> {node.receiver}{_from(node, 'receiver')}"
+    yield f"{own}{name}{takes}  -> {node.receiver}{_from(node, 'receiver')}{shadow}"
     inner = lead + ("│  " if node.routes else "   ")
     wait = spell_duration(node.group_wait) if node.group_wait else "at once"
     group = ", ".join(node.group_by) or "nothing: all in one"
@@ -212,7 +213,7 @@ async def _from_store(store: Store, *, wanted: str, labels: Mapping[str, tuple[s
 
 
 def _hearing(steps: Sequence[Step]) -> list[str]:
-    return [step.route.receiver for step in steps if step.verdict.value == "taken"]
+    return [step.route.receiver for step in steps if step.verdict.value == "taken" and not step.route.shadow]
 
 
 def _as_json(told: Sequence[tuple[Asked, Sequence[Step]]], heard: list[str], expected: list[str] | None) -> Any:
@@ -228,6 +229,7 @@ def _as_json(told: Sequence[tuple[Asked, Sequence[Step]]], heard: list[str], exp
                         "route": step.route.path,
                         "receiver": step.route.receiver,
                         "verdict": step.verdict.value,
+                        "shadow": step.route.shadow,
                         "why": _why(one, step),
                     }
                     for step in steps
@@ -242,7 +244,8 @@ def _words(one: Asked, steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
     yield one.about, "bold"
     for step in steps:
         if step.verdict.value == "taken":
-            yield f"  {step.route.path} -> {step.route.receiver}", "green"
+            trial = " (in shadow: recorded, not sent)" if step.route.shadow else ""
+            yield f"  {step.route.path} -> {step.route.receiver}{trial}", "dim" if trial else "green"
         else:
             yield f"  {step.route.path}: {_why(one, step)}", "dim"
 

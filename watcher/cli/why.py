@@ -242,6 +242,7 @@ def _delivery(data: Mapping[str, Any]) -> str:
         "retrying": f"next try at {_clock(data['not_before'])}",
         "delivered": f"at {_clock(data['settled_at'])}" + (f", {where}" if where else ""),
         "dead": f"given up at {_clock(data['settled_at'])}",
+        "withheld": f"recorded at {_clock(data['settled_at'])}, nothing was sent",
         "folded": f"not sent by itself, folded at {_clock(data['settled_at'])}",
     }[data["state"]]
     tries = f", {data['attempt']} tries" if data["attempt"] > 1 else ""

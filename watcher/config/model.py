@@ -124,6 +124,8 @@ class RouteSettings(Settings):
     """Labels; notifications with the same values may be told as one. Inherited; the root's default is `source` and `job`."""
     group_wait: Duration | None = None
     """How long a group collects before it speaks. Inherited; the root's default is 0 s: at once."""
+    shadow: bool | None = None
+    """true: a trial beside the tree. What it takes is recorded and not sent, the other routes are asked as if it were not there."""
     routes: tuple[RouteSettings, ...] = ()
     """Children, asked in order."""
 
@@ -139,6 +141,8 @@ class _Narrowing(Settings):
     """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
     labels: dict[Name, str] = Field(default={})
     """Labels of your own on what the rule says, for routes to choose and group by: `{team: vision}`."""
+    shadow: bool = False
+    """true: on trial. It decides as ever; what it says is recorded with the reason shadow, and not sent."""
 
 
 class UseRule(_Narrowing):

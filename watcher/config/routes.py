@@ -14,7 +14,7 @@ from watcher.config.wording import listed, unknown
 from watcher.core.routing import Route
 
 _ROOT: Place = ("route",)
-_INHERITED: Final = ("receiver", "group_by", "group_wait")
+_INHERITED: Final = ("receiver", "group_by", "group_wait", "shadow")
 """What a child takes over from its parent where it says nothing itself."""
 
 
@@ -26,6 +26,7 @@ def check_routes(
     labels: Collection[str],
     *,
     place: Place = _ROOT,
+    shadow: bool = False,
 ) -> None:
     """Everything that can be wrong with a route and its children, beyond their shape. `labels` are all there are."""
     if not isinstance(node, dict):
@@ -43,10 +44,21 @@ def check_routes(
     if isinstance(groups, str):
         spots = {groups: (*place, "group_by")}
     check_labels(found, {label: spot for label, spot in spots.items() if isinstance(label, str)}, labels)
+    if shadow and node.get("shadow") is False:
+        told = "this route is in shadow, as the one above it is; put it beside that one, or leave shadow out"
+        found.add(told, (*place, "shadow"))
     children = node.get("routes")
     written = children if isinstance(children, list) else []
     for index, child in enumerate(written):
-        check_routes(found, child, receivers, words, labels, place=(*place, "routes", index))
+        check_routes(
+            found,
+            child,
+            receivers,
+            words,
+            labels,
+            place=(*place, "routes", index),
+            shadow=shadow or bool(node.get("shadow")),
+        )
     _warn_of_the_unheard(found, written, (*place, "routes"))
 
 
@@ -56,8 +68,8 @@ def _warn_of_the_unheard(found: Findings, children: Sequence[object], place: Pla
     for index, child in enumerate(children):
         if not isinstance(child, dict):
             continue
-        match = child.get("match") or {}
-        if not match and not child.get("continue") and index + 1 < len(children):
+        match, goes_on = child.get("match") or {}, child.get("continue") or child.get("shadow")
+        if not match and not goes_on and index + 1 < len(children):
             message = (
                 "this route takes everything, so the ones after it are never asked; give it a match, or continue: true"
             )
@@ -66,13 +78,16 @@ def _warn_of_the_unheard(found: Findings, children: Sequence[object], place: Pla
         if same is not None and match:
             message = f"this route is never asked: routes.{same} has the same match and does not continue"
             found.warnings.append(found.document.problem(message, (*place, index)))
-        if not child.get("continue"):
+        if not goes_on:
             takers.setdefault(repr(match), index)
 
 
 def _check_root(found: Findings, node: dict[str, object], receivers: Collection[str]) -> None:
     if "receiver" not in node:
         found.add_at_key(f"the root of the routes needs a receiver; there are: {listed(receivers)}", _ROOT)
+    if node.get("shadow") is True:
+        message = "the root is in shadow, and so are all routes: everything is recorded and nothing is sent to anybody"
+        found.warnings.append(found.document.problem(message, (*_ROOT, "shadow")))
     for key in ("match", "continue"):
         if node.get(key):
             message = (
@@ -91,6 +106,7 @@ def route_tree(settings: RouteSettings, path: str = "route", parent: Route | Non
         continue_=settings.continue_,
         group_by=above.group_by if settings.group_by is None else settings.group_by,
         group_wait=above.group_wait if settings.group_wait is None else settings.group_wait,
+        shadow=above.shadow or bool(settings.shadow),
         written=frozenset(name for name in _INHERITED if getattr(settings, name) is not None),
     )
     children = tuple(route_tree(child, f"{path}.routes[{index}]", node) for index, child in enumerate(settings.routes))

@@ -180,6 +180,7 @@ class RuleBinder:
                 severity=settings.severity,
                 summary=summary,
                 labels=tuple(settings.labels.items()),
+                shadow=settings.shadow,
             )
             self.bound.append(bound)
 

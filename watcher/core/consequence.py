@@ -28,6 +28,7 @@ from watcher.core.rule import (
     Severity,
     evaluate,
 )
+from watcher.core.withholding import in_shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Book:
         """How long this waits before it is sent, because a rule may absorb it. Critical news never waits."""
         if not self.patient or notification.severity is Severity.CRITICAL:
             return timedelta(0)
-        return max((rule.holds.get(notification.rule, timedelta(0)) for rule in self.rules), default=timedelta(0))
+        held = (rule.holds.get(notification.rule, timedelta(0)) for rule in self.rules if not rule.shadow)
+        return max(held, default=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,19 @@ class Consequences:
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
     """Ask the rules and route what they say. Events of failed rules are added to the events."""
     evaluation = evaluate(book.rules, events, context)
+    on_trial = {rule.name for rule in book.rules if rule.shadow}
     owed = (
-        owe(route, notification, now, book.hold(notification))
+        in_shadow(
+            owe(route, notification, now, book.hold(notification)), route, now, rule_is=notification.rule in on_trial
+        )
         for notification in evaluation.notifications
         for route in routes_of(book.tree, dict(notification.labels))
     )
+    # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
+    each = {delivery.id: delivery for delivery in reversed(tuple(owed))}
     deliveries = tuple(
         reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
-        for delivery in owed
+        for delivery in reversed(each.values())
     )
     return Consequences(
         events=(*events, *evaluation.faults),

@@ -4,6 +4,9 @@ Alertmanager's semantics: depth first, children before parent, the first matchin
 whose children all decline takes it itself. The root has an empty matcher, so the tree is total: every notification is heard by
 somebody. What a child leaves out it inherits from its parent when the tree is built (see `watcher.config`).
 
+A child in shadow, in a tree that is not, is a trial beside it: what it takes is recorded and not sent, and all others are asked as
+if it were not there.
+
 `trace` walks the tree and keeps what was decided at each node, so that it can be told; `routes_of` is what it comes to.
 """
 
@@ -28,6 +31,7 @@ class Route:
         continue_: go on to the next sibling after this one took it.
         group_by: labels whose values make a group; what is in one group may be said in one message.
         group_wait: how long a group collects before it speaks.
+        shadow: what it takes is recorded and not sent; so is all below it.
         routes: children, in order.
         written: the settings that stand at this node itself; the others are inherited, at the root they are defaults.
     """
@@ -38,6 +42,7 @@ class Route:
     continue_: bool = False
     group_by: tuple[str, ...] = ("source", "job")
     group_wait: timedelta = timedelta(0)
+    shadow: bool = False
     routes: tuple[Route, ...] = ()
     written: frozenset[str] = frozenset()
 
@@ -80,12 +85,12 @@ class Step:
 
 def trace(tree: Route, labels: Labels) -> tuple[Step, ...]:
     """What each node makes of something with these labels, parents first. Below a node that stayed out nobody is asked."""
-    first: dict[str, Route] = {}
+    first: dict[tuple[str, bool], Route] = {}
     steps = []
     for step in _visit(tree, labels):
         told = step
         if step.verdict is Verdict.TAKEN:
-            by = first.setdefault(step.route.receiver, step.route)
+            by = first.setdefault((step.route.receiver, step.route.shadow), step.route)
             if by is not step.route:
                 told = replace(step, verdict=Verdict.HEARD_ALREADY, by=by)
         steps.append(told)
@@ -93,7 +98,7 @@ def trace(tree: Route, labels: Labels) -> tuple[Step, ...]:
 
 
 def routes_of(tree: Route, labels: Labels) -> tuple[Route, ...]:
-    """The nodes that take something with these labels, in order, each receiver once (its first node)."""
+    """The nodes that take something with these labels, in order, each receiver once (its first node), and once more in shadow."""
     return tuple(step.route for step in trace(tree, labels) if step.verdict is Verdict.TAKEN)
 
 
@@ -110,6 +115,8 @@ def _visit(node: Route, labels: Labels) -> list[Step]:
             below.append(Step(child, Verdict.NOT_MATCHED, failed=failed))
             continue
         below += _visit(child, labels)
+        if child.shadow and not node.shadow:
+            continue
         nobody = False
         if not child.continue_:
             taker = child

@@ -241,6 +241,8 @@ class BoundRule:
     summary: Summary | None = None
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of its own for what it says: what routes choose by, beside those of the event."""
+    shadow: bool = False
+    """It is on trial: it decides, and what it says is recorded and not sent."""
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -371,7 +373,9 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
                 for intent in intents
                 if isinstance(intent, Deadline) and job is not None
             )
-            absorptions.extend(_absorption(bound, intent) for intent in intents if isinstance(intent, Absorb))
+            absorptions.extend(
+                _absorption(bound, intent) for intent in intents if isinstance(intent, Absorb) and not bound.shadow
+            )
             if reason is RuleReason.FAILED:
                 yield _fault(bound, event, note)
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from watcher.core.consequence import Book, Consequences
-from watcher.core.delivery import DeliveryState
+from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
 from watcher.core.fleet import MOST_HAPPENINGS
 from watcher.errors import StaleObservation, StoreError
@@ -90,7 +90,7 @@ class Ledger:
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
         for delivery in observation.deliveries:
-            if delivery.state is DeliveryState.FOLDED:
+            if delivery.state in TERMINAL_STATES:
                 self.metrics.deliveries.labels(delivery.receiver, delivery.reason.value).inc()
 
 

@@ -39,6 +39,7 @@ from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, 
 from watcher.core.phases import Phase, phase_of
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
+from watcher.core.withholding import withheld
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
 
@@ -668,6 +669,7 @@ class StoreContract:
             "deliveries.delivered": 1,
             "deliveries.dead": 1,
             "deliveries.folded": 0,
+            "deliveries.withheld": 0,
             "receipts": 1,
             "deadlines": 1,
         }
@@ -705,6 +707,17 @@ class StoreContract:
         assert await store.next_due(receiver="team") is None
         assert await store.prune(T0 + MOMENT) == NOBODY
         assert await store.prune(T0 + 2 * MOMENT) == {JOB}
+
+    async def test_what_is_withheld_is_kept_with_its_reason_and_is_never_owed(self, store: Store) -> None:
+        kept = withheld(a_delivery(2), DeliveryReason.SHADOW, "rule r is in shadow", T0)
+        await store.commit(replace(an_observation(kept, a_delivery(1)), watch=a_watch(status="Failed")))
+        assert [delivery.id for delivery in (await leased(store)).deliveries] == [a_delivery(1).id]
+        assert await store.release(T0) == 1
+        assert await store.deliveries(states=frozenset({DeliveryState.WITHHELD})) == (kept,)
+        assert (await store.counts())["deliveries.withheld"] == 1
+        assert [line.data["error"] for line in await store.story(JOB) if line.data.get("state") == "withheld"] == [
+            "rule r is in shadow"
+        ]
 
     async def test_an_absorption_covers_what_is_owed_with_it_and_survives_nothing_being_owed(
         self, store: Store
