@@ -147,4 +147,6 @@ def test_a_route_in_shadow_changes_nothing_for_the_others(
     found = routes_of(both, values)
     assert [node.receiver for node in found if not node.shadow] == [node.receiver for node in routes_of(tree, values)]
     tried = routes_of(trial, values) if trial.match.matches(values) else ()
-    assert [node.receiver for node in found if node.shadow] == [node.receiver for node in tried]
+    reached = all(not node.match.matches(values) or node.continue_ for node in tree.routes[:place])
+    # As the live route that it may become, it is not asked when an earlier one took it.
+    assert [node.receiver for node in found if node.shadow] == ([node.receiver for node in tried] if reached else [])
