@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import ClassVar
 
 from watcher.api import (
     Context,
+    Deadline,
+    DeadlinePassed,
+    Duration,
     Event,
     Facts,
     Intent,
     JobFailed,
     JobSnapshot,
     JobStatusChanged,
-    NoOptions,
     Notify,
     Phase,
     PodPhase,
+    RuleOptions,
     Severity,
     Silence,
+    revivals,
     spell_duration,
 )
 
 _MOST_PODS = 3
 
 
+_FAILED = frozenset({Phase.FAILED, Phase.RESERVED_FAILED})
+_RESTARTING = "Restarting"
+"""The one sub-status that DLC documents: the job is being tried again."""
+_AGAIN = "tried-again"
+
+
+class JobFailedOptions(RuleOptions):
+    """Options of `job-failed`."""
+
+    retry_within: Duration = timedelta(minutes=15)
+    """How long a job that failed while DLC says that it restarts it may take to live again before its failure is final."""
+
+
 class JobFailedRule:
-    """Tell when a job failed.
+    """Tell when a job failed for good.
 
     When:
         The job ended badly, or its failure is decided while its pods are still kept (`FailedReserving`). A job fails once: the
-        final `Failed` after the reservation is not told again.
+        final `Failed` after the reservation is not told again; only when it lived again in between, it fails again. `Failed` is
+        final by all that DLC documents, with one exception: while the sub-status says Restarting and restarts are left, DLC tries
+        again. That is told as a warning, and as the end only when the job has not come alive within `retry_within`.
 
     Why you want to know:
         Nothing goes on by itself from here. DLC has used up its restarts, and machines that wait for this job's result stand
@@ -41,31 +61,83 @@ class JobFailedRule:
         nodes, how long the pods are kept; DLC's reason message in full.
 
     Options:
-        None. To leave out some failures, use `when`, for example `when: 'job.reason_code != "JobStoppedByUser"'`.
+        `retry_within` (15m): how long to wait for a job that DLC says it restarts. To leave out some failures, use `when`, for
+        example `when: 'job.reason_code != "JobStoppedByUser"'`.
     """
 
     name: ClassVar[str] = "job-failed"
     on: ClassVar[tuple[type[Event], ...]] = (JobFailed, JobStatusChanged)
     severity: ClassVar[Severity] = Severity.CRITICAL
-    Options: ClassVar[type[NoOptions]] = NoOptions
+    Options: ClassVar[type[JobFailedOptions]] = JobFailedOptions
 
-    def __init__(self, options: NoOptions | None = None) -> None:
-        self.options = options or NoOptions()
+    def __init__(self, options: JobFailedOptions | None = None) -> None:
+        self.options = options or JobFailedOptions()
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Speak about a failure, decided or final."""
+        job = context.job
         match event:
             case JobFailed():
                 headline = "Failed" if event.lived is None else f"Failed after {spell_duration(event.lived)}"
             case JobStatusChanged(new_phase=Phase.RESERVED_FAILED):
+                if job is not None and job.phase is not Phase.RESERVED_FAILED:
+                    yield Silence("it is past that")
+                    return
                 headline = "Failed, pods are kept for now"
+            case DeadlinePassed():
+                yield from self._waited(context)
+                return
             case _:
                 yield Silence("not a failure")
                 return
-        if code := event.reason_code.strip():
-            headline += f": {code}"
-        facts = () if context.job is None else _facts(context.job)
-        yield Notify(headline=headline, facts=facts, detail=event.reason_message, dedup_key="failed")
+        if job is not None and _tried_again(job):
+            yield Notify(
+                headline=f"{headline}, but DLC says that it restarts it{_code(event.reason_code)}",
+                facts=_facts(job),
+                detail=event.reason_message,
+                severity=Severity.WARNING,
+                dedup_key=f"{_key(context)}-{_AGAIN}",
+            )
+            yield Deadline(_AGAIN, context.now + self.options.retry_within)
+            return
+        facts = () if job is None else _facts(job)
+        yield Notify(
+            headline=headline + _code(event.reason_code),
+            facts=facts,
+            detail=event.reason_message,
+            dedup_key=_key(context),
+        )
+
+    def _waited(self, context: Context) -> Iterator[Intent]:
+        """The time in which it should have come alive is over."""
+        job = context.job
+        if job is None or job.phase not in _FAILED:
+            yield Silence("it was tried again")
+            return
+        waited = spell_duration(self.options.retry_within)
+        yield Notify(
+            headline=f"Failed, and not restarted within {waited}{_code(job.reason_code)}",
+            facts=_facts(job),
+            detail=job.reason_message,
+            dedup_key=_key(context),
+        )
+
+
+def _tried_again(job: JobSnapshot) -> bool:
+    """Whether DLC itself says that this failure is not the end. A sub-status left behind after the last restart says nothing."""
+    used, limit = job.restarts.used, job.restarts.limit
+    spent = used is not None and limit is not None and used >= limit
+    return job.phase in _FAILED and job.sub_status == _RESTARTING and not spent
+
+
+def _key(context: Context) -> str:
+    """One failure for each time the job came alive after its result was decided."""
+    times = revivals(context.course)
+    return f"failed-{times}" if times else "failed"
+
+
+def _code(code: str) -> str:
+    return f": {code.strip()}" if code.strip() else ""
 
 
 def _facts(job: JobSnapshot) -> Facts:

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from watcher.api import (
+    AttemptCause,
     Context,
     Duration,
     Event,
     Facts,
     Intent,
+    JobAttempt,
     JobRestarted,
     JobSnapshot,
     Notify,
@@ -20,6 +22,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    cause_of_end,
     spell_duration,
 )
 
@@ -35,7 +38,7 @@ class JobRestartedOptions(RuleOptions):
     loop_count: int = 3
     """How many restarts within `loop_within` are a loop, which is critical; at least 2."""
     loop_within: Duration = timedelta(hours=1)
-    """See `loop_count`. Only restarts of which DLC keeps dated records count."""
+    """See `loop_count`. Only restarts that DLC or our looks date count."""
 
     def model_post_init(self, _: object, /) -> None:
         """Refuse what could never be meant."""
@@ -57,8 +60,9 @@ class JobRestartedRule:
         next fault is the end of the job. The same node in several restarts is a node to avoid.
 
     What it says:
-        Which restart it is, of how many; after an eviction, how long the job was down and what that cost in GPU-hours, where DLC
-        tells; as facts the reason, what was restarted, and the nodes at fault; DLC's message in full.
+        Which restart it is, of how many; after what (an eviction, a node fault ...), how long the job was down and what that cost
+        in GPU-hours, as far as it is known by then; as facts the reason, what was restarted, and the nodes at fault; DLC's message
+        in full. When the job runs again only later, `job-recovered` says how long it was down.
 
     Options:
         `loud_at` (0.8): the part of the restarts allowed from which on it is critical. `loop_count` (3) and `loop_within` (1h):
@@ -82,8 +86,8 @@ class JobRestartedRule:
         headline = f"Restart {number}" if event.count == 1 else f"{event.count} restarts at once, now {number}"
         job, record = context.job, None if context.job is None else _record(event, context.job)
         if job is not None:
-            headline += _after(event, job, context.previous) + _cost(job, record)
-        within = self._within(event, job, record)
+            headline += _after(event, job, context) + _cost(job, record, context.attempt(event.used + 1))
+        within = self._within(event, context, record)
         looping = within >= self.options.loop_count
         if looping:
             headline += f", {within} within {spell_duration(self.options.loop_within)}"
@@ -104,19 +108,26 @@ class JobRestartedRule:
             return Severity.CRITICAL
         return Severity.WARNING if event.used <= event.count else Severity.INFO
 
-    def _within(self, event: JobRestarted, job: JobSnapshot | None, record: RestartRecord | None) -> int:
-        """How many restarts there were in the time up to this one, itself included, as far as DLC's records are dated."""
-        until: datetime = (None if record is None else record.occurred_at) or event.when.at
+    def _within(self, event: JobRestarted, context: Context, record: RestartRecord | None) -> int:
+        """How many restarts there were in the time up to this one, itself included, as far as they are dated."""
+        ended = {one.number: one.ended_at for one in context.attempts}
+        until: datetime = ended.get(event.used) or (None if record is None else record.occurred_at) or event.when.at
         earlier = [
-            other
-            for other in (() if job is None else job.restart_records)
-            if other is not record
-            and other.job_restart_count is not None
-            and other.job_restart_count < event.used
-            and other.occurred_at is not None
-            and timedelta(0) <= until - other.occurred_at <= self.options.loop_within
+            number
+            for number, at in ended.items()
+            if number < event.used and at is not None and timedelta(0) <= until - at <= self.options.loop_within
         ]
-        return len({other.job_restart_count for other in earlier}) + 1
+        return len(earlier) + 1
+
+
+_AFTER = {
+    AttemptCause.EVICTED: " after eviction",
+    AttemptCause.PREEMPTED: " after preemption",
+    AttemptCause.SPOT_RECLAIMED: " after its spot instance was reclaimed",
+    AttemptCause.NODE_FAULT: " after a node fault",
+    AttemptCause.PROCESS_FAILURE: " after a process failure",
+    AttemptCause.USER: " by a user",
+}
 
 
 def _record(event: JobRestarted, job: JobSnapshot) -> RestartRecord | None:
@@ -124,16 +135,27 @@ def _record(event: JobRestarted, job: JobSnapshot) -> RestartRecord | None:
     return next((record for record in job.restart_records if record.job_restart_count == event.used), None)
 
 
-def _after(event: JobRestarted, job: JobSnapshot, previous: JobSnapshot | None) -> str:
-    """Whether an eviction came with it, or shortly before. Of several restarts in one look, only the last can be told."""
-    if event.used != job.restarts.used:
-        return ""
+def _after(event: JobRestarted, job: JobSnapshot, context: Context) -> str:
+    """What put an end to the attempt before."""
+    ended = context.attempt(event.used)
+    cause = AttemptCause.UNKNOWN if ended is None or ended.cause is None else ended.cause
+    if cause is AttemptCause.UNKNOWN:
+        cause = _just_seen(event, job, context.previous)
+    return _AFTER.get(cause, "")
+
+
+def _just_seen(event: JobRestarted, job: JobSnapshot, previous: JobSnapshot | None) -> AttemptCause:
+    """What came to light with the restart: an eviction, or a reason. Of several restarts in one look, only the last can be told."""
+    if job.restarts.used not in (None, event.used):
+        return AttemptCause.UNKNOWN
+    told = (event.reason_code, event.reason_message)
+    news = previous is None or told != (previous.reason_code, previous.reason_message)
     known = frozenset() if previous is None else frozenset(_evicted(previous))
+    evicted = False
     for key, ended in _evicted(job).items():
         new = previous is not None and key not in known
-        if new or (ended is not None and timedelta(0) <= event.when.at - ended <= _RELATED):
-            return " after eviction"
-    return ""
+        evicted = evicted or new or (ended is not None and timedelta(0) <= event.when.at - ended <= _RELATED)
+    return cause_of_end(texts=told if news else (), evicted=evicted)
 
 
 def _evicted(job: JobSnapshot) -> dict[PodKey, datetime | None]:
@@ -141,14 +163,17 @@ def _evicted(job: JobSnapshot) -> dict[PodKey, datetime | None]:
     return {life.key: life.finished_at for life in lives if life.evicted}
 
 
-def _cost(job: JobSnapshot, record: RestartRecord | None) -> str:
-    """How long it was down and what that cost. Of a restart of single pods nobody knows who waited."""
-    if record is None or not record.duration or record.duration < timedelta(seconds=1):
+def _cost(job: JobSnapshot, record: RestartRecord | None, attempt: JobAttempt | None) -> str:
+    """How long it was down and what that cost, as far as it is known by now."""
+    down, lost = (None, None) if attempt is None else (attempt.down, attempt.gpu_hours_down)
+    if down is None and record is not None and record.duration:
+        down = record.duration
+        whole = "pod" not in record.level.lower()  # of a restart of single pods nobody knows who waited
+        lost = (job.gpus or 0) * (down / timedelta(hours=1)) if whole else None
+    if down is None or down < timedelta(seconds=1):
         return ""
-    down = f", {spell_duration(record.duration)} down"
-    lost = (job.gpus or 0) * (record.duration / timedelta(hours=1))
-    whole = "pod" not in record.level.lower()
-    return down + (f", about {lost:.1f} GPU-hours lost" if whole and lost >= 0.05 else "")  # noqa: PLR2004 - shown as 0.1
+    hours = f", about {lost:.1f} GPU-hours lost" if lost is not None and lost >= 0.05 else ""  # noqa: PLR2004 - shown as 0.1
+    return f", {spell_duration(down)} down{hours}"
 
 
 def _causes(record: RestartRecord | None) -> Facts:

@@ -18,6 +18,7 @@ from watcher.api import (
     Phase,
     Severity,
     Silence,
+    revivals,
     spell_duration,
 )
 
@@ -27,7 +28,7 @@ class JobSucceededRule:
 
     When:
         The job ended well, or its success is decided while its pods are still kept (`SucceededReserving`). A job succeeds once:
-        the final `Succeeded` after the reservation is not told again.
+        the final `Succeeded` after the reservation is not told again; only a job that lived again in between succeeds again.
 
     Why you want to know:
         The result can be used, and the next step can begin. Pods that are kept after success still occupy the quota.
@@ -53,12 +54,16 @@ class JobSucceededRule:
             case JobSucceeded():
                 headline = "Succeeded" if event.lived is None else f"Succeeded after {spell_duration(event.lived)}"
             case JobStatusChanged(new_phase=Phase.RESERVED_SUCCEEDED):
+                if context.job is not None and context.job.phase is not Phase.RESERVED_SUCCEEDED:
+                    yield Silence("it is past that")
+                    return
                 headline = "Succeeded, pods are kept for now"
             case _:
                 yield Silence("not a success")
                 return
         facts = () if context.job is None else _facts(context.job)
-        yield Notify(headline=headline, facts=facts, dedup_key="succeeded")
+        times = revivals(context.course)
+        yield Notify(headline=headline, facts=facts, dedup_key=f"succeeded-{times}" if times else "succeeded")
 
 
 def _facts(job: JobSnapshot) -> Facts:

@@ -10,8 +10,8 @@ from watcher.api import (
     RESERVED,
     Context,
     Deadline,
-    DeadlinePassed,
     Duration,
+    Dwell,
     Event,
     Facts,
     Intent,
@@ -25,6 +25,7 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    begun,
     spell_duration,
 )
 
@@ -66,20 +67,20 @@ class ReservedIdleRule:
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Set a deadline when the reservation begins; when it passes, look again."""
-        job = context.job
-        if job is None or job.phase not in RESERVED:
-            yield Silence("not reserved")
+        stay = begun(event, context, RESERVED, "reserved")
+        if isinstance(stay, Silence):
+            yield stay
             return
-        since = context.phase_since or event.when.at
-        held = context.now - since
-        if not isinstance(event, DeadlinePassed) or held < self.options.after:
-            yield Deadline(_KEY, since + self.options.after)
+        job, since = stay
+        found = Dwell(key=_KEY, since=since, limit=self.options.after).look(event, context.now)
+        if isinstance(found, Deadline):
+            yield found
             return
         what = f"{job.gpus:g} GPUs are" if job.gpus else "its machines are"
         yield Notify(
-            headline=f"Result decided {spell_duration(held)} ago, {what} still held",
+            headline=f"Result decided {spell_duration(found.lasted)} ago, {what} still held",
             facts=_facts(job, since, context.now),
-            dedup_key=since.isoformat(),
+            dedup_key=found.dedup_key,
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar, TypeGuard
+from typing import ClassVar
 
 from watcher.api import (
     Context,
     Deadline,
     DeadlinePassed,
     Duration,
+    Dwell,
     Event,
     Facts,
     Intent,
@@ -20,10 +21,12 @@ from watcher.api import (
     JobSnapshot,
     JobStatusChanged,
     Notify,
+    Overdue,
     Phase,
     RuleOptions,
     Severity,
     Silence,
+    begun,
     spell_duration,
 )
 
@@ -34,8 +37,9 @@ _LIMIT_KEY = "limit"
 class RunningTooLongOptions(RuleOptions):
     """Options of `running-too-long`."""
 
-    after: Duration = timedelta(hours=24)
-    """How long a job may run before it is told. Set it from your own jobs, for some of them only with `match`."""
+    after: Duration | None = timedelta(hours=24)
+    """How long a job may run before it is told. Set it from your own jobs, for some of them only with `match`. null: only its own
+    time limit counts."""
     warn_before: Duration = timedelta(minutes=30)
     """How long before the job's own time limit ends it this is told. `0s`, or a limit that is no longer: never."""
 
@@ -57,7 +61,8 @@ class RunningTooLongRule:
         left of it.
 
     Options:
-        `after` (24h): how long is too long. `warn_before` (30m): how long before its own limit strikes.
+        `after` (24h): how long is too long; null for only its own limit. `warn_before` (30m): how long before its own limit
+        strikes.
     """
 
     name: ClassVar[str] = "running-too-long"
@@ -70,46 +75,41 @@ class RunningTooLongRule:
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Set two deadlines when running begins; when one passes, look again."""
-        job = context.job
-        if job is None or job.phase is not Phase.RUNNING:
-            yield Silence("not running")
+        stay = begun(event, context, {Phase.RUNNING}, "running")
+        if isinstance(stay, Silence):
+            yield stay
             return
-        since = job.running_at or context.phase_since or event.when.at
-        if isinstance(event, DeadlinePassed):
-            yield (
-                self._near_limit(job, since, context)
-                if event.key == _LIMIT_KEY
-                else self._too_long(job, since, context)
-            )
-            return
-        yield Deadline(_KEY, since + self.options.after)
-        if self._warns(job.max_running_time):
-            yield Deadline(_LIMIT_KEY, since + job.max_running_time - self.options.warn_before)
+        job, entered = stay
+        since = job.running_at or entered
+        asked = [
+            clock
+            for clock in self._clocks(job, since)
+            if not isinstance(event, DeadlinePassed) or event.key == clock.key
+        ]
+        if not asked:
+            yield Silence("no time limit to warn of")
+        for clock in asked:
+            found = clock.look(event, context.now)
+            yield found if isinstance(found, Deadline) else _said(clock, found, job, since, context.now)
 
-    def _warns(self, limit: timedelta | None) -> TypeGuard[timedelta]:
-        return limit is not None and timedelta(0) < self.options.warn_before < limit
-
-    def _too_long(self, job: JobSnapshot, since: datetime, context: Context) -> Intent:
-        ran = context.now - since
-        if ran < self.options.after:
-            return Deadline(_KEY, since + self.options.after)
-        headline = f"Running for {spell_duration(ran)}"
-        return Notify(headline=headline, facts=_facts(job, since, context.now), dedup_key=since.isoformat())
-
-    def _near_limit(self, job: JobSnapshot, since: datetime, context: Context) -> Intent:
+    def _clocks(self, job: JobSnapshot, since: datetime) -> Iterator[Dwell]:
+        if self.options.after is not None:
+            yield Dwell(key=_KEY, since=since, limit=self.options.after)
         limit = job.max_running_time
-        if not self._warns(limit):
-            return Silence("no time limit to warn of")
-        left = since + limit - context.now
-        if left > self.options.warn_before:
-            return Deadline(_LIMIT_KEY, since + limit - self.options.warn_before)
-        if left <= timedelta(0):
-            return Silence("its time limit has passed")
-        return Notify(
-            headline=f"Its time limit of {spell_duration(limit)} ends it in {spell_duration(left)}",
-            facts=_facts(job, since, context.now),
-            dedup_key=f"{since.isoformat()}/limit/{limit}",
-        )
+        if limit is not None and timedelta(0) < self.options.warn_before < limit:
+            yield Dwell(key=_LIMIT_KEY, since=since, limit=limit - self.options.warn_before)
+
+
+def _said(clock: Dwell, found: Overdue, job: JobSnapshot, since: datetime, now: datetime) -> Notify | Silence:
+    limit = job.max_running_time
+    if clock.key == _KEY or limit is None:
+        headline, news = f"Running for {spell_duration(found.lasted)}", found.dedup_key
+    elif found.lasted >= limit:
+        return Silence("its time limit has passed")
+    else:
+        headline = f"Its time limit of {spell_duration(limit)} ends it in {spell_duration(limit - found.lasted)}"
+        news = f"{found.dedup_key}/limit/{limit}"
+    return Notify(headline=headline, facts=_facts(job, since, now), dedup_key=news)
 
 
 def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:

@@ -9,8 +9,8 @@ from typing import ClassVar
 from watcher.api import (
     Context,
     Deadline,
-    DeadlinePassed,
     Duration,
+    Dwell,
     Event,
     Facts,
     Intent,
@@ -19,12 +19,16 @@ from watcher.api import (
     JobResumed,
     JobSnapshot,
     JobStatusChanged,
+    Member,
     Notify,
+    Patience,
     Phase,
     PodPhase,
-    RuleOptions,
     Severity,
     Silence,
+    TooFew,
+    begun,
+    passed_over,
     spell_duration,
 )
 
@@ -32,30 +36,34 @@ _KEY = "starting"
 _MOST_NODES = 4
 
 
-class SlowStartOptions(RuleOptions):
+class SlowStartOptions(Patience):
     """Options of `slow-start`."""
 
     after: Duration = timedelta(minutes=15)
-    """How long a job may prepare before it is told. The default leaves room for a large image and a check of the machines."""
+    """How long a job may prepare before it is told. The default leaves room for a large image and a check of the machines. With
+    `beyond`, it holds only where it is given, and for jobs of which too few are known."""
 
 
 class SlowStartRule:
     """Tell when a job has its machines and does not come to run.
 
     When:
-        The job has been starting (EnvPreparing, SanityChecking) for longer than `after`. The clock starts anew when a restart
-        makes the job start again.
+        The job has been starting (EnvPreparing, SanityChecking) for longer than `after`; or, with `beyond`, for longer than such
+        jobs usually take from the queue to running. The clock starts anew when a restart makes the job start again.
 
     Why you want to know:
         The machines are taken and nothing is computed. An image that cannot be pulled, storage that cannot be mounted or a bad
         node look like this, and do not always become a failure.
 
     What it says:
-        In which state it is, and how long it has been starting; as facts the pods that do not run yet, the nodes, the GPUs held,
+        In which state it is, and how long it has been starting and, with `beyond`, how long how many others were; as
+        facts the pods that do not run yet, the nodes, the GPUs held,
         and DLC's reason code; DLC's reason message in full.
 
     Options:
-        `after` (15m): how long is too long.
+        `after` (15m, none with `beyond`): how long is too long. `beyond` (none): a part of such jobs, for example p95, whose
+        starting it must exceed; `factor` (1) times as long, and `at_least` (5m). It needs `least_jobs` (20): where fewer are
+        known, first those of any priority and then all of the quota are taken, and at last `after` holds where it is given.
     """
 
     name: ClassVar[str] = "slow-start"
@@ -68,24 +76,29 @@ class SlowStartRule:
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Set a deadline when starting begins; when it passes, look again."""
-        job = context.job
-        if job is None or job.phase is not Phase.STARTING:
-            yield Silence("not starting")
+        stay = begun(event, context, {Phase.STARTING}, "starting")
+        if isinstance(stay, Silence):
+            yield stay
             return
-        if isinstance(event, JobStatusChanged) and event.old_phase is event.new_phase:
-            yield Silence("still starting, the deadline stands")
+        job, since = stay
+        limit = self.options.limit(job, context, _prepared, "prepared")
+        if isinstance(limit, TooFew):
+            yield from passed_over(limit, _KEY, context.now)
             return
-        since = context.phase_since or event.when.at
-        taken = context.now - since
-        if not isinstance(event, DeadlinePassed) or taken < self.options.after:
-            yield Deadline(_KEY, since + self.options.after)
+        found = Dwell(key=_KEY, since=since, limit=limit.length).look(event, context.now)
+        if isinstance(found, Deadline):
+            yield found
             return
         yield Notify(
-            headline=f"Starting for {spell_duration(taken)}, now {job.status}",
-            facts=_facts(job),
+            headline=f"Starting for {spell_duration(found.lasted)}, now {job.status}{limit.because}",
+            facts=_facts(job) + limit.facts,
             detail=job.reason_message,
-            dedup_key=since.isoformat(),
+            dedup_key=found.dedup_key,
         )
+
+
+def _prepared(job: Member) -> timedelta | None:
+    return job.prepared
 
 
 def _facts(job: JobSnapshot) -> Facts:

@@ -9,8 +9,8 @@ from typing import ClassVar
 from watcher.api import (
     Context,
     Deadline,
-    DeadlinePassed,
     Duration,
+    Dwell,
     Event,
     Facts,
     Intent,
@@ -19,22 +19,27 @@ from watcher.api import (
     JobResumed,
     JobSnapshot,
     JobStatusChanged,
+    Member,
     Notify,
+    Patience,
     Phase,
-    RuleOptions,
     Severity,
     Silence,
+    TooFew,
+    begun,
+    passed_over,
     spell_duration,
 )
 
 _KEY = "pending"
 
 
-class StuckPendingOptions(RuleOptions):
+class StuckPendingOptions(Patience):
     """Options of `stuck-pending`."""
 
     after: Duration = timedelta(minutes=30)
-    """How long a job may be pending before it is told. The default is above the time in which a free quota gives its machines."""
+    """How long a job may be pending before it is told. The default is above the time in which a free quota gives its machines. With
+    `beyond`, it holds only where it is given, and for jobs of which too few are known."""
     repeat_every: Duration | None = None
     """Tell again each time this much more has passed, at least 1m. None: once for each period of waiting."""
 
@@ -48,7 +53,8 @@ class StuckPendingRule:
     """Tell when a job waits too long for its machines.
 
     When:
-        The job has been pending (Creating, Queuing, Bidding) for longer than `after`. The clock starts anew when a restart puts
+        The job has been pending (Creating, Queuing, Bidding) for longer than `after`; or, with `beyond`, for longer than such jobs
+        usually wait, learnt from the stored jobs of the same quota, priority and GPUs. The clock starts anew when a restart puts
         the job back into the queue.
 
     Why you want to know:
@@ -56,11 +62,14 @@ class StuckPendingRule:
         spot price may never be met; and nobody looks at a job that they believe to be running.
 
     What it says:
-        How long it has waited; as facts what it asks for, of which quota, at what priority, how many pods are queuing, and DLC's
-        reason code; DLC's reason message in full.
+        How long it has waited and, with `beyond`, how long how many others did; as facts what it asks for, of
+        which quota, at what priority, how many pods are queuing, and DLC's reason code; DLC's reason message in full.
 
     Options:
-        `after` (30m): how long is too long. `repeat_every` (none): tell again each time this much more has passed.
+        `after` (30m, none with `beyond`): how long is too long. `beyond` (none): a part of such jobs, for example p95, whose
+        waiting it must exceed; `factor` (1) times as long, and `at_least` (5m). It needs `least_jobs` (20): where fewer are
+        known, first those of any priority and then all of the quota are taken, and at last `after` holds where it is given.
+        `repeat_every` (none): tell again each time this much more has passed.
     """
 
     name: ClassVar[str] = "stuck-pending"
@@ -73,28 +82,32 @@ class StuckPendingRule:
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Set a deadline when waiting begins; when it passes, look again."""
-        job = context.job
-        if job is None or job.phase is not Phase.PENDING:
-            yield Silence("not pending")
+        stay = begun(event, context, {Phase.PENDING}, "pending")
+        if isinstance(stay, Silence):
+            yield stay
             return
-        if isinstance(event, JobStatusChanged) and event.old_phase is event.new_phase:
-            yield Silence("still pending, the deadline stands")
+        job, since = stay
+        limit = self.options.limit(job, context, _waited, "waited")
+        if isinstance(limit, TooFew):
+            yield from passed_over(limit, _KEY, context.now)
             return
-        since = context.phase_since or event.when.at
-        waited = context.now - since
-        if not isinstance(event, DeadlinePassed) or waited < self.options.after:
-            yield Deadline(_KEY, since + self.options.after)
-            return
-        repeats = 0
-        if self.options.repeat_every:
-            repeats = (waited - self.options.after) // self.options.repeat_every
-            yield Deadline(_KEY, since + self.options.after + (repeats + 1) * self.options.repeat_every)
-        yield Notify(
-            headline=f"Pending for {spell_duration(waited)}",
-            facts=_facts(job),
-            detail=job.reason_message,
-            dedup_key=f"{since.isoformat()}/{repeats}",
+        found = Dwell(key=_KEY, since=since, limit=limit.length, every=self.options.repeat_every).look(
+            event, context.now
         )
+        if isinstance(found, Deadline):
+            yield found
+            return
+        yield from found.later
+        yield Notify(
+            headline=f"Pending for {spell_duration(found.lasted)}{limit.because}",
+            facts=_facts(job) + limit.facts,
+            detail=job.reason_message,
+            dedup_key=found.dedup_key,
+        )
+
+
+def _waited(job: Member) -> timedelta | None:
+    return job.waited
 
 
 def _facts(job: JobSnapshot) -> Facts:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from watcher.core import observation as reading
 from watcher.core.consequence import Book, consequences
+from watcher.core.delivery import DeliveryReason, DeliveryState, Receipt, Settlement
 from watcher.core.events import CauseId, DeadlinePassed, EventId, When, deterministic_id
+from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.ports import Observation
@@ -17,6 +20,7 @@ from watcher.simulator.answers import Moment, get_job
 from watcher.simulator.life import state_at, states
 from watcher.simulator.scenario import ScriptedJob
 from watcher.sources.dlc.wire import snapshot_from_json
+from watcher.store.memory import MemoryStore
 
 SOURCE = SourceName("sim")
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -78,6 +82,7 @@ class Drive:
             job=watch.snapshot,
             previous=None if held is None else held.snapshot,
             phase_since=watch.phase_since,
+            course=watch.course,
             fleet=self.fleet,
         )
         follows = consequences(seen.events, context, self.book, now)
@@ -110,7 +115,61 @@ class Drive:
                 key=due.key,
                 due_at=due.at,
             )
-            context = Context(now=now, job=watch.snapshot, phase_since=watch.phase_since, fleet=self.fleet)
+            context = Context(
+                now=now, job=watch.snapshot, phase_since=watch.phase_since, course=watch.course, fleet=self.fleet
+            )
             follows = consequences((passed,), context, self.book, now)
             self._note(follows.deadlines)
             yield observation(cause, now, follows, deadlines_passed=(due,))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message as a receiver got it."""
+
+    at: datetime
+    message: Message
+
+
+@dataclass(slots=True)
+class Stage:
+    """A drive with a store in memory and receivers that take everything: all that people would see of it."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    sent: list[Sent] = field(default_factory=list)
+
+    async def play(self, drive: Drive, until: timedelta) -> None:
+        """Commit what is seen; send what is due between two looks at its time."""
+        receivers: set[str] = set()
+        for seen in drive.run(until):
+            await self._send(receivers, seen.at)
+            await self.store.commit(seen)
+            receivers |= {delivery.receiver for delivery in seen.deliveries}
+        await self._send(receivers, START + until)
+
+    async def _send(self, receivers: set[str], until: datetime) -> None:
+        while True:
+            due = [(at, name) for name in sorted(receivers) if (at := await self.store.next_due(receiver=name))]
+            if not due or min(due)[0] >= until:
+                return
+            at, name = min(due)
+            lease = await self.store.lease(name, at)
+            assert lease is not None
+            cards: dict[JobRef, JobCard] = {}
+            for delivery in lease.deliveries:
+                ref = delivery.notification.job
+                if ref is not None and (watch := await self.store.watch(ref)) is not None:
+                    cards[ref] = job_card(watch.snapshot)
+            message = compose(
+                lease.deliveries,
+                cards,
+                flush_id=lease.flush_id,
+                attempt=lease.attempt,
+                thread_reference=lease.thread_reference,
+            )
+            self.sent.append(Sent(at, message))
+            thread = lease.thread_reference or f"message {len(self.sent)}"
+            receipt = Receipt(reference=f"message {len(self.sent)}", thread_reference=thread)
+            await self.store.settle(
+                lease, Settlement(state=DeliveryState.DELIVERED, reason=DeliveryReason.ACCEPTED), receipt, at
+            )

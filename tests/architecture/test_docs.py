@@ -21,6 +21,7 @@ from watcher.config import load
 from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.matching import LABELS
+from watcher.core.view import ATTEMPT_NAMES, HISTORY_NAMES, JOB_NAMES, OTHER_NAMES
 from watcher.service.telemetry import Metrics
 from watcher.settings import Settings
 
@@ -122,6 +123,15 @@ def test_the_reference_lists_every_event_kind() -> None:
 def test_the_reference_lists_every_label() -> None:
     rows = ["| label | what it holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in LABELS.items())]
     settle(REFERENCE, "labels", "\n".join(rows))
+
+
+def test_the_reference_lists_every_name_of_conditions_and_summaries() -> None:
+    named = [*JOB_NAMES.items(), *ATTEMPT_NAMES.items(), *HISTORY_NAMES.items()]
+    found = [(name, entry.shape, entry.about) for name, entry in named]
+    found += [(name, shape, about) for name, (shape, about) in OTHER_NAMES.items()]
+    rows = ["| name | shape | what it holds |", "|---|---|---|"]
+    rows += [f"| `{name}` | {shape} | {about} |" for name, shape, about in found]
+    settle(REFERENCE, "names", "\n".join(rows))
 
 
 def test_the_reference_lists_every_metric() -> None:

@@ -89,6 +89,8 @@ counts = st.integers(0, 300)
 flags = st.none() | st.booleans()
 
 statuses = st.sampled_from([*JOB_PHASES, "Levitating", ""])
+roles = st.sampled_from(["Worker", "Master", "Wizard", ""])
+few = st.none() | st.integers(0, 3)
 pod_statuses = st.sampled_from([*POD_PHASES, "Terminating"])
 pod_sub_statuses = st.sampled_from(["", "Normal", "Evicted"])
 restart_counts = st.sampled_from(["", "0/10", "1", "1/10", "2/10", "3/10", "150/200"]).map(RestartCount.parse)
@@ -136,12 +138,16 @@ snapshots = st.builds(
     duration=st.none() | lengths,
     max_running_time=st.none() | lengths,
     roles=st.lists(
-        st.builds(RoleSpec, role=texts, count=counts, resources=st.builds(Resources, gpu=texts), spot=st.booleans()),
+        st.builds(RoleSpec, role=roles, count=counts, resources=st.builds(Resources, gpu=texts), spot=st.booleans()),
         max_size=2,
     ).map(tuple),
     requested_gpu=st.none() | st.floats(0, 1000),
     settings=st.builds(
-        JobSettings, tags=st.lists(st.tuples(texts, texts), max_size=3).map(tuple), tide_resource=flags, caller=texts
+        JobSettings,
+        tags=st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
+        tide_resource=flags,
+        caller=texts,
+        reserved_minutes=st.none() | st.integers(0, 600),
     ),
     elastic=st.builds(ElasticSpec, elastic_training=flags, max_parallelism=st.none() | counts),
     pods=st.none() | pod_lists,
@@ -152,13 +158,22 @@ snapshots = st.builds(
         st.builds(
             RestartRecord,
             trigger_id=texts,
-            occurred_at=maybe_moments,
+            occurred_at=maybe_moments | st.integers(0, 4).map(at),
+            level=st.sampled_from(["", "job-level", "pod-level"]),
+            reason=texts,
             duration=st.none() | lengths,
-            causes=st.lists(st.builds(RestartCause, node=texts, triggered_restart=flags), max_size=2).map(tuple),
+            job_restart_count=st.none() | st.integers(0, 4),
+            causes=st.lists(
+                st.builds(RestartCause, node=texts, pod=st.sampled_from(["", "w-0", "w-1"]), triggered_restart=flags),
+                max_size=2,
+            ).map(tuple),
         ),
         max_size=3,
     ).map(tuple),
-    replicas=st.lists(st.builds(ReplicaStatus, role=texts, active=st.none() | counts), max_size=2).map(tuple),
+    replicas=st.lists(
+        st.builds(ReplicaStatus, role=roles, active=few, queuing=few, dequeued=few, spot_instance_type=texts),
+        max_size=3,
+    ).map(tuple),
 )
 
 courses = st.builds(
@@ -179,6 +194,7 @@ courses = st.builds(
     ).map(tuple),
     since=maybe_moments,
     lists_present=st.booleans(),
+    restarts_inferred=st.integers(0, 3),
 )
 """Any course; not always one that a watch could have."""
 
@@ -225,6 +241,17 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "due_at": moments,
     "permanent": st.booleans(),
     "filled_in": st.booleans(),
+    "restart": st.booleans(),
+    "counted": st.booleans(),
+    "old_count": counts,
+    "new_count": counts,
+    "old_active": st.none() | counts,
+    "new_active": st.none() | counts,
+    "old_queuing": st.none() | counts,
+    "new_queuing": st.none() | counts,
+    "old_dequeued": st.none() | counts,
+    "new_dequeued": st.none() | counts,
+    "held_until": maybe_moments,
     "occurred_at": moments,
     "told_at": maybe_moments,
 }

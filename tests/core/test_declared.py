@@ -15,13 +15,22 @@ from watcher.core.events import (
     Event,
     EventId,
     JobAppeared,
+    JobBiddingStarted,
     JobFailed,
     JobHistoryCorrected,
+    JobPreparationStarted,
     JobPriorityChanged,
+    JobQueueChanged,
     JobReappeared,
     JobReasonChanged,
+    JobReservationDecided,
     JobRestarted,
+    JobRestartExplained,
     JobResumed,
+    JobSanityCheckFailed,
+    JobSanityCheckStarted,
+    JobScaled,
+    JobSpotTypeChanged,
     JobStatusChanged,
     JobStopped,
     JobSubStatusChanged,
@@ -94,6 +103,37 @@ SAID: list[tuple[Event, str]] = [
     (PodPlaced(**OF_POD, ip="10.0.0.1"), "Pod w0 got address 10.0.0.1"),
     (PodMoved(**OF_POD, node="n2", old_node="n1", old_ip=""), "Pod w0 moved: n1 -> n2"),
     (PodMoved(**OF_POD, node="n1", ip="b", old_node="n1", old_ip="a"), "Pod w0 moved: a -> b"),
+    (
+        JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2, reason="Evicted", took=timedelta(minutes=3)),
+        "Restart 2 was Evicted",
+    ),
+    (
+        JobRestartExplained(**OF_JOB, corrected=EventId("e0"), pod_id="w0", error_code="Xid79"),
+        "Restart of pod w0 was Xid79",
+    ),
+    (JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2), "Restart 2 has a record now"),
+    (JobBiddingStarted(**OF_JOB, status="Bidding"), "Bidding for spot capacity"),
+    (JobPreparationStarted(**OF_JOB, status="EnvPreparing"), "Environment is being prepared"),
+    (JobSanityCheckStarted(**OF_JOB, status="SanityChecking"), "Machines are checked"),
+    (JobSanityCheckStarted(**OF_JOB, status="SanityChecking", restart=True), "Machines are checked after a restart"),
+    (JobSanityCheckFailed(**OF_JOB, status="Restarting"), "Check of the machines failed, now Restarting"),
+    (
+        JobReservationDecided(**OF_JOB, status="FailedReserving", result="failed"),
+        "The job failed; its machines are held",
+    ),
+    (
+        JobReservationDecided(**OF_JOB, status="FailedReserving", result="failed", held_until=NOW),
+        f"The job failed; its machines are held until {NOW:%Y-%m-%d %H:%M:%S} UTC at the latest",
+    ),
+    (JobScaled(**OF_JOB, role="Worker", old_count=4, new_count=6, measure="asked"), "Worker: 4 -> 6 pods asked for"),
+    (JobScaled(**OF_JOB, role="", old_count=4, new_count=3, measure="present"), "Job: 4 -> 3 pods"),
+    (
+        JobQueueChanged(
+            **OF_JOB, role="Worker", old_active=1, new_active=1, new_queuing=0, old_dequeued=2, new_dequeued=1
+        ),
+        "Worker: queuing none -> 0, dequeued 2 -> 1",
+    ),
+    (JobSpotTypeChanged(**OF_JOB, role="Worker", old_type="a", new_type="b"), "Worker: spot type a -> b"),
     (PodVanished(**OF_POD, last_status="Running"), "Pod w0 is gone, last seen Running"),
     (WatchBlind(**BASE, source=HZ, since=NOW, permanent=True, error="x"), "We cannot see source hz"),
     (WatchRecovered(**BASE, source=HZ, blind_since=NOW), "We see source hz again"),
@@ -130,6 +170,16 @@ def test_facts_tell_what_the_sentence_leaves_out() -> None:
         ("Address before", "a"),
     )
     assert facts(JobFailed(**OF_JOB, status="Failed", reason_code="OOM")) == (("Reason", "OOM"),)
+    restarted = PodRestarted(
+        **OF_POD, old_incarnation="u0", level="pod-level", reason="Xid", took=timedelta(minutes=3), culprit_node="n1"
+    )
+    assert facts(restarted) == (
+        ("Pod", "w0"),
+        ("Restart level", "pod-level"),
+        ("Restart reason", "Xid"),
+        ("Restart took", "3 m"),
+        ("Culprit node", "n1"),
+    )
 
 
 def test_the_detail_is_dlcs_own_message() -> None:

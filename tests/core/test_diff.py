@@ -314,7 +314,7 @@ def test_restarts_are_dated_by_as_many_new_records() -> None:
 
 
 @pytest.mark.parametrize(
-    "records", [(record(4, "t2"),), (record(4, "t2"), record(None, "t3")), tuple(record(n, f"t{n}") for n in range(3))]
+    "records", [(record(4, "t2"),), (record(4, "t2"), record(None, "t3")), tuple(record(n, f"t{n}") for n in range(4))]
 )
 def test_records_that_do_not_match_the_count_date_nothing(records: tuple[RestartRecord, ...]) -> None:
     found = restarted(job(restarts="1/10"), job(restarts="3/10", restart_records=records))

@@ -86,7 +86,7 @@ def test_an_absent_tag_is_empty_and_can_still_be_asked_for(text: str, holds: boo
         ('true\n && job.nmae == "x"', "did you mean 'job.name'?", 2, 5),
         ('job.name == "é" && jbo.name == "x"', "there is no 'jbo.name'", 1, 20),
         ('job . nmae == ""', "there is no 'job.nmae'", 1, 5),
-        ("quux", "there are event, job, labels, now, phase_age, pod", 1, 1),
+        ("quux", "there are attempt, event, history, job, labels, now, phase_age, pod", 1, 1),
         ("pod.zzzzzzzzz == 1", "there are pod.evicted, pod.id,", 1, 1),
         ("job", "'job' is not a value; it has members: job.age,", 1, 1),
         ('job["name"] == "x"', "'job' is not a value", 1, 1),

@@ -17,17 +17,26 @@ from watcher.core.events import (
     PodStatusChanged,
     PodVanished,
 )
-from watcher.core.fold import Watched, WatchedPod, fold, watched
-from watcher.core.incarnations import lives, pair, pods_by_id
-from watcher.core.model import JobSnapshot, PodKey
+from watcher.core.fold import Watched, WatchedPod, WatchedReplicas, fold, watched
+from watcher.core.incarnations import lives, names, pair, pods_by_id
+from watcher.core.model import JobSnapshot, PodKey, ReplicaStatus, RoleSpec
 from watcher.core.phases import Phase
+from watcher.core.roles import asked_for, replicas
 
 
 def test_what_is_watched_of_a_job() -> None:
     former = pod("w-0", "u0", "Failed", created_at=at(0))
     live = pod("w-0", "u1", sub_status="Normal", node="n1", ip="10.0.0.1", created_at=at(9), history=(former,))
     snapshot = job(
-        "Running", sub_status="S", reason_code="R", reason_message="m", priority=3, restarts="2/10", pods=(live,)
+        "Running",
+        sub_status="S",
+        reason_code="R",
+        reason_message="m",
+        priority=3,
+        restarts="2/10",
+        roles=(RoleSpec("Worker", 4), RoleSpec("Worker", 4)),
+        replicas=(ReplicaStatus("Worker", active=3, queuing=1, spot_instance_type="ecs.a"),),
+        pods=(live,),
     )
     held = watched(snapshot)
     assert held == Watched(
@@ -37,6 +46,8 @@ def test_what_is_watched_of_a_job() -> None:
         reason_message="m",
         priority=3,
         restarts_used=2,
+        asked={"Worker": 4},
+        replicas={"Worker": WatchedReplicas(3, 1, None, "ecs.a")},
         pods={"w-0": WatchedPod("u1", "Running", "Normal", "n1", "10.0.0.1")},
     )
     assert held.pods["w-0"].former == {"u0"}
@@ -57,15 +68,27 @@ def test_folding_the_difference_over_the_old_snapshot_gives_the_new_one(answers:
 
 
 def unnamed(side: Watched, old: JobSnapshot, new: JobSnapshot) -> Watched:
-    """Without the names of lives that got their uid or creation time since: learning a name is no event."""
+    """Without what was learnt since though it had not changed: names of lives, roles, types of spot instances, a counter."""
     before, after = pods_by_id(old.pods), pods_by_id(new.pods)
     named = {
         pod_id
         for pod_id in before.keys() & after.keys()
-        if before[pod_id].key != after[pod_id].key and pair(lives(before[pod_id]), lives(after[pod_id]))[-1] is not None
+        if names(lives(before[pod_id]))[-1] != names(lives(after[pod_id]))[-1]
+        and pair(lives(before[pod_id]), lives(after[pod_id]))[-1] is not None
     }
     pods = {pod_id: replace(held, incarnation="") if pod_id in named else held for pod_id, held in side.pods.items()}
-    return replace(side, pods=pods)
+    known = replicas(old)
+    return replace(
+        side,
+        pods=pods,
+        asked={role: count for role, count in side.asked.items() if role in asked_for(old)},
+        replicas={
+            role: held if role in known and known[role].spot_instance_type else replace(held, spot_type="")
+            for role, held in side.replicas.items()
+            if role in known or replace(held, spot_type="") != WatchedReplicas()
+        },
+        restarts_used=side.restarts_used if old.restarts.text else 0,
+    )
 
 
 def test_folding_nothing_changes_nothing() -> None:

@@ -89,15 +89,15 @@ def test_what_was_told_undated_keeps_its_id_and_is_corrected_once() -> None:
         job("Failed", seconds=45, status_history=full),
     )
     _, dated = watched(beginning, job("Failed", seconds=30, status_history=full))
-    _, changed, end, corrected = told
+    changed, end, corrected = told[-3:]
     assert isinstance(changed, JobStatusChanged)
     assert changed.when.occurred_at is None
     assert isinstance(corrected, JobHistoryCorrected)
     assert (corrected.corrected, corrected.corrected_end) == (changed.id, end.id)
     assert (corrected.status, corrected.occurred_at, corrected.told_at) == ("Failed", at(10), None)
     assert corrected.when.provenance is Provenance.REPORTED
-    assert corrected.dated_id == dated[1].id
-    assert corrected.corrected_end != dated[2].id
+    assert corrected.dated_id == dated[2].id
+    assert corrected.corrected_end != dated[3].id
     assert held.phase_since == at(10)
 
 

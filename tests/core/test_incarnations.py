@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.strategies import at, former_lives, pod, pods
-from watcher.core.incarnations import lives, pair, pods_by_id
+from watcher.core.incarnations import lives, names, pair, pods_by_id
 from watcher.core.model import PodSnapshot
 
 ANY = settings(deadline=None, max_examples=100)
@@ -16,9 +16,8 @@ ANY = settings(deadline=None, max_examples=100)
 
 def same(one: PodSnapshot, other: PodSnapshot) -> bool:
     """The definition, word by word."""
-    if one.uid and other.uid:
-        return one.uid == other.uid
-    return one.created_at == other.created_at or one.created_at is None or other.created_at is None
+    uids = one.uid == other.uid or not one.uid or not other.uid
+    return uids and (one.created_at == other.created_at or one.created_at is None or other.created_at is None)
 
 
 @ANY
@@ -57,7 +56,9 @@ def test_every_life_is_paired_with_itself(each: PodSnapshot) -> None:
     ("one", "other", "expected"),
     [
         (pod(uid="a"), pod(uid="a"), True),
-        (pod(uid="a", created_at=at(0)), pod(uid="a", created_at=at(9)), True),
+        (pod(uid="a", created_at=at(0)), pod(uid="a", created_at=at(9)), False),
+        (pod(uid="a", created_at=at(0)), pod(uid="a", created_at=None), True),
+        (pod(uid="a", created_at=None), pod(uid="a", created_at=at(9)), True),
         (pod(uid="a", created_at=at(0)), pod(uid="b", created_at=at(0)), False),
         (pod(uid="", created_at=at(0)), pod(uid="a", created_at=at(0)), True),
         (pod(uid="a", created_at=at(0)), pod(uid="", created_at=at(0)), True),
@@ -80,6 +81,22 @@ def test_the_surest_likeness_goes_first() -> None:
     assert pair((pod(uid="b"), pod(uid="", created_at=at(1))), (pod(uid="", created_at=at(1)),)) == (
         pod(uid="", created_at=at(1)),
     )
+
+
+@ANY
+@given(pods)
+def test_no_two_lives_of_a_pod_have_one_name(each: PodSnapshot) -> None:
+    called = names(lives(each))
+    assert len(set(called)) == len(called)
+    ordinary = [life for life in lives(each) if sum(other.uid == life.uid for other in lives(each)) == 1]
+    assert {life.key.incarnation for life in ordinary} <= set(called)
+
+
+def test_a_uid_that_is_repeated_names_the_oldest_life_and_with_the_creation_time_the_others() -> None:
+    chain = (pod(uid="a", created_at=at(0)), pod(uid="a", created_at=at(9)), pod(uid="b", created_at=at(12)))
+    assert names(chain) == ("a", f"a@{at(9)}", "b")
+    assert names(chain[1:]) == ("a", "b")
+    assert names(chain, ("", "a", "")) == (f"a@{at(0)}", "a", "b")
 
 
 def test_lives_go_by_their_earliest_known_time() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.core.strategies import CAUSE, NOW, REF, at, job
+from watcher.core.absence import Absence
 from watcher.core.delivery import Delivery, DeliveryId, FlushId
 from watcher.core.events import EventId
 from watcher.core.message import JobCard, compose, job_card, loudest
@@ -134,6 +135,7 @@ def test_the_loudest_is_the_loudest() -> None:
                 "Type": "PyTorchJob",
                 "GPUs": "0.5",
                 "Restarts": "1 of 10",
+                "Attempt": "2 of 11",
             },
         ),
         (
@@ -153,3 +155,75 @@ def test_a_card_shows_what_is_known(snapshot: JobSnapshot, facts: dict[str, str]
 def test_a_card_is_titled_by_the_jobs_name() -> None:
     named = replace(job(), name="prod-llm", duration=timedelta(1))
     assert job_card(named).title == "prod-llm"
+
+
+AWAY = Absence(NOW, NOW + timedelta(hours=2, minutes=30))
+
+
+def late(headline: str, about: JobRef | None = REF, *, kind: str = "job.restarted", **members: Any) -> Delivery:
+    delivery = owed(headline, about, **members)
+    away = members.get("away", AWAY)
+    return replace(delivery, notification=replace(delivery.notification, kind=kind, away=away))
+
+
+def test_what_happened_while_the_watcher_was_away_is_one_item() -> None:
+    message = composed(
+        late("Restart 1 of 3", severity=Severity.WARNING, when=at(60)),
+        late("Restart 2 of 3", when=at(120)),
+        late("Failed after 3 h", kind="job.failed", severity=Severity.CRITICAL, when=at(180)),
+    )
+    (item,) = message.items
+    assert item.headline == (
+        "While the watcher was away, 12:00-14:30 UTC: failed after 3 h (before that: restart 1 of 3; restart 2 of 3)"
+    )
+    assert item.detail == "killed\n\n12:01:00 Restart 1 of 3\n12:02:00 Restart 2 of 3"
+    assert (item.kind, item.at, item.severity, item.facts) == (
+        "job.failed",
+        at(180),
+        Severity.CRITICAL,
+        (("Exit", "137"),),
+    )
+    assert item.away == AWAY
+    assert message.title == f"prod-llm: {item.headline}"
+
+
+def test_one_late_notice_says_when_the_watcher_was_away() -> None:
+    (item,) = composed(late("OOM of a pod")).items
+    assert item.headline == "While the watcher was away, 12:00-14:30 UTC: OOM of a pod"
+    assert item.detail == "killed"
+
+
+def test_an_absence_over_midnight_is_told_with_dates() -> None:
+    long = Absence(NOW, NOW + timedelta(hours=14))
+    first, last = late("A pod left", when=at(60)), late("Failed", when=at(120))
+    deliveries = [replace(one, notification=replace(one.notification, away=long)) for one in (first, last)]
+    (item,) = composed(*deliveries).items
+    assert item.headline.startswith("While the watcher was away, 2026-03-01 12:00 to 2026-03-02 02:00 UTC: failed (")
+    assert "before that: a pod left" in item.headline
+    assert item.detail.endswith("2026-03-01 12:01:00 A pod left")
+
+
+def test_what_was_got_over_wakes_nobody_but_what_goes_on_does() -> None:
+    loud = late("Restart 9 of 10", severity=Severity.CRITICAL)
+    over = composed(loud, late("Succeeded", kind="job.succeeded"))
+    assert (over.severity, len(over.items)) == (Severity.INFO, 1)
+    assert composed(loud, late("Started running", kind="job.status_changed")).severity is Severity.CRITICAL
+
+
+def test_late_news_of_several_jobs_is_one_item_each_and_fresh_news_stays_as_it_is() -> None:
+    other = late("b", OTHER)
+    message = composed(late("a1"), other, owed("fresh"), late("a2"), owed("watcher", None))
+    said = [(item.headline.rpartition(": ")[2], item.away is not None) for item in message.items]
+    assert said == [("b", True), ("fresh", False), ("a1)", True), ("watcher", False)]
+
+
+def test_late_news_of_no_job_stands_for_itself() -> None:
+    assert [item.headline for item in composed(late("x", None), late("y", None)).items] == ["x", "y"]
+
+
+def test_of_a_long_list_the_headline_names_the_last_and_the_detail_stays_bounded() -> None:
+    (item,) = composed(*(late(f"Restart {n} of 99") for n in range(60)), late("Failed")).items
+    assert "(before that: 57 more; restart 57 of 99; restart 58 of 99; restart 59 of 99)" in item.headline
+    lines = item.detail.split("\n")
+    assert lines[2] == "10 more, then:"
+    assert len(lines) == 53

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
+from watcher.core.absence import Absence
 from watcher.core.events import (
     DeadlinePassed,
     Event,
@@ -122,6 +123,21 @@ def test_a_notification_carries_everything_that_routing_and_rendering_need() -> 
     assert (labels["rule"], labels["severity"], labels["name"]) == (("mine",), ("warning",), ("prod-llm",))
     assert reasons(evaluation) == [("mine", RuleReason.NOTIFIED, "it failed")]
     assert asked(says(Notify(headline="gone")), events=(EVICTED,)).notifications[0].pod_id == "w-0"
+
+
+def test_late_news_carries_the_absence_and_what_is_broken_is_never_late() -> None:
+    away = Absence(at(-60), at(8))
+    late = replace(FAILED, when=replace(FAILED.when, late=True))
+    rules = (
+        says(Notify(headline="x")),
+        raises(ValueError("y")),
+        says(Notify(headline="z"), rule=OnFaults, name="faults"),
+    )
+    told = evaluate(rules, (late, EVICTED), replace(CONTEXT, away=away))
+    said = [(one.headline, one.kind, one.away) for one in told.notifications]
+    assert said[:2] == [("x", "job.failed", away), ("x", "pod.evicted", None)]
+    assert [away for _, _, away in said[2:]] == [None, None]
+    assert not any(fault.when.late for fault in told.faults)
 
 
 def test_the_configuration_is_louder_than_the_intent_and_the_intent_than_the_rule() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -20,8 +21,8 @@ def fails(sight: Sight, seconds: float, *, permanent: bool = False) -> tuple[Sig
 
 def test_the_first_answer_is_when_watching_began_and_stays_so() -> None:
     sight, events = saw(Sight(source=SOURCE), now=NOW, cause=CAUSE)
-    assert (sight, events) == (Sight(source=SOURCE, watching_since=NOW), ())
-    assert saw(sight, now=at(60), cause=CAUSE) == (sight, ())
+    assert (sight, events) == (Sight(source=SOURCE, watching_since=NOW, seen_at=NOW), ())
+    assert saw(sight, now=at(60), cause=CAUSE) == (replace(sight, seen_at=at(60)), ())
 
 
 def test_a_passing_failure_blinds_us_only_when_it_lasts() -> None:
@@ -53,7 +54,7 @@ def test_seeing_again_is_told_once() -> None:
     sight, (event,) = saw(sight, now=at(60), cause=CAUSE)
     assert isinstance(event, WatchRecovered)
     assert (event.source, event.blind_since) == (SOURCE, NOW)
-    assert sight == Sight(source=SOURCE, watching_since=at(-9))
+    assert sight == Sight(source=SOURCE, watching_since=at(-9), seen_at=at(60))
     assert saw(sight, now=at(70), cause=CAUSE)[1] == ()
 
 

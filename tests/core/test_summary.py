@@ -106,9 +106,9 @@ def test_a_member_must_belong_to_one_of_the_rules_kinds() -> None:
     event = JobRestarted(**BASE, job=REF, used=2, limit=3)
     assert summary.text(event, Context(now=NOW)) == "restart 2"
     with pytest.raises(
-        ExpressionError, match=r"no event of kind pod\.evicted has 'event\.used'; it belongs to job\.restarted"
+        ExpressionError, match=r"no event of kind pod\.evicted has 'event\.limit'; it belongs to job\.restarted"
     ):
-        compile_summary("restart {{ event.used }}", {"pod.evicted"})
+        compile_summary("restart {{ event.limit }}", {"pod.evicted"})
 
 
 def test_what_fails_for_one_event_only_raises_then() -> None:

@@ -18,11 +18,27 @@ from watcher.core.events import (
     WatchBlind,
     When,
 )
-from watcher.core.model import JobId, JobRef, JobSettings, JobSnapshot, PodKey, PodSnapshot, RoleSpec, SourceName
+from watcher.core.expression import compile_condition
+from watcher.core.model import (
+    Course,
+    JobId,
+    JobRef,
+    JobSettings,
+    JobSnapshot,
+    PodKey,
+    PodSnapshot,
+    RestartCount,
+    RoleSpec,
+    SourceName,
+    StatusPeriod,
+)
 from watcher.core.rule import Context
+from watcher.core.summary import compile_summary
 from watcher.core.view import (
+    ATTEMPT_NAMES,
     EMPTY,
     EVENT_NAMES,
+    HISTORY_NAMES,
     JOB_NAMES,
     OTHER_NAMES,
     TEXT_LENGTH,
@@ -59,6 +75,7 @@ def evicted(uid: str = "u1", **members: Any) -> PodEvicted:
 def test_every_name_has_a_value_of_its_shape_and_a_few_words_about_it() -> None:
     assert set(EVENT_NAMES) == KINDS
     assert all(entry.about for entry in JOB_NAMES.values())
+    assert all(entry.about for entry in (*ATTEMPT_NAMES.values(), *HISTORY_NAMES.values()))
     assert all(about for _, about in OTHER_NAMES.values())
     for name, value in sample(NAMES).items():
         assert type(value) is type(EMPTY[NAMES[name]])
@@ -69,6 +86,7 @@ def test_an_events_members_are_its_fields_but_for_its_identity() -> None:
         "event.used": Shape.WHOLE,
         "event.limit": Shape.WHOLE,
         "event.count": Shape.WHOLE,
+        "event.counted": Shape.FLAG,
         "event.level": Shape.TEXT,
         "event.occurred_phase": Shape.TEXT,
         "event.reason": Shape.TEXT,
@@ -200,7 +218,16 @@ def test_dotted_names_become_a_tree() -> None:
         "job": {"restarts": {"used": 2}, "name": "a"},
         "now": 1,
     }
-    assert nested(sample(NAMES)).keys() == {"job", "pod", "event", "labels", "now", "phase_age"}
+    assert nested(sample(NAMES)).keys() == {
+        "attempt",
+        "event",
+        "history",
+        "job",
+        "labels",
+        "now",
+        "phase_age",
+        "pod",
+    }
 
 
 def test_one_line_folds_breaks_and_drops_what_cannot_be_seen() -> None:
@@ -215,3 +242,75 @@ def test_one_line_is_one_line_of_at_most_that_length(text: str) -> None:
     assert len(line) <= 20
     assert len(line.splitlines()) <= 1
     assert line.isprintable() or any(ord(char) > 127 for char in line)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+STAYS = (("Queuing", 0), ("Running", 600), ("Restarting", 4200), ("Running", 4390))
+RESTARTED_ONCE = job(
+    requested_gpu=8.0,
+    submitted_at=NOW,
+    restarts=RestartCount.parse("1/10"),
+    pods=(PodSnapshot("w0", "b", history=(PodSnapshot("w0", "a", sub_status="Evicted", finished_at=after(4199)),)),),
+    status_history=tuple(StatusPeriod(status, after(second)) for status, second in STAYS),
+)
+
+
+def test_the_attempt_is_the_present_one_and_knows_the_one_before() -> None:
+    found = seen(restarted(), RESTARTED_ONCE)
+    assert {name: found[f"attempt.{name}"] for name in ("number", "of", "started_at", "end", "cause", "after")} == {
+        "number": 2, "of": 11, "started_at": after(4390), "end": "", "cause": "", "after": "evicted",
+    }  # fmt: skip
+    assert (found["attempt.down"], found["attempt.lost_run"]) == (timedelta(seconds=190), timedelta(hours=1))
+    assert found["attempt.gpu_hours_lost"] == pytest.approx(8 * 190 / 3600)
+    first = seen(restarted(), job(status="Failed", running_at=NOW))
+    assert (first["attempt.number"], first["attempt.of"], first["attempt.after"]) == (1, 0, "")
+    assert (first["attempt.end"], first["attempt.cause"]) == ("failed", "unknown")
+
+
+def test_the_history_tells_the_way_so_far() -> None:
+    found = seen(restarted(), RESTARTED_ONCE)
+    assert found["history.statuses"] == ["Queuing", "Running", "Restarting", "Running"]
+    assert (found["history.restarts"], found["history.evictions"]) == (1, 1)
+    assert (found["history.first_running_at"], found["history.waited"]) == (after(600), timedelta(minutes=10))
+
+
+@pytest.mark.parametrize(
+    ("members", "waited"),
+    [
+        ({"status": "Queuing", "submitted_at": after(-60)}, 60),
+        ({"status": "Queuing", "created_at": after(-90)}, 90),
+        ({"status": "Queuing"}, 0),
+        ({"status": "Stopped", "submitted_at": after(-60)}, 0),
+        ({"status": "Queuing", "submitted_at": after(-60), "restarts": RestartCount.parse("1/3")}, 0),
+    ],
+)
+def test_the_wait_goes_on_until_it_runs(members: dict[str, Any], waited: int) -> None:
+    assert seen(restarted(), job(**members))["history.waited"] == timedelta(seconds=waited)
+
+
+def test_conditions_and_summaries_speak_of_attempts_and_history() -> None:
+    context = Context(now=NOW, job=RESTARTED_ONCE)
+    text = (
+        'attempt.number == 2 && attempt.after == "evicted" && attempt.down > duration("3m")'
+        ' && "Queuing" in history.statuses && history.waited < duration("1h")'
+    )
+    assert compile_condition(text).holds(restarted(), context)
+    summary = compile_summary(
+        "Attempt {{ attempt.number }} of {{ attempt.of }} after {{ attempt.down }}; {{ history.statuses }}"
+    )
+    assert summary.text(restarted(), context) == (
+        "Attempt 2 of 11 after 3 m 10 s; Queuing, Running, Restarting, Running"
+    )
+
+
+def test_attempts_are_worked_out_only_when_somebody_asks_for_them() -> None:
+    plain = Context(now=NOW, job=RESTARTED_ONCE)
+    assert compile_condition('job.phase == "running"').holds(restarted(), plain)
+    assert plain._attempts == []
+    assert plain.attempts is plain.attempts
+    assert (plain.attempt(2), plain.attempt(9)) == (plain.attempts[1], None)
+    assert Context(now=NOW).attempts == ()
+    assert Context(now=NOW, course=Course()) == Context(now=NOW)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.shell.service_world import FlakyStore, World, job, seconds
 from watcher.core.model import SourceName
-from watcher.errors import StoreUnavailable
+from watcher.errors import StoreUnavailable, Unreachable
 from watcher.service.keeper import Keeper
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +18,7 @@ STUCK = "  - {use: stuck-pending, with: {after: 30m}}\n"
 
 
 def keeper_of(world: World, retention: timedelta | None = None) -> Keeper:
-    return Keeper(world.ledger, {world.source.name: world.source}, retention)
+    return Keeper(world.ledger, {world.source.name: world.source}, retention, world.poller.may_judge)
 
 
 async def live(world: World, length: timedelta, *, retention: timedelta | None = None, poll: bool = True) -> None:
@@ -80,6 +80,55 @@ async def test_nothing_is_said_about_jobs_of_a_source_that_is_configured_no_more
     assert await keeper.pass_due() == 0
     assert await later.told() == []
     assert await later.kinds() == ["job.appeared"]
+
+
+async def test_a_deadline_from_before_an_absence_waits_for_a_look_at_its_job() -> None:
+    world = World(job("dlc1", "Queuing"), rules=STUCK)
+    await live(world, timedelta(minutes=1))
+    await world.clock.advance(timedelta(hours=2))
+    world.source.next_failures["GetJob"].extend(Unreachable("reset") for _ in range(2))
+    world.source.put(job("dlc1"))
+    later = world.again(rules=STUCK)
+    await live(later, timedelta(minutes=3))
+    assert later.source.times("GetJob") > 3
+    assert await world.told() == [], "it was judged on what was known before the absence"
+    (passed,) = await world.events("deadline.passed")
+    (changed,) = await world.events("job.status_changed")
+    assert changed.when.late
+    assert passed.when.observed_at >= changed.when.observed_at
+
+
+async def test_a_deadline_of_a_job_that_still_waits_after_an_absence_is_told_as_it_stands() -> None:
+    world = World(job("dlc1", "Queuing"), rules=STUCK)
+    await live(world, timedelta(minutes=1))
+    await world.clock.advance(timedelta(hours=2))
+    world.source.next_failures["GetJob"].extend(Unreachable("reset") for _ in range(2))
+    await live(world.again(rules=STUCK), timedelta(minutes=1))
+    assert await world.told() == ["Pending for 2 h 1 m"]
+    (delivery,) = await world.store.deliveries()
+    assert delivery.notification.away is None, "it is so now, not only while the watcher was away"
+
+
+async def test_while_we_are_blind_a_deadline_does_not_wait() -> None:
+    world = World(job("dlc1", "Queuing"), rules=STUCK + "  - use: watch-blind\n")
+    await live(world, timedelta(minutes=1))
+    await world.clock.advance(timedelta(hours=2))
+    world.source.failing["GetJob"] = Unreachable("reset")
+    later = world.again(rules=STUCK, blind_after="3m")
+    await live(later, timedelta(minutes=2))
+    assert await world.told() == []
+    await live(later.again(rules=STUCK), timedelta(minutes=10))
+    assert [text[:7] for text in await world.told()] == ["Pending"]
+
+
+async def test_deadlines_that_wait_do_not_hold_up_those_behind_them() -> None:
+    many = [job(f"dlc{n:03}", "Queuing") for n in range(150)]
+    world = World(*many, rules=STUCK)
+    await live(world, timedelta(minutes=1))
+    await world.clock.advance(timedelta(hours=1))
+    keeper = Keeper(world.ledger, {world.source.name: world.source}, None, lambda ref: ref.job_id == "dlc149")
+    assert await keeper.pass_due() == 1
+    assert len(await world.told()) == 1
 
 
 async def test_a_store_that_refuses_delays_a_deadline_and_does_not_drop_it() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.shell.service_world import START, FlakyStore, World, job, seconds
+from watcher.core.absence import Absence
 from watcher.core.model import JobSnapshot
 from watcher.errors import (
     AuthRefused,
@@ -463,7 +464,73 @@ async def test_without_news_nothing_is_written() -> None:
         written = len(world.store.commits)
         await world.clock.advance(timedelta(hours=1))
         assert world.source.times("GetJob") > 600
-        assert len(world.store.commits) == written
+        since = world.store.commits[written:]
+        assert 50 <= len(since) <= 60, "that we see is put on record once a minute"
+        assert all(one.sight is not None and one.watch is None and not one.events for one in since)
+
+
+async def test_what_happened_while_we_were_away_or_blind_is_late_and_the_rest_is_not() -> None:
+    world = World(job("dlc1"), job("dlc2"), rules="  - use: job-failed\n")
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(25))
+        await poller.rest()
+    await world.clock.advance(timedelta(hours=1))
+    world.source.put(job("dlc1", "Failed", finished_at=world.clock.now()))
+    world.source.put(job("dlc3", created_at=world.clock.now() - seconds(60)))
+    later = world.again(rules="  - use: job-failed\n")
+    async with later.polling():
+        await world.clock.advance(seconds(60))
+        world.source.put(job("dlc4", created_at=world.clock.now()))
+        await world.clock.advance(seconds(60))
+        world.source.failing |= {"GetJob": Unreachable("reset"), "ListJobs": Unreachable("reset")}
+        await world.clock.advance(timedelta(minutes=30))
+        world.source.put(job("dlc2", "Stopped"))
+        world.source.failing.clear()
+        await world.clock.advance(timedelta(minutes=10))
+        world.source.put(job("dlc3", "Succeeded", finished_at=world.clock.now()))
+        await world.clock.advance(timedelta(minutes=1))
+    events = [event for event in await world.events() if event.kind.startswith("job.")]
+    marks = [(str(event.job.job_id), event.kind, event.when.late) for event in events]  # type: ignore[union-attr]
+    assert sorted(mark for mark in marks if not mark[2]) == [
+        ("dlc1", "job.appeared", False),
+        ("dlc2", "job.appeared", False),
+        ("dlc3", "job.status_changed", False),
+        ("dlc3", "job.succeeded", False),
+        ("dlc4", "job.appeared", False),
+    ]
+    assert sorted(mark for mark in marks if mark[2]) == [
+        ("dlc1", "job.failed", True),
+        ("dlc1", "job.status_changed", True),
+        ("dlc2", "job.status_changed", True),
+        ("dlc2", "job.stopped", True),
+        ("dlc3", "job.appeared", True),
+    ]
+    (told,) = await world.store.deliveries()
+    assert told.notification.away == Absence(START + seconds(20), START + seconds(3625))
+
+
+async def test_a_short_restart_is_no_absence() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(25))
+        await poller.rest()
+    await world.clock.advance(seconds(10))
+    world.source.put(job("dlc1", "Failed"))
+    async with world.again().polling():
+        await world.clock.advance(seconds(1))
+    assert [event.when.late for event in await world.events("job.failed")] == [False]
+
+
+async def test_to_be_away_between_two_passes_is_the_plan() -> None:
+    world = World(job("dlc1"))
+    for status in ("Running", "Failed"):
+        again = world.again()
+        await again.poller.load()
+        world.source.put(job("dlc1", status))
+        assert await again.poller.pass_once()
+        await again.poller.rest()
+        await world.clock.advance(timedelta(hours=1))
+    assert [event.when.late for event in await world.events("job.failed")] == [False]
 
 
 async def test_a_stale_answer_is_counted_and_otherwise_ignored() -> None:

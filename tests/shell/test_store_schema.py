@@ -8,16 +8,20 @@ import subprocess
 import sys
 import zipfile
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from watcher.store import open_store
+from watcher.core.model import SourceName
+from watcher.core.sight import Sight
+from watcher.store import open_store, reading
 from watcher.store.schema import KNOWN_REVISIONS, REVISION, VERSION_TABLE, metadata
 from watcher.store.upgrade import bring_up
 
@@ -46,6 +50,22 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema() -> None:
         options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_a_database_of_the_first_schema_is_brought_up_with_its_rows() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "watcher.store:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        values = "'hangzhou', '2026-03-01T12:00:00.000000+00:00', ''"
+        connection.exec_driver_sql(f"INSERT INTO sights (source, watching_since, error) VALUES ({values})")
+        bring_up(connection, "here")
+        (sight,) = reading.sights(connection)
+        assert sight == Sight(source=SourceName("hangzhou"), watching_since=datetime(2026, 3, 1, 12, tzinfo=UTC))
+        assert sight.seen_at is None
     engine.dispose()
 
 

@@ -12,7 +12,7 @@ from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreO
 from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
-    from watcher.core.model import JobRef
+    from watcher.core.model import JobRef, Watch
     from watcher.ports import Store, StoryLine
 
 T = TypeVar("T")
@@ -163,28 +163,41 @@ def story(
     job: Annotated[str, typer.Argument(help="The job's id, source/id, or its name.", metavar="JOB")],
     config: ConfigOption = DEFAULT_CONFIG,
     store: StoreOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Line by line: long rows of one kind, and why each rule was silent.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Everything about one job, in order: what was seen, what followed, who spoke or why not, and what arrived."""
+    """Everything about one job: its attempts, and in order what was seen, what followed, who spoke or why not, and what arrived."""
     from watcher.cli.terminal import console, safe
 
-    async def question(store: Store) -> tuple[JobRef, tuple[StoryLine, ...]]:
+    async def question(store: Store) -> tuple[JobRef, Watch | None, tuple[StoryLine, ...]]:
         ref = await find_job(store, job)
-        return ref, await store.story(ref)
+        return ref, await store.watch(ref), await store.story(ref)
 
-    ref, lines = read_store(store_url(config, store), question)
+    from watcher.core.attempts import attempts
+
+    ref, watch, lines = read_store(store_url(config, store), question)
+    lived = () if watch is None else attempts(watch.snapshot, watch.course)
     if json:
         from watcher.core.codec import plain
 
-        print_json({"job": str(ref), "story": [plain(line) for line in lines]})
+        print_json(
+            {
+                "job": str(ref),
+                "attempts": [plain(attempt) for attempt in lived],
+                "story": [plain(line) for line in lines],
+            }
+        )
         return
-    from watcher.cli.words import story_words
+    from watcher.cli.words import attempt_words, story_told
 
     out = console()
     out.print(safe(f"{ref}"), style="bold")
-    for line in lines:
-        words = story_words(line)
-        out.print(safe(f"{shown_time(line.at)}  {words.text}"), style=words.style)
+    for attempt in lived:
+        out.print(safe(attempt_words(attempt, shown_time)), style="dim")
+    for at, words in story_told(lines, everything=everything):
+        out.print(safe(f"{shown_time(at)}  {words.text}"), style=words.style)
 
 
 async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:

@@ -216,6 +216,7 @@ def _steps(answers: list[tuple[Path, JobSnapshot]], book: Book) -> Iterator[_Ste
             job=observed.watch.snapshot,
             previous=None if watch is None else watch.snapshot,
             phase_since=observed.watch.phase_since,
+            course=observed.watch.course,
             fleet=fleet,
         )
         yield _Step(file, answer.ref, answer.status, watch is None, consequences(observed.events, context, book, now))

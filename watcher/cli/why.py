@@ -182,7 +182,7 @@ def _explained(decision: Mapping[str, Any], bound: BoundRule | None, event: Even
 
 def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequence[StoryLine]) -> str:
     if decision["reason"] == "deadline-set":
-        at = _instant(decision["note"])
+        at = _instant(decision["note"].partition("; ")[0])
         for line in story:
             data = line.data
             if (
@@ -211,7 +211,8 @@ def _words(one: Account, *, configured: bool) -> Iterator[tuple[str, str]]:
     event = one.event
     about = f"{job_of(event)}  " if job_of(event) else ""
     provenance = event.when.provenance.value
-    yield f"{shown_time(event.when.at)}  {about}{event.kind}  {sentence(event)}  [{provenance}]", "bold"
+    late = ", late" if event.when.late else ""
+    yield f"{shown_time(event.when.at)}  {about}{event.kind}  {sentence(event)}  [{provenance}{late}]", "bold"
     yield f"  event {event.id}, seen {shown_time(event.when.observed_at)}", "dim"
     for answer in one.answers:
         note = f": {answer.note}" if answer.note else ""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from watcher.core.attempts import JobAttempt
     from watcher.ports import StoryLine
 
 
@@ -20,12 +23,67 @@ class Words:
     style: str = ""
 
 
-def story_words(line: StoryLine) -> Words:
-    """One line of a story."""
-    return _TELLERS[line.kind](line.data)
+_RUN: Final = 12
+"""So many lines of one kind in a row are shown in full."""
+_SHOWN: Final = 3
+"""Of a longer row, so many."""
 
 
-def _snapshot(data: Mapping[str, Any]) -> Words:
+def attempt_words(attempt: JobAttempt, shown: Callable[[datetime | None], str]) -> str:
+    """One line about an attempt: which, from when to when, how and why it ended, and what it cost to get there.
+
+    Args:
+        attempt: which.
+        shown: how a time reads; "" for none.
+    """
+    from watcher.core.duration import spell_duration
+
+    lasted = f"{shown(attempt.started_at) or '?'} - {shown(attempt.ended_at) or ('?' if attempt.end else 'now')}"
+    parts = [
+        f"attempt {attempt}: {lasted}",
+        "" if attempt.end is None else f"{attempt.end} ({attempt.cause})",
+        "" if attempt.down is None else f"{spell_duration(attempt.down)} down before it",
+        "" if not attempt.gpu_hours_down else f"about {attempt.gpu_hours_down:.1f} GPU-hours",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def story_told(
+    lines: Iterable[StoryLine], *, everything: bool = False, zone: tzinfo | None = None
+) -> Iterator[tuple[datetime, Words]]:
+    """The lines of a story with their times, made to be read: rules that had nothing to say share a line, and long rows of one
+    kind, as a job of a thousand pods has, are cut short.
+
+    Args:
+        lines: the story, in order.
+        everything: line by line, with what each silent rule gave as its reason.
+        zone: whose clock to show; this machine's by default.
+    """
+    for sort, row in groupby(lines, key=_sort):
+        same = list(row)
+        at = same[-1].at
+        silent: list[str] = []
+        if sort == "decision" and not everything:
+            spoke = {line.data["rule"]: None for line in same if line.data["reason"] in _SPEAKING}
+            silent = [rule for rule in dict.fromkeys(line.data["rule"] for line in same) if rule not in spoke]
+            same = [line for line in same if line.data["reason"] in _SPEAKING]
+        shown = same if everything or len(same) <= _RUN else same[:_SHOWN]
+        for line in shown:
+            yield line.at, _TELLERS[line.kind](line.data, zone)
+        if len(same) > len(shown):
+            yield at, Words(f"  ... {len(same) - len(shown):,} more like these ({sort}); --all shows them", "dim")
+        if silent:
+            yield at, Words(f"    silent: {', '.join(silent)}", "dim")
+
+
+_SPEAKING: Final = frozenset({"notified", "deadline-set", "failed"})
+
+
+def _sort(line: StoryLine) -> str:
+    return str(line.data["kind"]) if line.kind == "event" else line.kind
+
+
+def _snapshot(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     pods = data.get("pods")
     restarts = data["restarts"]["text"]
     parts = [
@@ -43,21 +101,25 @@ def _pods(pods: list[Mapping[str, Any]]) -> str:
     return counted + (f" ({', '.join(f'{n} {status}' for status, n in count.items())})" if pods else "")
 
 
-def _event(data: Mapping[str, Any]) -> Words:
+def _event(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     from watcher.core.codec import event_from_json
     from watcher.core.declared import sentence
 
     when = data["when"]
-    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}  [{when['provenance']}]")
+    known = when["provenance"] + (", late" if when.get("late") else "")
+    return Words(f"  {data['kind']:24} {sentence(event_from_json(json.dumps(data)))}  [{known}]")
 
 
-def _decision(data: Mapping[str, Any]) -> Words:
+def _decision(data: Mapping[str, Any], zone: tzinfo | None) -> Words:
     note = f": {data['note']}" if data["note"] else ""
+    if data["reason"] == "deadline-set":
+        at = datetime.fromisoformat(data["note"]).astimezone(zone)
+        return Words(f"    rule {data['rule']} will look again at {at:%Y-%m-%d %H:%M:%S}", "dim")
     spoke = data["reason"] == "notified"
     return Words(f"    rule {data['rule']} {data['reason']}{note}", "green" if spoke else "dim")
 
 
-def _delivery(data: Mapping[str, Any]) -> Words:
+def _delivery(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     tries = f", try {data['attempt']}" if data["attempt"] > 1 else ""
     error = f": {data['error']}" if data["error"] else ""
     style = {"dead": "red", "folded": "dim", "withheld": "dim"}.get(data["state"], "cyan")
@@ -65,12 +127,12 @@ def _delivery(data: Mapping[str, Any]) -> Words:
     return Words(f'    -> {data["receiver"]}  {data["state"]} ({data["reason"]}{tries}){error}  "{said}"', style)
 
 
-def _receipt(data: Mapping[str, Any]) -> Words:
+def _receipt(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     facts = ", ".join(filter(None, (data["reference"], data["place"], data["note"])))
     return Words(f"    <- {data['receiver']} took it" + (f" ({facts})" if facts else ""), "cyan")
 
 
-_TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Words]]] = {
+_TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any], tzinfo | None], Words]]] = {
     "snapshot": _snapshot,
     "event": _event,
     "decision": _decision,

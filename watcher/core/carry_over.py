@@ -14,6 +14,7 @@ from typing import Final
 
 from watcher.core.incarnations import lives, pair, pods_by_id
 from watcher.core.model import JobSettings, JobSnapshot, PodSnapshot, RestartRecord
+from watcher.core.roles import carried_replicas, carried_roles
 
 
 def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -> tuple[JobSnapshot, tuple[str, ...]]:
@@ -35,6 +36,8 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
     return replace(
         answer,
         pods=pods,
+        roles=carried_roles(held, answer),
+        replicas=carried_replicas(held, answer),
         restart_records=_records(held, answer),
         restarts=held.restarts if fewer else answer.restarts,
         priority=held.priority if answer.priority is None else answer.priority,
@@ -94,7 +97,8 @@ def _carried(old: PodSnapshot, new: PodSnapshot) -> PodSnapshot:
     if known[-1] is None and not _older(new, old):
         return replace(new, history=(*after[:-1], *unlisted))
     former = (replace(life, history=()) for life, was in zip(after, known, strict=True) if was is not old)
-    return replace(old, history=(*former, *(life for life in unlisted if life.key != old.key)))
+    present = replace(old, history=())
+    return replace(old, history=(*former, *(life for life in unlisted if life != present)))
 
 
 def _still_evicted(life: PodSnapshot, was: PodSnapshot | None) -> PodSnapshot:

@@ -19,13 +19,22 @@ from watcher.core.events import (
     DeadlinePassed,
     Event,
     JobAppeared,
+    JobBiddingStarted,
     JobFailed,
     JobHistoryCorrected,
+    JobPreparationStarted,
     JobPriorityChanged,
+    JobQueueChanged,
     JobReappeared,
     JobReasonChanged,
+    JobReservationDecided,
     JobRestarted,
+    JobRestartExplained,
     JobResumed,
+    JobSanityCheckFailed,
+    JobSanityCheckStarted,
+    JobScaled,
+    JobSpotTypeChanged,
     JobStatusChanged,
     JobStopped,
     JobSubStatusChanged,
@@ -93,6 +102,32 @@ def _restarted(event: JobRestarted) -> str:
     return f"Restart {count}" if event.count == 1 else f"{event.count} restarts at once, now {count}"
 
 
+def _explained(event: JobRestartExplained) -> str:
+    what = f"Restart of pod {event.pod_id}" if event.pod_id else f"Restart {event.used}"
+    reason = event.reason or event.error_code
+    return f"{what} was {reason}" if reason else f"{what} has a record now"
+
+
+def _reserved(event: JobReservationDecided) -> str:
+    until = "" if event.held_until is None else f" until {event.held_until:%Y-%m-%d %H:%M:%S} UTC at the latest"
+    return f"The job {event.result}; its machines are held{until}"
+
+
+def _scaled(event: JobScaled) -> str:
+    pods = "pods asked for" if event.measure == "asked" else "pods"
+    return f"{event.role or 'Job'}: {event.old_count} -> {event.new_count} {pods}"
+
+
+def _queue(event: JobQueueChanged) -> str:
+    counts = (
+        ("active", event.old_active, event.new_active),
+        ("queuing", event.old_queuing, event.new_queuing),
+        ("dequeued", event.old_dequeued, event.new_dequeued),
+    )
+    changes = ", ".join(f"{name} {_or_none(old)} -> {_or_none(new)}" for name, old, new in counts if old != new)
+    return f"{event.role or 'Job'}: {changes}"
+
+
 def _ended(word: str) -> Callable[[Any], str]:
     return lambda event: word if event.lived is None else f"{word} after {spell_duration(event.lived)}"
 
@@ -126,6 +161,15 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     JobReasonChanged: _reason,
     JobRestarted: _restarted,
     JobPriorityChanged: lambda event: f"Priority {_or_none(event.old_priority)} -> {_or_none(event.new_priority)}",
+    JobRestartExplained: _explained,
+    JobBiddingStarted: lambda _: "Bidding for spot capacity",
+    JobPreparationStarted: lambda _: "Environment is being prepared",
+    JobSanityCheckStarted: lambda event: "Machines are checked" + (" after a restart" if event.restart else ""),
+    JobSanityCheckFailed: lambda event: f"Check of the machines failed, now {_or_none(event.status)}",
+    JobReservationDecided: _reserved,
+    JobScaled: _scaled,
+    JobQueueChanged: _queue,
+    JobSpotTypeChanged: lambda event: f"{event.role or 'Job'}: spot type {event.old_type} -> {event.new_type}",
     JobSucceeded: _ended("Succeeded"),
     JobFailed: _ended("Failed"),
     JobStopped: _ended("Stopped"),
@@ -154,6 +198,15 @@ def sentence(event: Event) -> str:
 _FACTS: Final[tuple[tuple[str, str], ...]] = (
     ("reason_code", "Reason"),
     ("new_code", "Reason"),
+    ("level", "Restart level"),
+    ("reason", "Restart reason"),
+    ("result", "Result"),
+    ("fail_reason", "Why it failed"),
+    ("took", "Restart took"),
+    ("culprit_node", "Culprit node"),
+    ("culprit_pod", "Culprit pod"),
+    ("error_code", "Error code"),
+    ("error_message", "Error message"),
     ("role", "Role"),
     ("node", "Node"),
     ("ip", "Address"),
@@ -167,11 +220,15 @@ _FACTS: Final[tuple[tuple[str, str], ...]] = (
 
 def facts(event: Event) -> Facts:
     """What else the event tells, as label and value; nothing that is empty."""
-    found = [(label, str(getattr(event, member, ""))) for member, label in _FACTS]
+    found = [(label, _shown(getattr(event, member, ""))) for member, label in _FACTS]
     pod = pod_of(event)
     if pod is not None:
         found.insert(0, ("Pod", pod.pod_id))
     return tuple((label, value) for label, value in found if value)
+
+
+def _shown(value: object) -> str:
+    return spell_duration(value) if isinstance(value, timedelta) else str(value or "")
 
 
 def detail(event: Event) -> str:

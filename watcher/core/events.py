@@ -2,8 +2,9 @@
 
 Ids. An event's id is a UUIDv5 made from what happened, so a re-run after a crash, or a second replica, makes the same id and the
 store refuses the copy. Where the fact has a natural key that key is used: the restart's number, the pod's incarnation, and for a
-change of status the status and the second it began (`core.history`). What has none, such as a change of priority, can happen many
-times between the same two values, so it is keyed by the job's version, which only a commit moves on.
+change of status the status and the second it began (`core.history`), of a pod likewise. What has none, such as a change of
+priority or a pod's change to Pending, can happen many times between the same two values without a date to tell one time from
+another, so it is keyed by the job's version, which only a commit moves on.
 
 Long, because a closed union is read best in one place.
 
@@ -56,6 +57,7 @@ class When:
         not_before: the last look that did not show it yet; None when there was no earlier look.
         not_after: the latest it can have happened, where that is known to be earlier than `observed_at`.
         provenance: how we know.
+        late: it happened while the watcher was away (not running, or blind) and is told after the fact; no part of the id.
     """
 
     observed_at: datetime
@@ -63,6 +65,7 @@ class When:
     not_before: datetime | None = None
     not_after: datetime | None = None
     provenance: Provenance = Provenance.OBSERVED
+    late: bool = False
 
     @property
     def at(self) -> datetime:
@@ -174,12 +177,14 @@ class JobReasonChanged(_JobFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRestarted(_JobFact):
-    """RestartTimes grew: one event for each restart it counts.
+    """The whole job was restarted: one event for each restart, however many members of DLC's answers show it.
 
     Attributes:
         used: the number of this restart, from 1.
         limit: the most there may be, or None.
         count: how many restarts this one event stands for; more than 1 only where the counter leapt absurdly far.
+        counted: DLC's counter (`RestartTimes`) says so. False where DLC has no counter: then a restart record tells of it, or it
+            is inferred from the status Restarting, and its number is ours.
         level: of one pod, or of the whole job (this and what follows from DLC's restart record, empty where there is none).
         occurred_phase: the phase of the job in which it struck, as DLC names it.
         reason: why.
@@ -196,8 +201,36 @@ class JobRestarted(_JobFact):
     used: int
     limit: int | None
     count: int = 1
+    counted: bool = True
     reason_code: str = ""
     reason_message: str = ""
+    level: str = ""
+    occurred_phase: str = ""
+    reason: str = ""
+    result: str = ""
+    fail_reason: str = ""
+    took: timedelta | None = None
+    culprit_node: str = ""
+    culprit_pod: str = ""
+    error_code: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRestartExplained(_JobFact):
+    """DLC's record of a restart came, or was completed, after the restart had been told. The restart itself is not told again.
+
+    Attributes:
+        corrected: id of the event that was told, `job.restarted` or `pod.restarted`.
+        used: the number of the restart of the whole job; 0 for that of a pod.
+        pod_id: the pod that was restarted; "" for the whole job.
+        level: and what follows: as in `job.restarted`.
+    """
+
+    kind: Literal["job.restart_explained"] = "job.restart_explained"
+    corrected: EventId
+    used: int = 0
+    pod_id: str = ""
     level: str = ""
     occurred_phase: str = ""
     reason: str = ""
@@ -217,6 +250,113 @@ class JobPriorityChanged(_JobFact):
     kind: Literal["job.priority_changed"] = "job.priority_changed"
     old_priority: int | None
     new_priority: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JobStage(_JobFact):
+    """What an entry into a status means; the entry itself is the `job.status_changed` beside it.
+
+    Attributes:
+        status: the status that was entered.
+        reason_code: the reason that came with it.
+        reason_message: likewise.
+        filled_in: it came to light only after what followed it had been told; the job is past it.
+    """
+
+    status: str
+    reason_code: str = ""
+    reason_message: str = ""
+    filled_in: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBiddingStarted(_JobStage):
+    """The job bids for spot capacity."""
+
+    kind: Literal["job.bidding_started"] = "job.bidding_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPreparationStarted(_JobStage):
+    """The job has its machines, and its environment is prepared: images are pulled, data is mounted."""
+
+    kind: Literal["job.preparation_started"] = "job.preparation_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSanityCheckStarted(_JobStage):
+    """The machines are checked, before the job starts or after a restart.
+
+    Attributes:
+        restart: it follows a restart.
+    """
+
+    kind: Literal["job.sanity_check_started"] = "job.sanity_check_started"
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSanityCheckFailed(_JobStage):
+    """The check of the machines did not lead on to a run: the job was restarted, or failed, straight from it."""
+
+    kind: Literal["job.sanity_check_failed"] = "job.sanity_check_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReservationDecided(_JobStage):
+    """The result is decided, and the machines are still held.
+
+    Attributes:
+        result: succeeded or failed.
+        held_until: until when they are held at the latest, where DLC tells both the moment of the decision and the length.
+    """
+
+    kind: Literal["job.reservation_decided"] = "job.reservation_decided"
+    result: str
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobScaled(_JobFact):
+    """A role has more pods, or fewer.
+
+    Attributes:
+        role: as DLC writes it.
+        old_count: how many there were.
+        new_count: how many there are.
+        measure: `asked`: the count in the job's specification changed. `present`: it did not, but while the job ran the number
+            of pods that are active, queuing or dequeued changed, as elastic jobs do.
+    """
+
+    kind: Literal["job.scaled"] = "job.scaled"
+    role: str
+    old_count: int
+    new_count: int
+    measure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQueueChanged(_JobFact):
+    """Of a role, the number of pods that are active, queuing or dequeued changed (`JobReplicaStatuses`); None: not told so far."""
+
+    kind: Literal["job.queue_changed"] = "job.queue_changed"
+    role: str
+    old_active: int | None = None
+    new_active: int | None = None
+    old_queuing: int | None = None
+    new_queuing: int | None = None
+    old_dequeued: int | None = None
+    new_dequeued: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpotTypeChanged(_JobFact):
+    """A role runs on another type of spot instance than before."""
+
+    kind: Literal["job.spot_type_changed"] = "job.spot_type_changed"
+    role: str
+    old_type: str
+    new_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +440,11 @@ class PodEvicted(_PodFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRestarted(_PodFact):
-    """A new incarnation of a pod id took the place of an earlier one. Told once per new incarnation."""
+    """A new incarnation of a pod id took the place of an earlier one. Told once per new incarnation.
+
+    Attributes:
+        level: of one pod (this and what follows from DLC's restart record, as in `job.restarted`; empty where there is none).
+    """
 
     kind: Literal["pod.restarted"] = "pod.restarted"
     old_incarnation: str
@@ -308,6 +452,15 @@ class PodRestarted(_PodFact):
     old_ip: str = ""
     status: str = ""
     sub_status: str = ""
+    level: str = ""
+    occurred_phase: str = ""
+    reason: str = ""
+    result: str = ""
+    fail_reason: str = ""
+    took: timedelta | None = None
+    culprit_node: str = ""
+    error_code: str = ""
+    error_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,7 +540,16 @@ JobEvent = (
     | JobSubStatusChanged
     | JobReasonChanged
     | JobRestarted
+    | JobRestartExplained
     | JobPriorityChanged
+    | JobBiddingStarted
+    | JobPreparationStarted
+    | JobSanityCheckStarted
+    | JobSanityCheckFailed
+    | JobReservationDecided
+    | JobScaled
+    | JobQueueChanged
+    | JobSpotTypeChanged
     | JobSucceeded
     | JobFailed
     | JobStopped
@@ -406,7 +568,16 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     JobSubStatusChanged,
     JobReasonChanged,
     JobRestarted,
+    JobRestartExplained,
     JobPriorityChanged,
+    JobBiddingStarted,
+    JobPreparationStarted,
+    JobSanityCheckStarted,
+    JobSanityCheckFailed,
+    JobReservationDecided,
+    JobScaled,
+    JobQueueChanged,
+    JobSpotTypeChanged,
     JobSucceeded,
     JobFailed,
     JobStopped,

@@ -26,7 +26,7 @@ from cel_expr_python import cel
 
 from watcher.core.events import KINDS, Event
 from watcher.core.rule import Condition, Context
-from watcher.core.view import EVENT_NAMES, Shape, names_for, sample, view
+from watcher.core.view import EVENT_NAMES, Shape, names_for, sample, view, wanted
 
 LONGEST: Final = 2000
 """Most characters a condition may have."""
@@ -41,6 +41,7 @@ _CEL_TYPES: Final[Mapping[Shape, Any]] = {
     Shape.FLAG: cel.Type.BOOL,
     Shape.TIME: cel.Type.TIMESTAMP,
     Shape.LENGTH: cel.Type.DURATION,
+    Shape.ROW: cel.Type.List(cel.Type.STRING),
     Shape.TEXTS: cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
     Shape.LISTS: cel.Type.Map(cel.Type.STRING, cel.Type.List(cel.Type.STRING)),
 }
@@ -125,7 +126,7 @@ def compile_condition(text: str, kinds: Collection[str] = KINDS) -> Condition:
     if program.return_type() != cel.Type.BOOL:
         kind = program.return_type().name().lower()
         raise ExpressionError(f"a condition comes to true or false, but this one comes to a value of type {kind}")
-    condition = CelCondition(text, names, program)
+    condition = CelCondition(text, wanted(names, text), program)
     try:
         condition.outcome(sample(names))
     except ValueError as exc:

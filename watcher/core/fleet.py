@@ -7,7 +7,7 @@ observation before its rules are asked. Telling it the same twice changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -15,11 +15,14 @@ from types import MappingProxyType
 from typing import Final
 
 from watcher.core.events import Event, EventId, job_of
-from watcher.core.model import JobRef, JobSnapshot, Watch
-from watcher.core.phases import Phase
+from watcher.core.history import dated_periods
+from watcher.core.model import Course, JobRef, JobSnapshot, Watch
+from watcher.core.phases import Phase, phase_of
 
 KEEP: Final = timedelta(hours=6)
 """How far back happenings are remembered unless rules ask for more."""
+
+_UNKNOWN: Final = Course()
 
 MOST_HAPPENINGS: Final = 20_000
 """So many are remembered at most; of a larger storm the latest."""
@@ -38,6 +41,9 @@ class Member:
         nodes: the nodes its pods are on, or were on when last seen, in alphabetical order.
         waited: from submission to its first run; None while it waits, and where DLC does not tell.
         phase_since: when it entered its phase.
+        prepared: from leaving the queue to its first run, by DLC's history, else by what we saw of both; None where either is not
+            known.
+        vanished: it is gone from DLC, whatever its last status was.
     """
 
     ref: JobRef
@@ -61,6 +67,8 @@ class Member:
     running_at: datetime | None = None
     ended_at: datetime | None = None
     waited: timedelta | None = None
+    prepared: timedelta | None = None
+    vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,10 @@ class Happening:
 
 def member_of(watch: Watch) -> Member:
     """What the fleet keeps of a watch."""
-    return _member(watch.snapshot, watch.phase_since)
+    return _member(watch.snapshot, watch.phase_since, watch.course, vanished=watch.vanished)
 
 
-def _member(job: JobSnapshot, phase_since: datetime) -> Member:
+def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished: bool) -> Member:
     return Member(
         ref=job.ref,
         title=job.title,
@@ -101,6 +109,8 @@ def _member(job: JobSnapshot, phase_since: datetime) -> Member:
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
+        prepared=_prepared(job, course),
+        vanished=vanished,
     )
 
 
@@ -109,6 +119,24 @@ def _waited(job: JobSnapshot) -> timedelta | None:
     if submitted is None or job.running_at is None or job.running_at < submitted or job.restarts.used:
         return None
     return job.running_at - submitted
+
+
+def _prepared(job: JobSnapshot, course: Course) -> timedelta | None:
+    told = [(phase_of(period.status), period.started_at) for period in dated_periods(job)]
+    seen = [
+        (entry.phase, entry.started_at or (entry.seen_by if entry.seen_after else None)) for entry in course.entries
+    ]
+    return next((length for way in (told, seen) if (length := _preparing(way)) is not None), None)
+
+
+def _preparing(way: Sequence[tuple[Phase, datetime | None]]) -> timedelta | None:
+    """From the first of the starting phases that lie right before the first run, to that run."""
+    before = list(takewhile(lambda step: step[0] is not Phase.RUNNING, way))
+    starting = list(takewhile(lambda step: step[0] is Phase.STARTING, reversed(before)))
+    if len(before) == len(way) or not starting:
+        return None
+    left, ran = starting[-1][1], way[len(before)][1]
+    return ran - left if left is not None and ran is not None and ran >= left else None
 
 
 class Fleet:
@@ -158,14 +186,17 @@ class Fleet:
 
     def note(self, watch: Watch | None, events: Iterable[Event], now: datetime) -> None:
         """Take in an observation: the job as it is now, and what happened. What is too old is forgotten."""
-        if watch is not None:
-            self.see(watch.snapshot, watch.phase_since, events, now)
-        else:
+        if watch is None:
             self._take(((event, None, None) for event in events), now)
+            return
+        member = self._members[watch.snapshot.ref] = member_of(watch)
+        self._take(((event, member, watch.snapshot) for event in events), now)
 
-    def see(self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime) -> None:
+    def see(
+        self, job: JobSnapshot, phase_since: datetime, events: Iterable[Event], now: datetime, course: Course = _UNKNOWN
+    ) -> None:
         """The same, of a job of which nobody holds a watch."""
-        member = self._members[job.ref] = _member(job, phase_since)
+        member = self._members[job.ref] = _member(job, phase_since, course, vanished=False)
         self._take(((event, member, job) for event in events), now)
 
     def recall(self, events: Iterable[Event], jobs: Mapping[JobRef, JobSnapshot], now: datetime) -> None:

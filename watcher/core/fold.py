@@ -2,7 +2,8 @@
 
 `watched(snapshot)` picks the fields whose changes are events; `fold` lets events change them. That folding `diff(a, b)` over `a`
 gives `b` is what makes the events complete: nothing that is watched can change without an event, and a replay of stored events
-tells the same as the snapshots did.
+tells the same as the snapshots did. To learn what was not known at all is no change: the uid of a Pending pod, a role or its type
+of spot instance named for the first time, a counter of restarts that was absent.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Any, Final
 from watcher.core.events import (
     Event,
     JobPriorityChanged,
+    JobQueueChanged,
     JobReasonChanged,
     JobRestarted,
+    JobScaled,
+    JobSpotTypeChanged,
     JobStatusChanged,
     JobSubStatusChanged,
     PodAppeared,
@@ -25,8 +29,9 @@ from watcher.core.events import (
     PodStatusChanged,
     PodVanished,
 )
-from watcher.core.incarnations import lives, pods_by_id
+from watcher.core.incarnations import lives, names, pods_by_id
 from watcher.core.model import JobSnapshot, PodSnapshot
+from watcher.core.roles import asked_for, replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,16 @@ class WatchedPod:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedReplicas:
+    """The watched counters of one role; None where DLC does not say."""
+
+    active: int | None = None
+    queuing: int | None = None
+    dequeued: int | None = None
+    spot_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """The fields of a job whose changes are events."""
 
@@ -57,6 +72,9 @@ class Watched:
     priority: int | None
     restarts_used: int
     """0 where DLC does not say."""
+    asked: Mapping[str, int]
+    """Role -> how many pods its specification asks for."""
+    replicas: Mapping[str, WatchedReplicas]
     pods: Mapping[str, WatchedPod]
 
 
@@ -69,6 +87,11 @@ def watched(snapshot: JobSnapshot) -> Watched:
         reason_message=snapshot.reason_message,
         priority=snapshot.priority,
         restarts_used=snapshot.restarts.used or 0,
+        asked=asked_for(snapshot),
+        replicas={
+            role: WatchedReplicas(status.active, status.queuing, status.dequeued, status.spot_instance_type)
+            for role, status in replicas(snapshot).items()
+        },
         pods={pod_id: _watched_pod(pod) for pod_id, pod in pods_by_id(snapshot.pods).items()},
     )
 
@@ -85,14 +108,16 @@ def fold(held: Watched, events: Iterable[Event]) -> Watched:
 
 
 def _watched_pod(pod: PodSnapshot) -> WatchedPod:
-    *former, live = lives(pod)
+    chain = lives(pod)
+    live = chain[-1]
+    *former, name = names(chain)
     return WatchedPod(
-        incarnation=live.key.incarnation,
+        incarnation=name,
         status=live.status,
         sub_status=live.sub_status,
         node=live.node,
         ip=live.ip,
-        former=frozenset(life.key.incarnation for life in former),
+        former=frozenset(former),
     )
 
 
@@ -116,7 +141,24 @@ def _priority(held: Watched, event: JobPriorityChanged) -> Watched:
 
 
 def _restart(held: Watched, event: JobRestarted) -> Watched:
-    return replace(held, restarts_used=max(held.restarts_used, event.used))
+    return replace(held, restarts_used=max(held.restarts_used, event.used)) if event.counted else held
+
+
+def _scaled(held: Watched, event: JobScaled) -> Watched:
+    if event.measure != "asked":
+        return held
+    return replace(held, asked={**held.asked, event.role: event.new_count})
+
+
+def _queue(held: Watched, event: JobQueueChanged) -> Watched:
+    was = held.replicas.get(event.role, WatchedReplicas())
+    now = replace(was, active=event.new_active, queuing=event.new_queuing, dequeued=event.new_dequeued)
+    return replace(held, replicas={**held.replicas, event.role: now})
+
+
+def _spot_type(held: Watched, event: JobSpotTypeChanged) -> Watched:
+    was = held.replicas.get(event.role, WatchedReplicas())
+    return replace(held, replicas={**held.replicas, event.role: replace(was, spot_type=event.new_type)})
 
 
 def _appeared(pods: _PodTable, event: PodAppeared) -> None:
@@ -156,6 +198,9 @@ _JOB_CHANGES: Final[Mapping[type, Callable[[Watched, Any], Watched]]] = {
     JobReasonChanged: _reason,
     JobPriorityChanged: _priority,
     JobRestarted: _restart,
+    JobScaled: _scaled,
+    JobQueueChanged: _queue,
+    JobSpotTypeChanged: _spot_type,
 }
 
 _POD_CHANGES: Final[Mapping[type, Callable[[_PodTable, Any], None]]] = {

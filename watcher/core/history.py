@@ -36,9 +36,8 @@ from typing import Final
 
 from watcher.core.model import Course, JobSnapshot, StatusEntry, StatusPeriod
 from watcher.core.phases import RESERVED, TERMINAL, Phase, phase_of
-
-CLOCK_LEEWAY: Final = timedelta(minutes=2)
-"""How far DLC's clock and ours may differ for a time of theirs to lie "between two looks" of ours."""
+from watcher.core.restart_records import counts_no_restarts
+from watcher.core.times import CLOCK_LEEWAY, between, second
 
 MOST_ENTRIES: Final = 100
 """So many entries of one job are remembered. Older ones are old news."""
@@ -152,7 +151,7 @@ def baseline(job: JobSnapshot) -> Course:
     course = _merge(Course(), None, job).course
     present = course.entries[-1]
     # DLC cuts its times to whole seconds: what it dates to the second of our look may have come after it
-    since = present.started_at if present.listed else _second(job.observed_at) - _SECOND
+    since = present.started_at if present.listed else second(job.observed_at) - _SECOND
     return replace(course, entries=tuple(replace(entry, told=False) for entry in course.entries), since=since)
 
 
@@ -164,7 +163,12 @@ def follow(course: Course, old: JobSnapshot, new: JobSnapshot) -> Progress:
         old: the answer that is held.
         new: the answer, believed.
     """
-    return _merge(course if course.entries else baseline(old), old, new)
+    progress = _merge(course if course.entries else baseline(old), old, new)
+    if not counts_no_restarts(new):
+        return progress
+    inferred = sum(step.entry.phase is Phase.RESTARTING for step in progress.steps)
+    known = progress.course.restarts_inferred
+    return replace(progress, course=replace(progress.course, restarts_inferred=known + inferred))
 
 
 def reads_backwards(course: Course, answer: JobSnapshot) -> bool:
@@ -210,7 +214,7 @@ def _merge(course: Course, old: JobSnapshot | None, new: JobSnapshot) -> Progres
     line = _without_echoes(line, periods)
     _end_at_present(line, periods, old, new, lists_present=lists_present)
     numbered, steps = _numbered(line, {(period.status, period.started_at): period for period in periods}, new)
-    return Progress(_shortened(numbered, course.since, lists_present=lists_present), steps, corrections)
+    return Progress(_shortened(numbered, replace(course, lists_present=lists_present)), steps, corrections)
 
 
 def _unnumbered(
@@ -289,7 +293,7 @@ def _insert(
 
 
 def _floor(entry: StatusEntry) -> datetime:
-    return entry.started_at or _second(entry.seen_by)
+    return entry.started_at or second(entry.seen_by)
 
 
 def _without_echoes(line: Iterable[StatusEntry], periods: Sequence[StatusPeriod]) -> list[StatusEntry]:
@@ -344,7 +348,7 @@ def _ran(line: Sequence[StatusEntry], old: JobSnapshot, new: JobSnapshot) -> lis
         and new.phase in _AFTER_RUNNING
         and began is not None
         and began != old.running_at
-        and _between(old, began, new)
+        and between(old.observed_at, began, new.observed_at)
         and _floor(line[-1]) <= began
     ):
         return [_unnumbered("Running", began, old, new)]
@@ -370,11 +374,7 @@ def _own_time(old: JobSnapshot | None, new: JobSnapshot) -> datetime | None:
     if old is None or start is None:
         return start
     stale = any(read(old) == start for read in _ENTERED_AT[new.phase])
-    return start if not stale and _between(old, start, new) else None
-
-
-def _between(old: JobSnapshot, moment: datetime, new: JobSnapshot) -> bool:
-    return old.observed_at - CLOCK_LEEWAY <= moment <= new.observed_at + CLOCK_LEEWAY
+    return start if not stale and between(old.observed_at, start, new.observed_at) else None
 
 
 def _numbered(
@@ -414,16 +414,13 @@ def key_of(started_at: datetime | None, nth: int = 1) -> str:
     return f"#{nth}" if started_at is None else started_at.astimezone(UTC).isoformat()
 
 
-def _shortened(entries: Sequence[StatusEntry], since: datetime | None, *, lists_present: bool) -> Course:
-    """The last `MOST_ENTRIES` of them, and for the numbers' sake the last one of every status."""
+def _shortened(entries: Sequence[StatusEntry], course: Course) -> Course:
+    """With the last `MOST_ENTRIES` of them, and for the numbers' sake the last one of every status."""
     if len(entries) <= MOST_ENTRIES:
-        return Course(tuple(entries), since, lists_present)
+        return replace(course, entries=tuple(entries))
     latest = {entry.status: place for place, entry in enumerate(entries)}
     cut = len(entries) - MOST_ENTRIES
     kept = tuple(entry for place, entry in enumerate(entries) if place >= cut or latest[entry.status] == place)
     floor = max(_floor(entry) for entry in entries[:cut])
-    return Course(kept, floor if since is None else max(since, floor), lists_present)
-
-
-def _second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+    since = floor if course.since is None else max(course.since, floor)
+    return replace(course, entries=kept, since=since)

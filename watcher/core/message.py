@@ -1,15 +1,31 @@
-"""What one flush says, free of any channel's form. Notifiers turn it into Block Kit, mail, JSON or terminal text."""
+"""What one flush says, free of any channel's form. Notifiers turn it into Block Kit, mail, JSON or terminal text.
+
+What happened to a job while the watcher was away becomes one item: a volley of old news would read as if it happened now. The last
+of it leads, as it is how things stand; what came before it follows with its times. Its severity is that of the job's good or wanted
+end, where that is the last news, as nobody need be woken for what has since been got over; otherwise the loudest of all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
 
+from watcher.core.absence import Absence
+from watcher.core.attempts import attempts
 from watcher.core.delivery import Delivery, FlushId
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.rule import Facts, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+_GOT_OVER: Final = frozenset({"job.succeeded", "job.stopped"})
+_MOST_BEFORE: Final = 3
+"""Of what came before the last news of an absence, so much is in the headline; the detail has all of it."""
+_MOST_LINES: Final = 50
+_WORTH: Final = 80
+"""Characters of an earlier headline within the folded one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +37,7 @@ class JobCard:
     url: str = ""
     status: str = ""
     facts: Facts = ()
-    """Workspace, quota, user, type, size, restarts: what is known of them."""
+    """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +52,7 @@ class Item:
         kind: event kind.
         rule: the rule that spoke.
         job: whose news it is; None for news of the watcher itself.
+        away: the absence of the watcher in which it happened; None for news that is told as it happens.
     """
 
     severity: Severity
@@ -46,6 +63,7 @@ class Item:
     kind: str
     rule: str
     job: JobCard | None
+    away: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +103,16 @@ def loudest(severities: list[Severity]) -> Severity:
     return max(severities, key=_LOUDNESS.index, default=Severity.INFO)
 
 
-def job_card(job: JobSnapshot, url: str = "") -> JobCard:
-    """What a message shows of a job."""
+def job_card(job: JobSnapshot, url: str = "", course: Course = Course()) -> JobCard:  # noqa: B008 - frozen
+    """What a message shows of a job; which attempt it is, once it is not the first.
+
+    Args:
+        job: as it is held.
+        url: a link to it, or "".
+        course: the way it went.
+    """
     gpus = job.gpus
+    attempt = attempts(job, course)[-1]
     facts = [
         ("Workspace", job.workspace_name or job.workspace_id),
         ("Quota", job.quota_name or job.quota_id),
@@ -95,6 +120,7 @@ def job_card(job: JobSnapshot, url: str = "") -> JobCard:
         ("Type", job.job_type),
         ("GPUs", f"{gpus:g}" if gpus else ""),
         ("Restarts", str(job.restarts)),
+        ("Attempt", str(attempt) if attempt.number > 1 else ""),
     ]
     return JobCard(
         ref=job.ref,
@@ -119,7 +145,7 @@ def compose(
     some events of a look are dated by DLC and others by the look.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
-    items = tuple(_item(delivery, cards) for delivery in ordered)
+    items = tuple(_folded([_item(delivery, cards) for delivery in ordered]))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
     return Message(
@@ -147,7 +173,61 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
         kind=said.kind,
         rule=said.rule,
         job=card,
+        away=said.away,
     )
+
+
+def _folded(items: Sequence[Item]) -> Iterator[Item]:
+    """The items, with what happened to one job in one absence told as one, where the last of it stood."""
+
+    def absent(item: Item) -> tuple[JobRef, Absence] | None:
+        return (item.job.ref, item.away) if item.job is not None and item.away is not None else None
+
+    last = {absent(item): number for number, item in enumerate(items)}
+    for number, item in enumerate(items):
+        if item.away is None or item.job is None:
+            yield item
+        elif last[absent(item)] == number:
+            yield told_late([other for other in items if absent(other) == absent(item)], item.away)
+
+
+def told_late(told: Sequence[Item], away: Absence) -> Item:
+    """What happened to one job while the watcher was away, as one item; never empty, in order of happening."""
+    *before, last = told
+    severity = last.severity if last.kind in _GOT_OVER else loudest([item.severity for item in told])
+    headline = f"While the watcher was away, {span(away)}: {_inside(last.headline)}"
+    detail = last.detail
+    if before:
+        shown = [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
+        more = [f"{len(before) - _MOST_BEFORE} more"] if len(before) > _MOST_BEFORE else []
+        headline += f" (before that: {'; '.join([*more, *shown])})"
+        detail = "\n\n".join(filter(None, (detail, "\n".join(_lines(before, away)))))
+    return replace(last, severity=severity, headline=headline, detail=detail)
+
+
+def _lines(before: Sequence[Item], away: Absence) -> Iterator[str]:
+    form = "%H:%M:%S" if _same_day(away) else "%Y-%m-%d %H:%M:%S"
+    if len(before) > _MOST_LINES:
+        yield f"{len(before) - _MOST_LINES} more, then:"
+    for item in before[-_MOST_LINES:]:
+        yield f"{item.at.astimezone(UTC).strftime(form)} {item.headline}"
+
+
+def span(away: Absence) -> str:
+    """An absence in words, for example `09:10-11:40 UTC`, with dates where it went over midnight."""
+    since, until = away.since.astimezone(UTC), away.until.astimezone(UTC)
+    if _same_day(away):
+        return f"{since:%H:%M}-{until:%H:%M} UTC"
+    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _same_day(away: Absence) -> bool:
+    return away.since.astimezone(UTC).date() == away.until.astimezone(UTC).date()
+
+
+def _inside(headline: str) -> str:
+    """A headline within a sentence: a capital that only began the sentence goes."""
+    return headline[:1].lower() + headline[1:] if headline[1:2].islower() or headline[1:2] == " " else headline
 
 
 def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:

@@ -131,7 +131,7 @@ class PodKey:
     """Which incarnation of which pod.
 
     A replaced pod keeps its `pod_id` and gets a new `uid`. DLC may leave the uid empty or repeat it, so the creation time is
-    part of the key then (see `PodSnapshot.key`).
+    part of the key then (see `core.incarnations`).
     """
 
     pod_id: str
@@ -173,7 +173,7 @@ class PodSnapshot:
 
     @property
     def key(self) -> PodKey:
-        """Its incarnation: the uid, or the creation time when there is no uid."""
+        """Its incarnation: the uid, else the creation time. `core.incarnations.names` tells lives with one uid apart."""
         return PodKey(self.pod_id, self.uid or (self.created_at.isoformat() if self.created_at else ""))
 
 
@@ -433,11 +433,13 @@ class Course:
         entries: what we know of it since we look.
         since: what began at or before this and is not among the entries is old news and is never told.
         lists_present: `StatusHistory` of this job has named the present status at least once.
+        restarts_inferred: how many restarts were told because of the status Restarting alone (`core.restart_diff`).
     """
 
     entries: tuple[StatusEntry, ...] = ()
     since: datetime | None = None
     lists_present: bool = False
+    restarts_inferred: int = 0
 
 
 @dataclass(frozen=True, slots=True)

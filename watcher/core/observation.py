@@ -131,7 +131,7 @@ def look(watch: Watch, answer: JobSnapshot, *, now: datetime, cause: CauseId) ->
         return Observed(replace(heard, doubts=replace(heard.doubts, live_again=True)), returned)
     believed, missing = carry_over(held, answer, watch.doubts.missing_pods)
     progress = follow(watch.course, held, believed)
-    events = diff(held, believed, ordinal=watch.version, cause=cause, progress=progress)
+    events = diff(held, believed, ordinal=watch.version, cause=cause, progress=progress, since=watch.first_seen_at)
     new = replace(
         heard,
         snapshot=believed,

@@ -4,7 +4,7 @@ Two snapshots say what differs, not what came first, and DLC's times are whole s
 in the order of cause and effect, as far as the way DLC works tells it:
 
 1. an eviction takes a pod's machine away, which is why the job restarts, which is why its status and then its sub-status, reason
-   and priority read differently;
+   and priority read differently; a stage is what a status means and follows it, and the job's size and queue follow its status;
 2. a pod's former life ends before the next one begins, and a pod must have appeared before it can be replaced; `core.fold` relies
    on this;
 3. only a pod that is there gets a place, changes its status, moves, or is gone;
@@ -30,17 +30,21 @@ class Rank(IntEnum):
     EVICTION = 0
     JOB_RESTART = 1
     JOB_STATUS = 2
-    JOB_SUB_STATUS = 3
-    JOB_REASON = 4
-    JOB_PRIORITY = 5
-    POD_LIFE_ENDED = 6
-    POD_APPEARANCE = 7
-    POD_RESTART = 8
-    POD_PLACEMENT = 9
-    POD_STATUS = 10
-    POD_MOVE = 11
-    POD_VANISHING = 12
-    JOB_END = 13
+    JOB_STAGE = 3
+    JOB_SUB_STATUS = 4
+    JOB_REASON = 5
+    JOB_PRIORITY = 6
+    JOB_SIZE = 7
+    JOB_QUEUE = 8
+    JOB_SPOT_TYPE = 9
+    POD_LIFE_ENDED = 10
+    POD_APPEARANCE = 11
+    POD_RESTART = 12
+    POD_PLACEMENT = 13
+    POD_STATUS = 14
+    POD_MOVE = 15
+    POD_VANISHING = 16
+    JOB_END = 17
 
 
 _DIGITS: Final = re.compile(r"(\d+)")

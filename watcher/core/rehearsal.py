@@ -32,8 +32,8 @@ from watcher.core.events import (
     job_of,
 )
 from watcher.core.fleet import Fleet
-from watcher.core.history import entered_phase_at
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.history import baseline, entered_phase_at, follow
+from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
 
 TOLERANCE: Final = timedelta(minutes=1)
@@ -49,12 +49,15 @@ class _Job:
     to_come: list[JobSnapshot]
     held: JobSnapshot | None = None
     phase_since: datetime | None = None
+    course: Course = Course()
 
     def look(self, at: datetime, events: Sequence[Event], fleet: Fleet) -> Context:
         """Take over what was kept by then, and say what the rules get to see."""
         before = self.held
         while self.to_come and self.to_come[-1].observed_at <= at:
-            self.held = self.to_come.pop()
+            kept = self.to_come.pop()
+            self.course = baseline(kept) if self.held is None else follow(self.course, self.held, kept).course
+            self.held = kept
             before = self.held if self.held.observed_at < at else before
         if self.held is not None and (before is None or before.phase is not self.held.phase):
             changed = next((event.when.at for event in events if isinstance(event, JobStatusChanged)), None)
@@ -62,8 +65,10 @@ class _Job:
         if self.held is None or self.phase_since is None:
             fleet.note(None, events, at)
         else:
-            fleet.see(self.held, self.phase_since, events, at)
-        return Context(now=at, job=self.held, previous=before, phase_since=self.phase_since, fleet=fleet)
+            fleet.see(self.held, self.phase_since, events, at, self.course)
+        return Context(
+            now=at, job=self.held, previous=before, phase_since=self.phase_since, course=self.course, fleet=fleet
+        )
 
 
 @dataclass(slots=True)
@@ -124,7 +129,7 @@ def rehearse(
     def pass_deadlines(until: datetime) -> None:
         for at, deadline in agenda.due(until):
             held = jobs.setdefault(deadline.job, _Job([]))
-            context = Context(now=at, job=held.held, phase_since=held.phase_since, fleet=fleet)
+            context = Context(now=at, job=held.held, phase_since=held.phase_since, course=held.course, fleet=fleet)
             take(consequences((_passed(deadline, at),), context, book, at), at)
 
     told = (event for event in record if not isinstance(event, DeadlinePassed | RuleFailed))

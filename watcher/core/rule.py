@@ -8,13 +8,15 @@ and the way it is asked stand together, as an author reads both: hence the lengt
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, NewType, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from watcher.core.absence import Absence
+from watcher.core.attempts import JobAttempt, attempts
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -28,7 +30,7 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.matching import Labels, Matcher, labels_of
-from watcher.core.model import JobRef, JobSnapshot
+from watcher.core.model import Course, JobRef, JobSnapshot
 
 NotificationId = NewType("NotificationId", str)
 
@@ -69,6 +71,8 @@ class Context:
         phase_since: when the job entered its present phase; None without a job.
         console_url: a link for people, or "".
         fleet: what is known of all jobs, for rules that look beyond this one; read only.
+        course: the statuses the job went through, as far as they are known.
+        away: the absence of the watcher that has just ended, for what is told late; None without one.
     """
 
     now: datetime
@@ -77,6 +81,22 @@ class Context:
     phase_since: datetime | None = None
     console_url: str = ""
     fleet: Fleet = EMPTY
+    course: Course = Course()
+    away: Absence | None = None
+    _attempts: list[tuple[JobAttempt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def attempts(self) -> tuple[JobAttempt, ...]:
+        """The job's attempts, the present one last (see `core.attempts`); empty without a job. Worked out once, when asked for."""
+        if self.job is None:
+            return ()
+        if not self._attempts:
+            self._attempts.append(attempts(self.job, self.course))
+        return self._attempts[0]
+
+    def attempt(self, number: int) -> JobAttempt | None:
+        """The attempt of that number, or None."""
+        return next((one for one in self.attempts if one.number == number), None)
 
 
 Facts = tuple[tuple[str, str], ...]
@@ -290,6 +310,8 @@ class Notification:
     cause: CauseId
     labels: tuple[tuple[str, tuple[str, ...]], ...]
     pod_id: str = ""
+    away: Absence | None = None
+    """The absence of the watcher in which it happened; None for news that is told as it happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +387,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             reason, note, intents = _consult(bound, event, context, labels)
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
-                _notification(bound, intent, event, labels) for intent in intents if isinstance(intent, Notify)
+                _notification(bound, intent, event, labels, context) for intent in intents if isinstance(intent, Notify)
             )
             job = job_of(event)
             deadlines.extend(
@@ -452,12 +474,13 @@ def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
     if said:
         return RuleReason.NOTIFIED, said[0].headline
     waits = [intent for intent in intents if isinstance(intent, Deadline)]
+    notes = [intent.note for intent in intents if isinstance(intent, Silence)]
     if waits:
-        return RuleReason.DEADLINE_SET, waits[0].at.isoformat()
-    return RuleReason.NOT_CONCERNED, "; ".join(intent.note for intent in intents if isinstance(intent, Silence))
+        return RuleReason.DEADLINE_SET, "; ".join((waits[0].at.isoformat(), *notes))
+    return RuleReason.NOT_CONCERNED, "; ".join(notes)
 
 
-def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels) -> Notification:
+def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels, context: Context) -> Notification:
     severity = bound.severity or intent.severity or bound.rule.severity
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
@@ -482,6 +505,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
             *((label, (value,)) for label, value in bound.labels),
         ),
         pod_id="" if pod is None else pod.pod_id,
+        away=context.away if event.when.late else None,
     )
 
 
@@ -497,7 +521,7 @@ def _absorption(bound: BoundRule, intent: Absorb) -> Absorption:
 def _fault(bound: BoundRule, event: Event, error: str) -> RuleFailed:
     return RuleFailed(
         id=EventId(deterministic_id("rule.failed", bound.name, event.id)),
-        when=replace(event.when, occurred_at=None),
+        when=replace(event.when, occurred_at=None, late=False),
         cause=event.cause,
         rule=bound.name,
         event_id=event.id,

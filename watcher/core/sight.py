@@ -18,6 +18,7 @@ class Sight:
         failing_since: first of an unbroken row of failures, or None.
         blind_since: set while people have been told that we are blind.
         error: the last failure's sentence.
+        seen_at: when all that was asked was last answered; None when that is not on record.
     """
 
     source: SourceName
@@ -25,11 +26,14 @@ class Sight:
     failing_since: datetime | None = None
     blind_since: datetime | None = None
     error: str = ""
+    seen_at: datetime | None = None
 
 
 def saw(sight: Sight, *, now: datetime, cause: CauseId) -> tuple[Sight, tuple[WatchRecovered, ...]]:
     """A question was answered."""
-    clear = replace(sight, watching_since=sight.watching_since or now, failing_since=None, blind_since=None, error="")
+    clear = replace(
+        sight, watching_since=sight.watching_since or now, failing_since=None, blind_since=None, error="", seen_at=now
+    )
     if sight.blind_since is None:
         return clear, ()
     event = WatchRecovered(

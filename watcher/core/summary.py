@@ -26,7 +26,7 @@ from watcher.core.duration import spell_duration
 from watcher.core.events import KINDS, Event
 from watcher.core.expression import ExpressionError, unknown_name
 from watcher.core.rule import Context, Summary
-from watcher.core.view import Shape, names_for, nested, one_line, sample, view
+from watcher.core.view import Shape, names_for, nested, one_line, sample, view, wanted
 
 LONGEST: Final = 300
 """Most characters of a rendered summary; what is longer is cut with an ellipsis."""
@@ -141,7 +141,7 @@ def compile_summary(text: str, kinds: Collection[str] = KINDS) -> Summary:
         raise ExpressionError(f"the summary is not Jinja: {exc.message}", *_place(text, exc.lineno)) from exc
     except RecursionError as exc:
         raise ExpressionError("the summary is nested too deeply") from exc
-    summary = JinjaSummary(text, names, template)
+    summary = JinjaSummary(text, wanted(names, text), template)
     try:
         summary.over(sample(names))
     except ValueError as exc:

@@ -19,7 +19,9 @@ from enum import StrEnum
 from types import MappingProxyType, NoneType
 from typing import Any, Final, get_args, get_type_hints
 
+from watcher.core.attempts import JobAttempt, first_ran_at, timeline
 from watcher.core.events import EVENT_TYPES, Event, PodEvicted, kind_of, pod_of
+from watcher.core.incarnations import lives, names, pods_by_id
 from watcher.core.matching import labels_of
 from watcher.core.model import JobSnapshot, PodSnapshot
 from watcher.core.phases import LIVE, Phase
@@ -38,6 +40,7 @@ class Shape(StrEnum):
     FLAG = "true or false"
     TIME = "time"
     LENGTH = "length of time"
+    ROW = "list of texts"
     TEXTS = "map of texts"
     LISTS = "map of lists of texts"
 
@@ -57,6 +60,7 @@ EMPTY: Final[Mapping[Shape, object]] = MappingProxyType(
         Shape.FLAG: False,
         Shape.TIME: datetime(1970, 1, 1, tzinfo=UTC),
         Shape.LENGTH: timedelta(0),
+        Shape.ROW: [],
         Shape.TEXTS: Absent(),
         Shape.LISTS: Absent(),
     }
@@ -70,6 +74,7 @@ _SAMPLE: Final[Mapping[Shape, object]] = MappingProxyType(
         Shape.FLAG: True,
         Shape.TIME: datetime(2026, 1, 1, 12, tzinfo=UTC),
         Shape.LENGTH: timedelta(hours=2),
+        Shape.ROW: ["sample"],
         Shape.TEXTS: Absent(team="sample"),
         Shape.LISTS: Absent(name=["sample"]),
     }
@@ -127,6 +132,93 @@ JOB_NAMES: Final[Mapping[str, JobName]] = MappingProxyType(
 )
 """Everything under `job`."""
 
+
+@dataclass(frozen=True, slots=True)
+class AttemptName:
+    """One name under `attempt`: its shape, what it holds, and how it is read off the present attempt."""
+
+    shape: Shape
+    about: str
+    read: Callable[[JobAttempt, Context], object]
+
+
+def _former(attempt: JobAttempt, context: Context) -> JobAttempt:
+    return context.attempt(attempt.number - 1) or JobAttempt(number=0)
+
+
+ATTEMPT_NAMES: Final[Mapping[str, AttemptName]] = MappingProxyType(
+    {
+        "attempt.number": AttemptName(
+            Shape.WHOLE, "which attempt of the job this is, from 1; after restart 2 it is 3", lambda one, _: one.number
+        ),
+        "attempt.of": AttemptName(
+            Shape.WHOLE, "how many there may be; 0 when DLC tells no limit", lambda one, _: one.of
+        ),
+        "attempt.started_at": AttemptName(Shape.TIME, "when it began to run", lambda one, _: one.started_at),
+        "attempt.ended_at": AttemptName(Shape.TIME, "when it ended", lambda one, _: one.ended_at),
+        "attempt.ran": AttemptName(Shape.LENGTH, "how long it ran, once it has ended", lambda one, _: one.ran),
+        "attempt.end": AttemptName(
+            Shape.TEXT, "how it ended: succeeded, failed or stopped; empty while it goes on", lambda one, _: one.end
+        ),
+        "attempt.cause": AttemptName(
+            Shape.TEXT,
+            "why it ended: evicted, preempted, spot-reclaimed, node-fault, process-failure, user, completed or unknown",
+            lambda one, _: one.cause,
+        ),
+        "attempt.after": AttemptName(
+            Shape.TEXT, "why the attempt before it ended, in the same words", lambda one, seen: _former(one, seen).cause
+        ),
+        "attempt.down": AttemptName(
+            Shape.LENGTH, "how long the job was down between the attempt before and this one", lambda one, _: one.down
+        ),
+        "attempt.gpu_hours_lost": AttemptName(
+            Shape.NUMBER, "the job's GPUs times `attempt.down`, in hours", lambda one, _: one.gpu_hours_down
+        ),
+        "attempt.lost_run": AttemptName(
+            Shape.LENGTH,
+            "how long the attempt before it ran: the most work that can be lost; DLC does not know of checkpoints",
+            lambda one, seen: _former(one, seen).ran,
+        ),
+    }
+)
+"""Everything under `attempt`: the present attempt of the job."""
+
+
+_BEFORE_RUNNING: Final = frozenset({Phase.PENDING, Phase.STARTING})
+
+
+def _evictions(job: JobSnapshot) -> int:
+    return sum(life.evicted for pod in pods_by_id(job.pods).values() for life in lives(pod))
+
+
+def _waited(job: JobSnapshot, context: Context) -> timedelta | None:
+    since, ran = job.submitted_at or job.created_at, first_ran_at(job, context.course)
+    if since is None or (ran is None and (job.restarts.used or job.phase not in _BEFORE_RUNNING)):
+        return None
+    return (ran or context.now) - since
+
+
+HISTORY_NAMES: Final[Mapping[str, JobName]] = MappingProxyType(
+    {
+        "history.statuses": JobName(
+            Shape.ROW,
+            'the raw statuses it went through, oldest first, the present one last: "Queuing" in history.statuses',
+            lambda job, seen: [_cut(entry.status) for entry in timeline(job, seen.course)],
+        ),
+        "history.restarts": JobName(Shape.WHOLE, "restarts so far", lambda _, seen: len(seen.attempts) - 1),
+        "history.evictions": JobName(
+            Shape.WHOLE, "how many pod incarnations were evicted so far", lambda job, _: _evictions(job)
+        ),
+        "history.first_running_at": JobName(
+            Shape.TIME, "when it first ran", lambda job, seen: first_ran_at(job, seen.course)
+        ),
+        "history.waited": JobName(
+            Shape.LENGTH, "from submission to its first run, or up to now while it has not run", _waited
+        ),
+    }
+)
+"""Everything under `history`."""
+
 OTHER_NAMES: Final[Mapping[str, tuple[Shape, str]]] = MappingProxyType(
     {
         "pod.id": (Shape.TEXT, "pod id"),
@@ -177,11 +269,18 @@ EVENT_NAMES: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType(
 
 def names_for(kinds: Collection[str]) -> dict[str, Shape]:
     """Every name that a rule on these event kinds may use, with its shape."""
-    names = {name: entry.shape for name, entry in JOB_NAMES.items()}
+    names = {name: entry.shape for name, entry in (*JOB_NAMES.items(), *HISTORY_NAMES.items())}
+    names |= {name: entry.shape for name, entry in ATTEMPT_NAMES.items()}
     names |= {name: shape for name, (shape, _) in OTHER_NAMES.items()}
     for kind in sorted(kinds):
         names |= EVENT_NAMES[kind]
     return names
+
+
+def wanted(names: Mapping[str, Shape], text: str) -> dict[str, Shape]:
+    """Without the names under `attempt` and `history` where a text does not speak of them: they are dear to work out."""
+    dear = [root for root in ("attempt", "history") if root not in text]
+    return {name: shape for name, shape in names.items() if name.partition(".")[0] not in dear}
 
 
 def sample(names: Mapping[str, Shape]) -> dict[str, object]:
@@ -205,6 +304,8 @@ def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str
     }
     if context.job is not None:
         known |= {name: entry.read(context.job, context) for name, entry in JOB_NAMES.items()}
+        known |= {n: entry.read(context.job, context) for n, entry in HISTORY_NAMES.items() if n in names}
+        known |= {n: entry.read(context.attempts[-1], context) for n, entry in ATTEMPT_NAMES.items() if n in names}
     known |= {name: getattr(event, name.removeprefix("event."), None) for name in EVENT_NAMES[event.kind]}
     return {name: _tidy(known.get(name), shape) for name, shape in names.items()}
 
@@ -214,8 +315,9 @@ def _pod(event: Event, context: Context) -> dict[str, object]:
     if key is None:
         return {}
     pods = (context.job.pods or ()) if context.job else ()
-    incarnations = (pod for current in pods for pod in (current, *current.history))
-    seen = next((pod for pod in incarnations if pod.key == key), PodSnapshot(pod_id=key.pod_id))
+    chains = (lives(pod) for pod in pods if pod.pod_id == key.pod_id)
+    known = (named for chain in chains for named in zip(names(chain), chain, strict=True))
+    seen = next((pod for name, pod in known if name == key.incarnation), PodSnapshot(pod_id=key.pod_id))
     return {
         "pod.id": key.pod_id,
         "pod.role": getattr(event, "role", "") or seen.role,

@@ -196,7 +196,7 @@ def render_event(message: Message) -> Mapping[str, Any]:
 
 
 def _item(item: Item, *, alone: bool) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "at": _time(item.at),
         "severity": item.severity.value,
         "kind": one_line(item.kind, 100),
@@ -206,6 +206,9 @@ def _item(item: Item, *, alone: bool) -> dict[str, Any]:
         "detail": block(item.detail, _DETAIL_ALONE if alone else _DETAIL_AMONG),
         "job": _job(item.job),
     }
+    if item.away is not None:
+        told["away"] = {"since": _time(item.away.since), "until": _time(item.away.until)}
+    return told
 
 
 def _job(job: JobCard | None) -> dict[str, Any] | None:

@@ -119,6 +119,10 @@ async def assemble(
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, Book(loaded.rules, loaded.route), clock, metrics)
+        pollers = {
+            name: Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
+            for name, source in sources.items()
+        }
         yield Service(
             loaded=loaded,
             store=store,
@@ -127,12 +131,14 @@ async def assemble(
             ledger=ledger,
             sources=sources,
             notifiers=ends,
-            pollers=tuple(
-                Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
-                for name, source in sources.items()
-            ),
+            pollers=tuple(pollers.values()),
             dispatchers=tuple(Dispatcher(name, notifier, ledger, sources) for name, notifier in ends.items()),
-            keeper=Keeper(ledger, sources, loaded.service.retention),
+            keeper=Keeper(
+                ledger,
+                sources,
+                loaded.service.retention,
+                lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
+            ),
         )
 
 
@@ -174,7 +180,14 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         for dispatcher in service.dispatchers:
             dispatcher.hurry(service.loaded.service.shutdown_grace)
         tasks.cancel_scope.cancel()
+    await _rest(service)
     log.info("stopped")
+
+
+async def _rest(service: Service) -> None:
+    with anyio.move_on_after(2, shield=True):
+        for poller in service.pollers:
+            await poller.rest()
 
 
 def _listening(host: str, port: int) -> None:
@@ -219,6 +232,7 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             pass
         for dispatcher in service.dispatchers:
             await dispatcher.drain()
+    await _rest(service)
     counts = await service.store.counts()
     unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead
     return seen and not unsent and not limit.cancelled_caught

@@ -176,7 +176,8 @@ class Dispatcher:
         for ref in {delivery.notification.job for delivery in lease.deliveries} - {None}:
             if ref is not None and (watch := await self._watch(ref)) is not None:
                 source = self._sources.get(ref.source)
-                cards[ref] = job_card(watch.snapshot, source.console_url(watch.snapshot) if source else "")
+                url = source.console_url(watch.snapshot) if source else ""
+                cards[ref] = job_card(watch.snapshot, url, watch.course)
         return cards
 
     async def _watch(self, ref: JobRef) -> Watch | None:

@@ -3,11 +3,13 @@
 A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else. At
 the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the configuration, or
 whose options changed, sets the deadlines it wants for jobs that were there before.
+
+A deadline asks about the present, so it waits while its job is known from before an absence only (`core.absence`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -16,7 +18,7 @@ import anyio
 
 from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
-from watcher.core.model import SourceName, Watch
+from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.errors import StoreUnavailable
 from watcher.ports import JobSource
@@ -25,6 +27,7 @@ from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 
 _PRUNE_EVERY: Final = timedelta(hours=1)
+_AT_ONCE: Final = 100
 _PATIENCE: Final = timedelta(seconds=5)
 """Wait after the store refused, before trying again."""
 
@@ -36,10 +39,19 @@ class Keeper:
         ledger: where its observations go.
         sources: for links to jobs.
         retention: how long ended jobs are kept; None keeps them for good.
+        may_judge: whether enough is known of a job to answer its deadlines; by default of every job.
     """
 
-    def __init__(self, ledger: Ledger, sources: Mapping[SourceName, JobSource], retention: timedelta | None) -> None:
-        self._ledger, self._sources, self._retention = ledger, sources, retention
+    def __init__(
+        self,
+        ledger: Ledger,
+        sources: Mapping[SourceName, JobSource],
+        retention: timedelta | None,
+        may_judge: Callable[[JobRef], bool] = lambda _job: True,
+    ) -> None:
+        self._ledger, self._sources, self._retention, self._may_judge = ledger, sources, retention, may_judge
+        self._held = False
+        """Some deadlines that have come wait for a look at their jobs."""
 
     async def resume(self) -> None:
         """Show every known live job to the rules; only what they want of it is committed.
@@ -75,11 +87,17 @@ class Keeper:
 
     async def pass_due(self) -> int:
         """Answer every deadline that has come. Returns how many."""
-        now = self._ledger.clock.now()
-        due = await self._ledger.store.due_deadlines(now)
-        for deadline in due:
+        now, some = self._ledger.clock.now(), _AT_ONCE
+        while True:
+            due = await self._ledger.store.due_deadlines(now, some)
+            ready = [deadline for deadline in due if self._may_judge(deadline.job)]
+            self._held = len(ready) < len(due)
+            if ready or len(due) < some:
+                break
+            some *= 2  # those that wait must not keep the others behind them from passing
+        for deadline in ready:
             await self._pass(deadline)
-        return len(due)
+        return len(ready)
 
     async def _deadlines(self) -> None:
         clock = self._ledger.clock
@@ -94,7 +112,8 @@ class Keeper:
                 continue
             if passed:
                 continue
-            await sleep_or(clock.sleep, due_at - clock.now() if due_at is not None else timedelta(days=1), rung)
+            wait = due_at - clock.now() if due_at is not None else timedelta(days=1)
+            await sleep_or(clock.sleep, max(wait, _PATIENCE) if self._held else wait, rung)
 
     async def _pass(self, deadline: RuleDeadline) -> None:
         now = self._ledger.clock.now()
@@ -128,6 +147,7 @@ class Keeper:
             phase_since=watch.phase_since,
             console_url=source.console_url(watch.snapshot) if source else "",
             fleet=self._ledger.fleet,
+            course=watch.course,
         )
 
     async def _prune(self, retention: timedelta) -> None:

@@ -22,6 +22,7 @@ import anyio
 
 from watcher.core import observation as reading
 from watcher.core import pacing
+from watcher.core.absence import Absence, mark_late, may_be_judged
 from watcher.core.consequence import consequences
 from watcher.core.events import CauseId
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, Watch
@@ -71,7 +72,15 @@ class Poller:
         self.name = source.name
         self._selection = selection_of(settings.select)
         self._budget = RequestBudget(settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name)
-        self._outlook = Outlook(self.name, settings.blind_after, self._budget, ledger, jitter)
+        self._outlook = Outlook(
+            self.name,
+            settings.blind_after,
+            self._budget,
+            ledger,
+            jitter,
+            round_of=max(settings.poll_every, settings.discover_every),
+        )
+        self._passing = False
         self._roster = Roster()
         self._slots = anyio.Semaphore(settings.budget.concurrency)
         self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
@@ -89,7 +98,8 @@ class Poller:
     async def load(self) -> None:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
-        for watch in await self._ledger.store.watches(live_only=False, source=self.name):
+        watches = await self._ledger.store.watches(live_only=False, source=self.name)
+        for watch in watches:
             if watch.live:
                 self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:
@@ -99,7 +109,8 @@ class Poller:
             if not self._roster.knows(ref):
                 self._roster.enrol(ref, now)
         listing = () if self._selection.only_ids else ("ListJobs",)
-        await self._outlook.load((*listing, "GetJob") if self._roster else listing)
+        looked_at = max((watch.snapshot.observed_at for watch in watches), default=None)
+        await self._outlook.load((*listing, "GetJob") if self._roster else listing, looked_at)
         self._count()
 
     async def poll(self) -> None:
@@ -109,8 +120,25 @@ class Poller:
                 tasks.start_soon(self._discover)
             tasks.start_soon(self._look_at_all)
 
+    async def rest(self) -> None:
+        """Put on record when we last saw the source: the last thing of a run."""
+        await self._outlook.keep()
+
+    @property
+    def gap(self) -> Absence | None:
+        """Our last absence since the start. A pass is not an end of an absence: to be away between two passes is the plan."""
+        return None if self._passing else self._outlook.gap
+
+    def may_judge(self, ref: JobRef) -> bool:
+        """Whether enough is known of a job to answer a deadline of it. Nothing better will come of a job off the roster."""
+        entry = self._roster.get(ref)
+        return entry is None or may_be_judged(
+            asked_at=entry.asked_at, gap=self._outlook.gap, blind=self.sight.blind_since is not None
+        )
+
     async def pass_once(self) -> bool:
         """List, then look at every job once; what fails in passing is tried again. Returns whether the source could be seen."""
+        self._passing = True
         if not self._selection.only_ids:
             for _ in range(_TRIES):
                 await self.list_once()
@@ -244,16 +272,28 @@ class Poller:
         except JobNotFound:
             await self._outlook.answered("GetJob")
             await self._record(entry, lambda watch: self._missed(watch, cause), cause)
+            self._asked(entry)
         except SourceError as exc:
             entry.failures += 1
             entry.error = exc
             await self._outlook.look_failed(entry.ref, exc, len(self._roster))
             self._back_off(entry)
+            if isinstance(exc, JOB_SCOPED) or self.sight.blind_since is not None:
+                self._asked(entry)
         else:
-            await self._outlook.answered("GetJob")
-            # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
+            # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster), and before it is
+            # said that we see: what was looked at before an absence was so before the absence began.
             answer = replace(reading.merge_summary(answer, entry.summary), observed_at=self._ledger.clock.now())
+            await self._outlook.answered("GetJob")
             await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
+            self._asked(entry)
+
+    def _asked(self, entry: Entry) -> None:
+        """Note it, and let the deadlines go on that waited for it."""
+        waited = not self.may_judge(entry.ref)
+        entry.asked_at = self._ledger.clock.now()
+        if waited and self.may_judge(entry.ref):
+            self._ledger.deadlines_bell.ring()
 
     def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
         now = self._ledger.clock.now()
@@ -315,8 +355,10 @@ class Poller:
         if before is not None and not observed.events and not observed.changed and before.doubts == after.doubts:
             entry.watch = replace(after, version=before.version)  # no news: nothing to write
             return
-        now = self._ledger.clock.now()
-        self._ledger.fleet.note(after, observed.events, now)
+        now, gap = self._ledger.clock.now(), self.gap
+        looked_at = None if before is None else before.snapshot.observed_at
+        events = mark_late(observed.events, gap, looked_at=looked_at, born=after.snapshot.created_at)
+        self._ledger.fleet.note(after, events, now)
         context = Context(
             now=now,
             job=after.snapshot,
@@ -324,8 +366,10 @@ class Poller:
             phase_since=after.phase_since,
             console_url=self._source.console_url(after.snapshot),
             fleet=self._ledger.fleet,
+            course=after.course,
+            away=gap,
         )
-        follows = consequences(observed.events, context, self._ledger.book, now)
+        follows = consequences(events, context, self._ledger.book, now)
         await self._ledger.commit(
             observation(
                 cause,

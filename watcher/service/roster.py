@@ -24,6 +24,7 @@ class Entry:
         failures: questions that failed in a row.
         error: how the last question failed, or None.
         asking: a question about it is under way.
+        asked_at: when it was last answered, or refused for its own sake.
     """
 
     ref: JobRef
@@ -33,6 +34,7 @@ class Entry:
     failures: int = 0
     error: SourceError | None = None
     asking: bool = False
+    asked_at: datetime | None = None
 
 
 class Roster:

@@ -253,4 +253,7 @@ def _replicas(job: ScriptedJob, state: State, name: str, role: Role) -> Wire:
     ]
     live = sum(not pod.ended for pod in mine)
     waiting = role.count if phase_of(state.status) is Phase.PENDING else 0
-    return {"Type": name, "Active": live, "Queuing": waiting, "Dequeued": 0}
+    told: Wire = {"Type": name, "Active": live, "Queuing": waiting, "Dequeued": 0}
+    if role.spot and state.spot_instance:
+        told["CurrentSpotInstanceType"] = state.spot_instance
+    return told

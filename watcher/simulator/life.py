@@ -87,6 +87,7 @@ class State:
         submitted, running_first, running_last, succeeded, failed, stopped, finished: when it happened; None: not yet.
         pods: None before any were created.
         periods: every status it was in, the present one last.
+        spot_instance: the type that its spot roles run on.
     """
 
     at: timedelta
@@ -105,6 +106,7 @@ class State:
     finished: timedelta | None = None
     pods: tuple[Pod, ...] | None = None
     periods: tuple[Period, ...] = ()
+    spot_instance: str = ""
     deleted: bool = False
 
 
@@ -134,6 +136,8 @@ def advance(job: ScriptedJob, state: State, step: Step) -> State:
         return evolve(state, pods=_pod_fact(job, state.pods, step, now))
     if step.priority is not None:
         state = evolve(state, priority=step.priority)
+    if step.spot_instance is not None:
+        state = evolve(state, spot_instance=step.spot_instance)
     if step.restart is not None:
         state = evolve(state, restarts=(*state.restarts, Restarted(step.restart, now, state.status)))
     before = phase_of(state.status)

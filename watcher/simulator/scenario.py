@@ -41,6 +41,7 @@ A step stands at a time from the job's submission, and times do not go back. Wha
   job; a job that goes back to a pending phase loses its pods; a job that starts again gets new ones: those in `replace` where
   given, else all after a restart of level Job, else those that had ended. Gmt times are set when they happen.
 - `sub_status`, `reason`, `message`, `priority` of the job, with or without a status.
+- `spot_instance: TYPE`: from now on its spot roles run on instances of this type.
 - `pod: NAME` makes the step a fact about one pod: its `status`, `sub_status`, and `node` and `ip` when it moves.
 - `replace: [NAME, ...]` or `replace: all`: a new incarnation with a new PodUid, node and address; the former goes to HistoryPods.
 - `drop: [NAME, ...]`: these pods are no longer told of.
@@ -96,7 +97,7 @@ class Part(Settings):
 class Role(Part):
     """One entry of JobSpecs."""
 
-    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    count: Annotated[int, Field(ge=1, le=5000)] = 1
     cpu: Annotated[str, Field(pattern=r"^\d{0,6}(\.\d+)?$")] = "8"
     gpu: Annotated[str, Field(pattern=r"^\d{0,4}(\.\d+)?$")] = "1"
     gpu_type: str = ""
@@ -129,6 +130,7 @@ class Step(Part):
     reason: str | None = None
     message: str | None = None
     priority: int | None = None
+    spot_instance: str | None = None
     pod: str | None = None
     node: str | None = None
     ip: str | None = None
@@ -144,7 +146,7 @@ class Step(Part):
         said = self.model_fields_set - {"at", "pod"}
         if not said:
             raise ValueError("a step says what happens: status, pod, restart, replace, delete ...")
-        of_job = said & {"reason", "message", "priority", "replace", "drop", "restart", "delete"}
+        of_job = said & {"reason", "message", "priority", "spot_instance", "replace", "drop", "restart", "delete"}
         if self.pod is not None and of_job:
             raise ValueError(f"a step about a pod does not speak of the job: take out {', '.join(sorted(of_job))}")
         of_pod = said & {"node", "ip", "log"}

@@ -173,6 +173,7 @@ def sight_row(sight: Sight) -> Row:
         "failing_since": sight.failing_since,
         "blind_since": sight.blind_since,
         "error": sight.error,
+        "seen_at": sight.seen_at,
     }
 
 
@@ -184,6 +185,7 @@ def sight_of(row: Any) -> Sight:
         failing_since=row.failing_since,
         blind_since=row.blind_since,
         error=row.error,
+        seen_at=row.seen_at,
     )
 
 

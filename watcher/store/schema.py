@@ -30,10 +30,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -244,5 +244,6 @@ sights: Final = Table(
     Column("failing_since", Instant),
     Column("blind_since", Instant),
     Column("error", Words, nullable=False),
+    Column("seen_at", Instant),
     comment="Whether we see a source's jobs.",
 )

@@ -25,6 +25,8 @@ from watcher.core.events import (
     When,
 )
 from watcher.core.fleet import Fleet
+from watcher.core.history import baseline, follow
+from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName
 from watcher.core.phases import Phase
 from watcher.core.routing import Route
@@ -68,6 +70,7 @@ class _Life:
     members: dict[str, Any]
     job: JobSnapshot
     phase_since: datetime = ZERO
+    way: Way = Way()
     seen: bool = False
 
 
@@ -115,12 +118,13 @@ class Course:
         first_sight = step.status is not None and not life.seen
         if first_sight or phase is not life.job.phase:
             life.phase_since = step.at
+        life.way = baseline(life.job) if before is None else follow(life.way, before, life.job).course
         life.seen = (
             life.seen or step.status is not None or "job" in getattr(step.event_type, "__dataclass_fields__", ())
         )
         events = self._events(step, life.job, before)
         if life.seen:
-            self.fleet.see(life.job, life.phase_since, events, step.at)
+            self.fleet.see(life.job, life.phase_since, events, step.at, life.way)
         self._ask(events, step.of, step.at, before)
 
     def _identity(self, now: datetime) -> dict[str, Any]:
@@ -166,7 +170,14 @@ class Course:
         context = Context(now=now, fleet=self.fleet)
         if any("job" in event.__dataclass_fields__ for event in events):
             life = self.lives[name]
-            context = Context(now=now, job=life.job, previous=previous, phase_since=life.phase_since, fleet=self.fleet)
+            context = Context(
+                now=now,
+                job=life.job,
+                previous=previous,
+                phase_since=life.phase_since,
+                course=life.way,
+                fleet=self.fleet,
+            )
         answer = evaluate([self.bound], events, context)
         if answer.faults:
             raise AssertionError(f"the rule raised {answer.faults[0].error}")

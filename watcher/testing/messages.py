@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from watcher.core.absence import Absence
 from watcher.core.delivery import FlushId
 from watcher.core.events import deterministic_id
-from watcher.core.message import Item, JobCard, Message, loudest
+from watcher.core.message import Item, JobCard, Message, loudest, told_late
 from watcher.core.model import JobId, JobRef, SourceName
 from watcher.core.rule import Facts, Severity
 
@@ -114,6 +115,24 @@ _BLIND: Final = item(
     kind="watch.blind",
     rule="watch-blind",
 )
+_AWAY: Final = Absence(AT - timedelta(hours=2, minutes=30), AT)
+_LATE: Final = told_late(
+    [
+        *(
+            item(
+                f"Restart {n} of 3 after eviction, 4 m down",
+                severity=severity,
+                about=job(),
+                kind="job.restarted",
+                rule="job-restarted",
+                after=timedelta(minutes=30 * n - 150),
+            )
+            for n, severity in ((1, Severity.WARNING), (2, Severity.INFO), (3, Severity.CRITICAL))
+        ),
+        replace(_FAILED, at=AT - timedelta(minutes=20), away=_AWAY),
+    ],
+    _AWAY,
+)
 _PODS: Final = "\n".join(
     f"dlc1vpb4vfdd2kr-worker-{n} evicted from node cn-hangzhou.10.0.{n // 250}.{n % 250}" for n in range(5000)
 )
@@ -159,6 +178,7 @@ SAMPLES: Final[Mapping[str, Message]] = {
     "several-of-one-job": message(
         *_story(3), title="llama-70b-pretrain: Pod worker-2 evicted (+2 more)", name="several"
     ),
+    "while-away": message(_LATE, name="away"),
     "several-jobs": message(_FAILED, _QUEUED, _DONE, title="3 notices about 3 jobs", name="jobs"),
     "storm": message(*_story(120), title="llama-70b-pretrain: Pod worker-119 evicted (+119 more)", name="storm"),
     "five-thousand-pods": message(

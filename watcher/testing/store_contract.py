@@ -303,7 +303,12 @@ class StoreContract:
             error="the key was refused",
         )
         sight = Sight(
-            source=SourceName("hangzhou"), watching_since=T0, failing_since=T0, blind_since=T0, error="refused"
+            source=SourceName("hangzhou"),
+            watching_since=T0,
+            failing_since=T0,
+            blind_since=T0,
+            error="refused",
+            seen_at=T0,
         )
         owed = a_delivery(job=None)
         await store.commit(replace(an_observation(owed), events=(blind,), sight=sight))
