@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import NOW, REF, happening, job
 from watcher.core.events import EventId, JobFailed, PodEvicted, PodPlaced, RuleFailed, WatchBlind, WatchRecovered
-from watcher.core.matching import LABELS, LabelTest, Matcher, Operator, labels_of
+from watcher.core.matching import LABELS, LabelTest, Matcher, Operator, labels_of, matcher_from
 from watcher.core.model import JobSettings, SourceName
 
 JOB = job(
@@ -173,3 +174,26 @@ def test_a_matcher_can_be_said_in_one_line() -> None:
     )
     with pytest.raises(ValueError, match="isnt"):
         Matcher.of({"name": {"isnt": "a"}})
+
+
+def test_a_matcher_can_be_written_on_a_command_line() -> None:
+    found = matcher_from(["name=prod-*", "name=live-*", "severity!=info", "user=~svc-[0-9]+", "tag.a!~x=y", "pod="])
+    assert found == Matcher.of(
+        {
+            "name": ["prod-*", "live-*"],
+            "severity": {"not": "info"},
+            "user": {"regex": "svc-[0-9]+"},
+            "tag.a": {"not_regex": "x=y"},
+            "pod": "",
+        }
+    )
+    assert matcher_from([]) == Matcher()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("prod-llm", "is no test on a label"), ("=x", "is no test on a label"), ("name=~(", "missing )")],
+)
+def test_what_is_no_test_on_a_label_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        matcher_from([text])

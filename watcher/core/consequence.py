@@ -28,6 +28,7 @@ from watcher.core.rule import (
     Severity,
     evaluate,
 )
+from watcher.core.silencing import Silencing, ended_jobs, silenced
 from watcher.core.withholding import in_shadow
 
 
@@ -38,12 +39,14 @@ class Book:
     Attributes:
         rules: the bound rules.
         tree: the routes.
+        silencings: the silences there are.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
     rules: tuple[BoundRule, ...]
     tree: Route
     patient: bool = True
+    silencings: tuple[Silencing, ...] = ()
 
     def new_fleet(self) -> Fleet:
         """An empty fleet that remembers what these rules want to look back at."""
@@ -85,8 +88,13 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
     )
     # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
     each = {delivery.id: delivery for delivery in reversed(tuple(owed))}
+    ended = ended_jobs(events, context.job)
     deliveries = tuple(
-        reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
+        reduce(
+            lambda one, absorption: absorbed(one, absorption, now),
+            evaluation.absorptions,
+            silenced(delivery, book.silencings, now, ended),
+        )
         for delivery in reversed(each.values())
     )
     return Consequences(

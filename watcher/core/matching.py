@@ -8,6 +8,7 @@ several mean any of them, and the negated tests hold where none of them fits. An
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -177,3 +178,33 @@ class Matcher:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.tests))
+
+
+_WRITTEN: Final = re.compile(r"(?P<label>[^=!~]+)(?P<sign>=~|!=|!~|=)(?P<pattern>.*)", re.DOTALL)
+_SIGNS: Final[Mapping[str, Operator]] = {
+    "=": Operator.IS,
+    "!=": Operator.NOT,
+    "=~": Operator.REGEX,
+    "!~": Operator.NOT_REGEX,
+}
+
+
+def matcher_from(texts: Sequence[str]) -> Matcher:
+    """A matcher as people write it on a command line: `name=prod-*`, `severity!=info`, `user=~svc-[0-9]+`, `user!~tmp.*`.
+
+    The same label and sign several times is one test with several patterns.
+
+    Raises:
+        ValueError: a text is none of these, or a regular expression is none.
+    """
+    patterns: dict[tuple[str, Operator], list[str]] = {}
+    for text in texts:
+        written = _WRITTEN.fullmatch(text)
+        if written is None:
+            raise ValueError(
+                f"{text!r} is no test on a label; write LABEL=GLOB, LABEL!=GLOB, LABEL=~REGEX or LABEL!~REGEX"
+            )
+        operator = _SIGNS[written["sign"]]
+        operator.fits(written["pattern"], "")
+        patterns.setdefault((written["label"], operator), []).append(written["pattern"])
+    return Matcher(tuple(LabelTest(label, operator, tuple(many)) for (label, operator), many in patterns.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,17 @@ class Ledger:
             self.fleet.note(watch, (), now)
         happened = await self.store.events(since=now - self.fleet.keep, limit=MOST_HAPPENINGS)
         self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in watches}, now)
+
+    async def heed_silences(self) -> None:
+        """Take over the silences that the store holds now; commands write them there beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        silencings = await self.store.silences(self.clock.now())
+        if silencings != self.book.silencings:
+            self.book = replace(self.book, silencings=silencings)
+            log.info("silences_changed", silences=len(silencings))
 
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
