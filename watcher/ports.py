@@ -225,7 +225,7 @@ class Store(Protocol):
         ...
 
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
-        """All silences, oldest first; with `now`, those that time or a person has not ended. (Whether a job ended is not asked.)"""
+        """All silences, oldest first; with `now`, those that time or a person has not ended. Whether a job ended is not asked."""
         ...
 
     # reading, for people
@@ -260,7 +260,10 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: datetime) -> frozenset[JobRef]:
-        """Drop ended jobs, with all that belongs to them, that ended and were told before this time; and silences that ended before it. Returns which jobs."""
+        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs.
+
+        Silences that were over before this time go, too.
+        """
         ...
 
 

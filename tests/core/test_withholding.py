@@ -2,16 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import ClassVar
 
 import pytest
 
 from tests.core.strategies import NOW, REF, happening, job
 from watcher.core.consequence import Book, consequences
-from watcher.core.delivery import DeliveryReason, DeliveryState
+from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState
 from watcher.core.events import Event, JobFailed
 from watcher.core.matching import Matcher
+from watcher.core.muting import MuteInterval
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import Absorb, BoundRule, Context, Intent, NoOptions, Notify, RuleOptions, Severity
 
@@ -135,3 +136,57 @@ def test_a_trial_changes_nothing_for_the_live_routes() -> None:
     labels = {"kind": ("job.failed",)}
     live = [node.receiver for node in routes_of(tree(*trials), labels) if not node.shadow]
     assert live == [node.receiver for node in routes_of(tree(), labels)]
+
+
+# --- held by mute intervals ---------------------------------------------------------------------------------------------------
+
+NIGHTS = MuteInterval(name="nights", zone=UTC, start=time(11), end=time(18))
+"""NOW is noon."""
+UNTIL = datetime(2026, 3, 1, 18, tzinfo=UTC)
+
+
+def muted(*rules: BoundRule, tree: Route) -> list[Delivery]:
+    return list(consequences((FAILED,), CONTEXT, Book(rules, tree), NOW).deliveries)
+
+
+def test_what_a_muted_route_would_tell_waits_for_the_end_in_one_group_and_thread() -> None:
+    tree = replace(route("team"), mute=(NIGHTS,))
+    (first, second) = muted(LIVE, replace(LIVE, name="other"), tree=tree)
+    assert (first.state, first.reason, first.not_before) == (DeliveryState.PENDING, DeliveryReason.MUTED, UNTIL)
+    assert (first.group_key, first.thread_key) == (
+        "muted until 2026-03-01T18:00+00:00",
+        "group:muted until 2026-03-01T18:00+00:00",
+    )
+    assert (second.group_key, second.thread_key) == (first.group_key, first.thread_key)
+    (plain,) = muted(LIVE, tree=route("team"))
+    assert plain.id == first.id
+
+
+def test_what_is_loud_enough_passes_and_so_does_all_outside_the_interval() -> None:
+    loud = replace(LIVE, name="loud", severity=Severity.CRITICAL)
+    tree = replace(route("team"), mute=(NIGHTS,), mute_except=("critical",))
+    assert [owed.reason for owed in muted(LIVE, loud, tree=tree)] == [DeliveryReason.MUTED, DeliveryReason.OWED]
+    later = replace(tree, mute=(replace(NIGHTS, start=time(13)),))
+    (owed,) = muted(LIVE, tree=later)
+    assert (owed.reason, owed.not_before) == (DeliveryReason.OWED, NOW)
+
+
+def test_a_group_that_would_speak_in_the_interval_waits_for_its_end_too() -> None:
+    later = replace(NIGHTS, start=time(12, 5))
+    tree = replace(route("team"), mute=(later,), group_wait=timedelta(minutes=10))
+    (owed,) = muted(LIVE, tree=tree)
+    assert (owed.reason, owed.not_before) == (DeliveryReason.MUTED, UNTIL)
+
+
+def test_what_is_withheld_is_not_held() -> None:
+    (row,) = muted(TRIAL, tree=replace(route("team"), mute=(NIGHTS,)))
+    assert (row.state, row.reason) == KEPT
+
+
+def test_a_silence_goes_before_a_mute() -> None:
+    from watcher.core.silencing import Silencing, SilencingId
+
+    one = Silencing(id=SilencingId("s"), match=Matcher(), created_at=NOW, until=None, author="ann")
+    book = Book((LIVE,), replace(route("team"), mute=(NIGHTS,)), silencings=(one,))
+    (row,) = consequences((FAILED,), CONTEXT, book, NOW).deliveries
+    assert row.reason is DeliveryReason.SILENCED

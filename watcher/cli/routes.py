@@ -38,20 +38,28 @@ def tree(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> Non
     """Print the route tree with what each node takes, where it leads, and what it inherits."""
     root = load_configuration(config).route
     if json:
-        from watcher.core.codec import plain
-
-        print_json(
-            [
-                {**{key: value for key, value in plain(node).items() if key != "routes"}, "match": str(node.match)}
-                for node in root.walk()
-            ]
-        )
+        print_json([_node(node) for node in root.walk()])
         return
     from watcher.cli.terminal import console, safe
 
     out = console()
     for text in _branches(root):
         out.print(safe(text))
+
+
+def _node(node: Route) -> dict[str, Any]:
+    return {
+        "path": node.path,
+        "receiver": node.receiver,
+        "match": str(node.match),
+        "continue": node.continue_,
+        "group_by": list(node.group_by),
+        "group_wait_s": node.group_wait.total_seconds(),
+        "mute": [interval.name for interval in node.mute],
+        "mute_except": list(node.mute_except),
+        "shadow": node.shadow,
+        "written": sorted(node.written),
+    }
 
 
 def _branches(node: Route, lead: str = "", own: str = "") -> Iterator[str]:
@@ -66,6 +74,10 @@ def _branches(node: Route, lead: str = "", own: str = "") -> Iterator[str]:
     wait = spell_duration(node.group_wait) if node.group_wait else "at once"
     group = ", ".join(node.group_by) or "nothing: all in one"
     yield f"{inner}group by {group}{_from(node, 'group_by')}; {wait}{_from(node, 'group_wait')}"
+    if node.mute:
+        names = ", ".join(interval.name for interval in node.mute)
+        loud = f", except {', '.join(node.mute_except)}{_from(node, 'mute_except')}" if node.mute_except else ""
+        yield f"{inner}muted by {names}{_from(node, 'mute')}{loud}"
     for child in node.routes:
         last = child is node.routes[-1]
         yield from _branches(child, lead + ("   " if last else "│  "), lead + ("└─ " if last else "├─ "))

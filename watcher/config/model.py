@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from watcher.config.mutes import MuteSettings
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
 from watcher.settings import Duration, OneOrMany, Settings
@@ -124,6 +125,10 @@ class RouteSettings(Settings):
     """Labels; notifications with the same values may be told as one. Inherited; the root's default is `source` and `job`."""
     group_wait: Duration | None = None
     """How long a group collects before it speaks. Inherited; the root's default is 0 s: at once."""
+    mute: OneOrMany | None = None
+    """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
+    mute_except: OneOrMany | None = None
+    """Severities that are not held, for example critical. Inherited; by default everything is held."""
     shadow: bool | None = None
     """true: a trial beside the tree. What it takes is recorded and not sent, the other routes are asked as if it were not there."""
     routes: tuple[RouteSettings, ...] = ()
@@ -199,6 +204,8 @@ class Outline(Settings):
     """Who can be told: name -> one kind of notifier -> its settings."""
     route: RouteSettings = RouteSettings()
     """Which notification goes to whom. May be left out when there is one receiver."""
+    mute_intervals: dict[Name, MuteSettings] = Field(default={})
+    """Times at which routes may hold what they have to tell: name -> zone, weekdays, dates, from, to."""
     rules: tuple[dict[str, Any], ...] = ()
     """What is worth telling. Left out: the packaged default rules. An empty list: nothing."""
     store: StoreSettings = StoreSettings()

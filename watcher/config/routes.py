@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from watcher.config.document import Place
@@ -11,10 +12,11 @@ from watcher.config.findings import Findings
 from watcher.config.matches import Vocabulary, check_labels, check_match, matcher_of
 from watcher.config.model import RouteSettings
 from watcher.config.wording import listed, unknown
+from watcher.core.muting import MuteInterval
 from watcher.core.routing import Route
 
 _ROOT: Place = ("route",)
-_INHERITED: Final = ("receiver", "group_by", "group_wait", "shadow")
+_INHERITED: Final = ("receiver", "group_by", "group_wait", "mute", "mute_except", "shadow")
 """What a child takes over from its parent where it says nothing itself."""
 
 
@@ -96,7 +98,12 @@ def _check_root(found: Findings, node: dict[str, object], receivers: Collection[
             found.add_at_key(message, (*_ROOT, key))
 
 
-def route_tree(settings: RouteSettings, path: str = "route", parent: Route | None = None) -> Route:
+def route_tree(
+    settings: RouteSettings,
+    path: str = "route",
+    parent: Route | None = None,
+    mutes: Mapping[str, MuteInterval] = MappingProxyType({}),
+) -> Route:
     """A checked route and its children, inheritance applied."""
     above = parent or Route(path="", receiver="")
     node = Route(
@@ -106,10 +113,14 @@ def route_tree(settings: RouteSettings, path: str = "route", parent: Route | Non
         continue_=settings.continue_,
         group_by=above.group_by if settings.group_by is None else settings.group_by,
         group_wait=above.group_wait if settings.group_wait is None else settings.group_wait,
+        mute=above.mute if settings.mute is None else tuple(mutes[name] for name in settings.mute),
+        mute_except=above.mute_except if settings.mute_except is None else settings.mute_except,
         shadow=above.shadow or bool(settings.shadow),
         written=frozenset(name for name in _INHERITED if getattr(settings, name) is not None),
     )
-    children = tuple(route_tree(child, f"{path}.routes[{index}]", node) for index, child in enumerate(settings.routes))
+    children = tuple(
+        route_tree(child, f"{path}.routes[{index}]", node, mutes) for index, child in enumerate(settings.routes)
+    )
     return replace(node, routes=children)
 
 

@@ -29,7 +29,7 @@ from watcher.core.rule import (
     evaluate,
 )
 from watcher.core.silencing import Silencing, ended_jobs, silenced
-from watcher.core.withholding import in_shadow
+from watcher.core.withholding import held, in_shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,14 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
     evaluation = evaluate(book.rules, events, context)
     on_trial = {rule.name for rule in book.rules if rule.shadow}
     owed = (
-        in_shadow(
-            owe(route, notification, now, book.hold(notification)), route, now, rule_is=notification.rule in on_trial
+        held(
+            in_shadow(
+                owe(route, notification, now, book.hold(notification)),
+                route,
+                now,
+                rule_is=notification.rule in on_trial,
+            ),
+            route,
         )
         for notification in evaluation.notifications
         for route in routes_of(book.tree, dict(notification.labels))

@@ -62,6 +62,8 @@ class DeliveryReason(StrEnum):
     """A rule that looks at many jobs tells it with others; the row names that notification."""
     SHADOW = "shadow"
     """Its rule or its route is on trial: what it would have told is recorded."""
+    MUTED = "muted"
+    """Waiting for the end of its route's mute intervals."""
     SILENCED = "silenced"
     """A person did not want to hear it for a while; the row names the silence."""
 

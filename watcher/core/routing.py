@@ -18,6 +18,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from watcher.core.matching import Labels, LabelTest, Matcher
+from watcher.core.muting import MuteInterval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Route:
         continue_: go on to the next sibling after this one took it.
         group_by: labels whose values make a group; what is in one group may be said in one message.
         group_wait: how long a group collects before it speaks.
+        mute: times at which what it takes is held.
+        mute_except: severities that are not held.
         shadow: what it takes is recorded and not sent; so is all below it.
         routes: children, in order.
         written: the settings that stand at this node itself; the others are inherited, at the root they are defaults.
@@ -42,6 +45,8 @@ class Route:
     continue_: bool = False
     group_by: tuple[str, ...] = ("source", "job")
     group_wait: timedelta = timedelta(0)
+    mute: tuple[MuteInterval, ...] = ()
+    mute_except: tuple[str, ...] = ()
     shadow: bool = False
     routes: tuple[Route, ...] = ()
     written: frozenset[str] = frozenset()

@@ -1,8 +1,8 @@
 """Silences: what people do not want to hear for a while, who said so, and why.
 
-A silence has a matcher over the same labels as routes, and an end: a time, or the end of a job. What it covers is owed as a row that is
-withheld from the start and names the silence; so nothing vanishes, and the end of a silence brings nothing old. What was owed before
-the silence began is still sent.
+A silence has a matcher over the same labels as routes, and an end: a time, or the end of a job. What it covers is owed as a row
+that is withheld from the start and names the silence; so nothing vanishes, and the end of a silence brings nothing old. What was
+owed before it began is still sent.
 """
 
 from __future__ import annotations
