@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile bench picture lock clean
+.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench picture lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,12 @@ coverage: $(READY)  ## every core module: 100 % of its branches, by tests/core a
 	$(BIN)/coverage run -m pytest -q tests/core
 	$(BIN)/coverage report --fail-under=100
 
-soak: $(READY)  ## 100,000 made-up lives of jobs; SOAK_LIVES=n for another number, LIFE_SEED=n to replay one
+soak: $(READY)  ## 100,000 made-up lives of jobs (SOAK_LIVES=n for another number, LIFE_SEED=n for one); a replayed week of 2,000
 	SOAK_LIVES=$${SOAK_LIVES:-100000} $(BIN)/python -m pytest -q tests/core/test_hidden_truth.py
+	WEEK_JOBS=$${WEEK_JOBS:-2000} $(BIN)/python -m pytest -q tests/shell/test_replay_week.py
+
+golden: $(READY)  ## write all golden files anew: messages as each notifier shows them, stories of every scenario; then read the difference
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/shell/test_notifier_goldens.py tests/shell/test_golden_stories.py
 
 mutants: $(READY)  ## would a test notice a fault in the history or the diff? writes docs/mutants.md; takes an hour
 	SOAK_LIVES=60 $(BIN)/mutmut run

@@ -34,8 +34,9 @@ class CohortOptions(RuleOptions):
     """Options of `cohort`."""
 
     by: str = "pipeline"
-    """What makes jobs of one workspace a cohort: `pipeline` (DLC's pipeline id), `tag:KEY` (the same value of that tag),
-    `name:GLOB` (all whose name fits), or `regex:PATTERN` (the same text in the pattern's one group; it must fit the whole name)."""
+    """What makes jobs of one workspace a cohort: `pipeline` (DLC's pipeline id), `template` (the job template), `tag:KEY`
+    (the same value of that tag), `name:GLOB` (all whose name fits), or `regex:PATTERN` (the same text in the pattern's one group;
+    it must fit the whole name)."""
     least: int = 3
     """Of fewer jobs than this nothing is said."""
     progress: tuple[float, ...] = (0.25, 0.5, 0.75)
@@ -76,9 +77,9 @@ class CohortRule:
         the last one ended; which jobs failed.
 
     Options:
-        `by` (pipeline): what makes jobs a cohort, or tag:KEY, name:GLOB, regex:PATTERN. `least` (3): the smallest cohort to speak
-        of. `progress` (0.25, 0.5, 0.75) and `failed_at` (0.2): the parts to tell. `first_failure` (true): whether to tell the
-        first failure. `apart` (1d): how long after the end of all a job of the same name begins another cohort.
+        `by` (pipeline): what makes jobs a cohort, or template, tag:KEY, name:GLOB, regex:PATTERN. `least` (3): the smallest
+        cohort to speak of. `progress` (0.25, 0.5, 0.75) and `failed_at` (0.2): the parts to tell. `first_failure` (true): whether
+        to tell the first failure. `apart` (1d): how long after the end of all a job of the same name begins another cohort.
     """
 
     name: ClassVar[str] = "cohort"

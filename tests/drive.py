@@ -11,6 +11,7 @@ from watcher.core import observation as reading
 from watcher.core.consequence import Book, consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState, Receipt, Settlement
 from watcher.core.events import CauseId, DeadlinePassed, EventId, When, deterministic_id
+from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
@@ -29,10 +30,10 @@ AGAIN = timedelta(seconds=30)
 
 
 class Drive:
-    """A course of jobs: looked at whenever their scripts say that something happened."""
+    """A course of jobs: looked at whenever their scripts say that something happened, or so often."""
 
-    def __init__(self, jobs: Sequence[ScriptedJob], book: Book) -> None:
-        self.jobs, self.book = jobs, book
+    def __init__(self, jobs: Sequence[ScriptedJob], book: Book, *, every: timedelta | None = None) -> None:
+        self.jobs, self.book, self.every = jobs, book, every
         self.watches: dict[JobRef, Watch] = {}
         self.deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self.fleet = book.new_fleet()
@@ -48,6 +49,8 @@ class Drive:
             for at in ((state.at, state.at + AGAIN) if state.deleted else (state.at,))
             if at <= until
         ]
+        if self.every is not None:
+            looks = [(self.every * n, index) for n in range(until // self.every + 1) for index in range(len(lives))]
         for at, index in sorted(dict.fromkeys(looks)):
             yield from self._pass_deadlines(START + at)
             job, now = self.jobs[index], START + at
@@ -98,6 +101,8 @@ class Drive:
 
     def _note(self, deadlines: Sequence[RuleDeadline]) -> None:
         for one in deadlines:
+            if one.rule == INVESTIGATOR:  # nobody is there who could answer
+                continue
             self.deadlines[one.rule, one.job, one.key] = one
 
     def _pass_deadlines(self, until: datetime) -> Iterator[Observation]:

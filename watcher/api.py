@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from watcher.core.attempts import AttemptCause, JobAttempt, broken_off, cause_of_end, revivals
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
 from watcher.core.duration import spell_duration
@@ -17,8 +18,10 @@ from watcher.core.events import (
     DeadlinePassed,
     Event,
     EventId,
+    JobActivityChecked,
     JobAppeared,
     JobBiddingStarted,
+    JobCauseFound,
     JobEvent,
     JobFailed,
     JobHistoryCorrected,
@@ -55,6 +58,7 @@ from watcher.core.events import (
     When,
 )
 from watcher.core.fleet import Fleet, Happening, Member
+from watcher.core.inquiry import Topic
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
@@ -64,6 +68,7 @@ from watcher.core.rule import (
     Deadline,
     Facts,
     Intent,
+    Investigate,
     NoOptions,
     Notify,
     Rule,
@@ -84,6 +89,7 @@ __all__ = [
     "AttemptCause",
     "Band",
     "Cohort",
+    "Confidence",
     "Context",
     "Deadline",
     "DeadlinePassed",
@@ -92,14 +98,18 @@ __all__ = [
     "Event",
     "EventId",
     "Facts",
+    "FaultClass",
     "Fleet",
     "Happening",
     "Intent",
+    "Investigate",
     "Item",
+    "JobActivityChecked",
     "JobAppeared",
     "JobAttempt",
     "JobBiddingStarted",
     "JobCard",
+    "JobCauseFound",
     "JobEvent",
     "JobFailed",
     "JobHistoryCorrected",
@@ -160,6 +170,7 @@ __all__ = [
     "Severity",
     "Silence",
     "TooFew",
+    "Topic",
     "WatchBlind",
     "WatchRecovered",
     "When",

@@ -61,6 +61,31 @@ class JobSource(Protocol):
         """
         ...
 
+    async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
+        """Lines of the job's own events, with one request.
+
+        This and the two below: lines are plain text whose form DLC does not document, in the order it gives them; the last `most`
+        of them, each cut to a length, and all together to a size. They may hold secrets: whoever keeps one redacts it first.
+
+        Args:
+            job_id: which job.
+            since: only what is newer. None leaves it to DLC, which shows seven days.
+            most: the most lines wanted.
+        """
+        ...
+
+    async def pod_events(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 200
+    ) -> tuple[str, ...]:
+        """Lines of one pod's events, with one request; with `pod_uid` those of that incarnation. See `job_events`."""
+        ...
+
+    async def pod_logs(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 2000
+    ) -> tuple[str, ...]:
+        """Lines of one pod's log, with one request; with `pod_uid` those of that incarnation. See `job_events`."""
+        ...
+
     def console_url(self, job: JobSnapshot | JobSummary) -> str:
         """A link for people to the job's page, or ""."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
 from pydantic.functional_validators import AfterValidator
@@ -149,5 +149,10 @@ class SourceSettings(Settings):
     """Time between two GetJob of one live job, before jitter of a tenth. Stretched when the budget does not allow it."""
     discover_every: Duration = timedelta(seconds=30)
     """Time between two passes over ListJobs: how soon a new job is found."""
+    evidence: Literal["none", "events", "events+logs"] = "events+logs"
+    """What may be read to find the cause of a failure, once a rule asks for it: nothing, the events of the job and its pods
+    (paidlc:GetJobEvents, paidlc:GetPodEvents), or also the end of a failed pod's log (paidlc:GetPodLogs). Most causes stand in logs
+    only, hence the default. What is read is not kept: of it, at most 2,000 characters are told, without what looks like a secret.
+    Where a log may hold what those who hear of the job must not see, set `events`."""
     blind_after: Duration = timedelta(minutes=5)
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""

@@ -50,9 +50,11 @@ class SteppedClock:
 
 
 async def until_looked(service: Service, since: datetime) -> None:
-    """Wait until every live job has been asked about since then, and what followed is on record."""
+    """Wait until the source has answered since then, each live job was asked about, and what followed is on record."""
     with anyio.fail_after(20):
         for poller in service.pollers:
+            while poller.sight.seen_at is None or poller.sight.seen_at < since:
+                await anyio.sleep(0.002)
             while any(entry.asked_at is None or entry.asked_at < since for entry in poller._roster.entries()):
                 await anyio.sleep(0.002)
 
@@ -67,5 +69,5 @@ async def until_listed(service: Service, jobs: int) -> None:
 async def until_told(service: Service) -> None:
     """Wait until nothing that is due remains unsent."""
     with anyio.fail_after(20):
-        while (await service.store.counts())["deliveries.pending"]:
+        while (counts := await service.store.counts())["deliveries.pending"] + counts["deliveries.sending"]:
             await anyio.sleep(0.002)

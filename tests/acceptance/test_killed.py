@@ -28,6 +28,8 @@ EXPECTED = {
     "prod-fail": ["Started running", "Failed after"],
     "prod-stop": ["Started running", "Stopped after"],
 } | {f"prod-eval-{number:04d}": ["Started running", "Succeeded after"] for number in range(1, 9)}
+ALLOWED = {"prod-train": ["Running again after restart 1"]}
+"""Said where a look fell into the second of the restart; else the restart itself says all of it."""
 
 
 @asynccontextmanager
@@ -98,7 +100,11 @@ async def test_nothing_is_lost_and_each_kill_repeats_at_most_one_message(tmp_pat
             repeats = sum(times.values()) - len(ALL)
             assert repeats <= KILLS, f"{repeats} repeats on {witness} for {KILLS} kills, seed {SEED}"
             # What happened between two looks is told in one message, so a message may say two of them; none says anything else.
-            strange = [text for name, text in texts if not any(words in text for words in EXPECTED.get(name, ()))]
+            strange = [
+                text
+                for name, text in texts
+                if not any(words in text for words in (*EXPECTED.get(name, ()), *ALLOWED.get(name, ())))
+            ]
             assert not strange, f"said on {witness} what was not expected, seed {SEED}: {strange}"
             for job, said in EXPECTED.items():
                 firsts = [

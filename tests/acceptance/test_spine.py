@@ -23,7 +23,13 @@ from watcher.simulator import DEMO_KEY, SpeedUp
 pytestmark = pytest.mark.anyio
 
 TOLD = {
-    "prod-train": ["Started running", "evicted from node", "Restart 1 of", "Succeeded after 25 m"],
+    "prod-train": [
+        "Started running",
+        "evicted from node",
+        "Restart 1 of",
+        "Running again after",
+        "Succeeded after 25 m",
+    ],
     "prod-fail": ["Started running", "Failed after 14 m"],
     "dev-stop": ["Started running", "Stopped after 9 m"],
     "prod-queue": ["Pending for 30 m", "Started running"],

@@ -52,6 +52,8 @@ def first_sentence(doc: str | None) -> str:
 def default_of(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return spell_duration(value).replace(" ", "") if hasattr(value, "total_seconds") else str(value)
 
 

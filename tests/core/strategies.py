@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from watcher.core import events as ev
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.model import (
     Course,
     Doubts,
@@ -254,6 +255,15 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
     "held_until": maybe_moments,
     "occurred_at": moments,
     "told_at": maybe_moments,
+    "fault_class": st.sampled_from(FaultClass),
+    "confidence": st.sampled_from(Confidence),
+    "exit_code": st.none() | st.integers(0, 255),
+    "last_event_at": maybe_moments,
+    "last_log_at": maybe_moments,
+    "events_seen": st.booleans(),
+    "logs_seen": st.booleans(),
+    "events_read": st.booleans(),
+    "logs_read": st.booleans(),
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import NOW, at, job, watch
 from watcher.core.bands import Band, TooFew, learn
-from watcher.core.fleet import Member, member_of
+from watcher.core.fleet import Fleet, Member, member_of
 from watcher.core.model import Course, JobId, JobRef, SourceName, StatusEntry, StatusPeriod
 from watcher.core.phases import Phase
 
@@ -146,3 +146,11 @@ def test_without_a_status_history_preparation_is_what_we_saw(entries: list[Statu
 
 def test_a_vanished_job_is_known_as_such() -> None:
     assert [member_of(watch(job(), vanished=gone)).vanished for gone in (False, True)] == [False, True]
+
+
+def test_of_a_job_without_a_watch_the_fleet_tells_what_its_answer_does() -> None:
+    fleet = Fleet()
+    history = (period("EnvPreparing", 10), period("Running", 90))
+    fleet.see(job("Running", status_history=history), NOW, (), NOW)
+    (member,) = fleet.members.values()
+    assert (member.prepared, member.vanished, member.phase_since) == (80 * SECOND, False, NOW)

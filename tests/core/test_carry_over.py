@@ -32,6 +32,7 @@ def test_what_only_lists_tell_is_kept() -> None:
     held = job(
         user_name="ann",
         quota_name="gold",
+        template_id="t",
         max_running_time=timedelta(hours=1),
         modified_at=at(0),
         priority=3,
@@ -39,7 +40,14 @@ def test_what_only_lists_tell_is_kept() -> None:
     )
     new, _ = carry_over(held, job("Failed", seconds=15), ())
     assert new == replace(held, status="Failed", observed_at=at(15), user_id="")
-    told = job(user_name="bob", quota_name="iron", max_running_time=timedelta(1), modified_at=at(9), priority=0)
+    told = job(
+        user_name="bob",
+        quota_name="iron",
+        template_id="u",
+        max_running_time=timedelta(1),
+        modified_at=at(9),
+        priority=0,
+    )
     assert carry_over(held, told, ())[0] == told
 
 
@@ -104,6 +112,13 @@ def test_a_former_life_does_not_come_back_as_the_live_one(created_at: object) ->
     assert (found.uid, found.node) == ("b", "n1")
     assert [life.uid for life in lives(found)] == ["a", "b"]
     assert carried(held, former) == held
+
+
+def test_lives_that_share_a_uid_are_all_kept_when_an_older_one_is_shown_as_the_live_one() -> None:
+    lived = [pod(uid="a", created_at=at(second)) for second in (0, 5, 9)]
+    held = replace(lived[2], history=(lived[1], lived[0]))
+    found = carried(held, lived[1])
+    assert [life.created_at for life in lives(found)] == [at(0), at(5), at(9)]
 
 
 def test_a_life_that_is_older_than_the_live_one_becomes_known_as_a_former_one() -> None:

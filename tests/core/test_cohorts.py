@@ -45,6 +45,7 @@ def names(cohort: Cohort | None) -> list[str]:
     ("text", "family"),
     [
         ("pipeline", "flow"),
+        ("template", "tpl"),
         ("tag:sweep", "lr"),
         ("tag:other", ""),
         ("name:llm-*", "llm-*"),
@@ -56,7 +57,7 @@ def names(cohort: Cohort | None) -> list[str]:
 )
 def test_jobs_are_kin_by_what_is_written(text: str, family: str) -> None:
     kinship = Kinship.parse(text)
-    assert kinship.family(member("llm-7b-trial-12", tags=(("sweep", "lr"),))) == family
+    assert kinship.family(member("llm-7b-trial-12", tags=(("sweep", "lr"),), template_id="tpl")) == family
     assert str(kinship) == text
 
 
@@ -68,6 +69,7 @@ def test_jobs_are_kin_by_what_is_written(text: str, family: str) -> None:
         ("tag:", "jobs are kin by"),
         ("tag", "jobs are kin by"),
         ("pipeline:7", "jobs are kin by"),
+        ("template:7", "jobs are kin by"),
         ("regex:(", "is not a regular expression"),
         ("regex:abc", "exactly one group"),
         ("regex:(a)(b)", "it has 2"),

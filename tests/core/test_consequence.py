@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
+import pytest
+
 from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
 from watcher.core.consequence import Book, Consequences, consequences
-from watcher.core.events import Event, JobFailed, RuleFailed
+from watcher.core.delivery import DeliveryReason, DeliveryState
+from watcher.core.events import Event, EventId, JobFailed, RuleFailed
 from watcher.core.matching import Matcher
+from watcher.core.model import JobSettings
 from watcher.core.routing import Route
 from watcher.core.rule import (
+    Absorb,
+    Absorption,
     BoundRule,
     Context,
     Deadline,
@@ -21,6 +28,7 @@ from watcher.core.rule import (
     RuleReason,
     Severity,
 )
+from watcher.core.wishes import Wish
 
 FAILED = happening(JobFailed, status="Failed")
 CONTEXT = Context(now=NOW, job=job("Failed"))
@@ -93,3 +101,120 @@ def test_the_same_events_always_have_the_same_consequences() -> None:
     rules = (BoundRule(name="broken", rule=Broken()), BoundRule(name="tell", rule=Tell()))
     book = Book(rules, TREE)
     assert consequences((FAILED,), CONTEXT, book, NOW) == consequences((FAILED,), CONTEXT, book, NOW)
+
+
+# --- larger news --------------------------------------------------------------------------------------------------------------
+
+
+class Larger(Tell):
+    """Tells larger news, and takes in what the rule `tell` says."""
+
+    name = "larger"
+    on = (JobFailed,)
+    holds: ClassVar[dict[str, timedelta]] = {"tell": timedelta(seconds=20)}
+    looks_back: ClassVar[timedelta] = timedelta(hours=9)
+    critical: ClassVar[frozenset[EventId]] = frozenset()
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        yield Notify(headline="much failed", dedup_key="storm", across_jobs=True)
+        yield Absorb(
+            into="storm",
+            rules=frozenset({"tell", "larger"}),
+            jobs=frozenset({REF}),
+            since=NOW,
+            critical=self.critical,
+        )
+
+
+class LargerStill(Larger):
+    critical = frozenset({FAILED.id})
+
+
+PLAIN = Route(path="route", receiver="team")
+
+
+def test_what_is_said_beside_larger_news_is_owed_as_a_folded_row_that_names_it() -> None:
+    rules = (BoundRule(name="tell", rule=Tell()), BoundRule(name="larger", rule=Larger()))
+    found = consequences((FAILED,), CONTEXT, Book(rules, PLAIN), NOW)
+    part, news = found.deliveries
+    assert (part.state, part.reason, part.settled_at) == (DeliveryState.FOLDED, DeliveryReason.PART_OF_STORM, NOW)
+    assert part.error == f"told as part of notification {news.notification.id}"
+    assert news.state is DeliveryState.PENDING, "it does not absorb itself"
+    assert found.absorptions == (
+        Absorption(into=news.notification.id, rules=frozenset({"tell", "larger"}), jobs=frozenset({REF}), since=NOW),
+    )
+    assert [decision.reason for decision in found.decisions] == [RuleReason.NOTIFIED] * 2
+
+
+@pytest.mark.parametrize(
+    ("larger", "severity", "state"),
+    [
+        (Larger, Severity.WARNING, DeliveryState.FOLDED),
+        (Larger, Severity.CRITICAL, DeliveryState.PENDING),
+        (LargerStill, Severity.CRITICAL, DeliveryState.FOLDED),
+    ],
+)
+def test_critical_news_stays_unless_its_event_is_named(
+    larger: type[Larger], severity: Severity, state: DeliveryState
+) -> None:
+    rules = (BoundRule(name="tell", rule=Tell(), severity=severity), BoundRule(name="larger", rule=larger()))
+    found = consequences((FAILED,), CONTEXT, Book(rules, PLAIN), NOW)
+    assert found.deliveries[0].state is state
+
+
+def test_news_of_other_rules_other_jobs_and_earlier_times_stays() -> None:
+    rules = (BoundRule(name="tell", rule=Tell()), BoundRule(name="larger", rule=Larger()))
+    found = consequences((FAILED,), CONTEXT, Book(rules, PLAIN), NOW)
+    (absorption,), said = found.absorptions, found.notifications[0]
+    assert absorption.covers(said)
+    for strange in (
+        replace(said, rule="other"),
+        replace(said, job=None),
+        replace(said, observed_at=NOW - timedelta(seconds=1)),
+        replace(said, id=absorption.into),
+    ):
+        assert not absorption.covers(strange)
+
+
+def test_what_may_be_absorbed_is_held_unless_it_is_critical_or_nobody_is_patient() -> None:
+    larger = BoundRule(name="larger", rule=Larger())
+    calm, loud = BoundRule(name="tell", rule=Tell()), BoundRule(name="tell", rule=Tell(), severity=Severity.CRITICAL)
+    (said,) = consequences((FAILED,), CONTEXT, Book((calm,), PLAIN), NOW).notifications
+    (cried,) = consequences((FAILED,), CONTEXT, Book((loud,), PLAIN), NOW).notifications
+    patient, hasty = Book((calm, larger), PLAIN), Book((calm, larger), PLAIN, patient=False)
+    assert patient.hold(said) == timedelta(seconds=20)
+    assert patient.hold(replace(said, rule="other")) == timedelta(0)
+    assert patient.hold(cried) == timedelta(0)
+    assert hasty.hold(said) == timedelta(0)
+    assert Book((), PLAIN).hold(said) == timedelta(0)
+    assert patient.new_fleet().keep == timedelta(hours=9)
+
+
+def test_the_longer_of_hold_and_group_wait_counts() -> None:
+    rules = (BoundRule(name="tell", rule=Tell()), BoundRule(name="holder", rule=Holder()))
+    found = consequences((FAILED,), CONTEXT, Book(rules, TREE), NOW)
+    waits = {owed.receiver: owed.not_before for owed in found.deliveries if owed.notification.rule == "tell"}
+    assert waits == {"oncall": at(30), "archive": at(20)}
+
+
+class Holder(Larger):
+    name = "holder"
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        return ()
+
+
+def test_a_job_is_heeded_as_far_as_the_book_allows() -> None:
+    tags = (("dlc-watcher/mute", "true"), ("dlc-watcher/owner", "ann"))
+    context = Context(now=NOW, job=job("Failed", settings=JobSettings(tags=tags)))
+
+    def said(*wishes: Wish) -> list[tuple[str, ...]]:
+        book = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(wishes))
+        told = consequences((FAILED,), context, book, NOW)
+        return [dict(one.labels).get("owner", ()) for one in told.notifications]
+
+    assert said() == [()]
+    assert said(Wish.OWNER) == [("ann",)]
+    assert said(Wish.OWNER, Wish.MUTE) == []
+    unknown = Book((BoundRule(name="tell", rule=Tell()),), TREE, frozenset(Wish))
+    assert len(consequences((FAILED,), Context(now=NOW), unknown, NOW).notifications) == 1

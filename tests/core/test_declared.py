@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from watcher.core import declared
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.declared import LISTENABLE, declared_rule, detail, facts, sentence
 from watcher.core.events import (
     EVENT_TYPES,
@@ -14,8 +15,10 @@ from watcher.core.events import (
     DeadlinePassed,
     Event,
     EventId,
+    JobActivityChecked,
     JobAppeared,
     JobBiddingStarted,
+    JobCauseFound,
     JobFailed,
     JobHistoryCorrected,
     JobPreparationStarted,
@@ -90,6 +93,29 @@ SAID: list[tuple[Event, str]] = [
     (JobVanished(**OF_JOB, last_status="Running"), "DLC no longer knows this job, last seen Running"),
     (JobVanished(**OF_JOB, last_status=""), "DLC no longer knows this job, last seen without a status"),
     (JobReappeared(**OF_JOB, status="Running", phase=RUN), "DLC knows this job again, Running"),
+    (
+        JobCauseFound(
+            **OF_JOB,
+            explains=EventId("e0"),
+            fault_class=FaultClass.GPU_MEMORY,
+            confidence=Confidence.HIGH,
+            summary="CUDA out of memory on w0",
+        ),
+        "Likely cause: CUDA out of memory on w0",
+    ),
+    (
+        JobCauseFound(
+            **OF_JOB, explains=EventId("e0"), fault_class=FaultClass.UNKNOWN, confidence=Confidence.LOW, exit_code=1
+        ),
+        "Likely cause: unknown",
+    ),
+    (
+        JobActivityChecked(
+            **OF_JOB, explains=EventId("e0"), since=NOW, events_read=True, logs_read=True, logs_seen=True
+        ),
+        "Activity since 2026-03-02 08:00 UTC: events silent, logs told of something",
+    ),
+    (JobActivityChecked(**OF_JOB, explains=EventId("e0")), "Activity: nothing could be read"),
     (PodAppeared(**OF_POD, status="Pending"), "Pod w0 appeared, Pending"),
     (PodStatusChanged(**OF_POD, old_status="Pending", new_status="Running"), "Pod w0: Pending -> Running"),
     (
@@ -105,11 +131,11 @@ SAID: list[tuple[Event, str]] = [
     (PodMoved(**OF_POD, node="n1", ip="b", old_node="n1", old_ip="a"), "Pod w0 moved: a -> b"),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2, reason="Evicted", took=timedelta(minutes=3)),
-        "Restart 2 was Evicted",
+        "Restart 2: Evicted, took 3 m",
     ),
     (
         JobRestartExplained(**OF_JOB, corrected=EventId("e0"), pod_id="w0", error_code="Xid79"),
-        "Restart of pod w0 was Xid79",
+        "Restart of pod w0: Xid79",
     ),
     (JobRestartExplained(**OF_JOB, corrected=EventId("e0"), used=2), "Restart 2 has a record now"),
     (JobBiddingStarted(**OF_JOB, status="Bidding"), "Bidding for spot capacity"),

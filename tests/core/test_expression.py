@@ -120,7 +120,7 @@ def test_a_member_must_belong_to_one_of_the_rules_kinds() -> None:
     with pytest.raises(ExpressionError) as caught:
         compile_condition('event.used > 1 && event.node == "n1"', {"job.restarted", "job.failed"})
     assert caught.value.message.startswith(
-        "no event of kind job.failed or job.restarted has 'event.node'; it belongs to pod."
+        "no event of kind job.failed or job.restarted has 'event.node'; it belongs to job.cause_found, pod."
     )
     assert caught.value.column == 19
 

@@ -11,6 +11,7 @@ from watcher.core.diff import diff
 from watcher.core.events import (
     JobAppeared,
     JobRestarted,
+    JobScaled,
     PodMoved,
     PodPlaced,
     PodRestarted,
@@ -101,6 +102,18 @@ def test_a_count_of_restarts_never_goes_down() -> None:
     held = watched(job(restarts="5/10"))
     assert fold(held, [happening(JobRestarted, used=3, limit=10)]).restarts_used == 5
     assert fold(held, [happening(JobRestarted, used=6, limit=10)]).restarts_used == 6
+
+
+def test_a_restart_that_dlc_does_not_count_is_not_counted() -> None:
+    held = watched(job())
+    assert fold(held, [happening(JobRestarted, used=3, limit=None, counted=False)]) == held
+
+
+def test_pods_beside_the_specification_are_not_asked_for() -> None:
+    held = watched(job(roles=(RoleSpec("Worker", 4),)))
+    scaled = {"role": "Worker", "old_count": 4, "new_count": 6}
+    assert fold(held, [happening(JobScaled, **scaled, measure="present")]) == held
+    assert fold(held, [happening(JobScaled, **scaled, measure="asked")]).asked == {"Worker": 6}
 
 
 def test_a_pending_pod_learns_its_uid_with_its_place() -> None:

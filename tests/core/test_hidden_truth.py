@@ -214,10 +214,14 @@ def check_records(life: Life, told: Told) -> None:
 def check_pod_records(life: Life, told: Told) -> None:
     shown = {record.occurred_at for record in told.last.restart_records}
     explained = unique(told.of(JobRestartExplained))
+    nameless = {event.corrected_nameless: event.corrected for event in explained.values()}
     truth = {PodFact(f"{REF.job_id}-{each.pod_id}", moment(each.created)): each for each in life.pod_restarts}
+    came_back = {f"{REF.job_id}-{pod.pod_id}" for pod in life.pods if pod.gone is not None}
     for event in told.of(PodRestarted):
         assert event.when.occurred_at is not None
-        said = explained.pop(event.id, None) or event
+        said = explained.pop(nameless.get(event.id, event.id), None) or event
+        if event.pod.pod_id in came_back:  # lives from before may lie between that DLC does not list
+            continue
         record = truth.get(PodFact(event.pod.pod_id, event.when.occurred_at))
         if record is None:
             assert not said.reason, f"of another restart: {said}"

@@ -112,6 +112,52 @@ def test_a_correction_that_ends_nothing_names_no_end() -> None:
     assert (corrected.corrected_end, corrected.told_at, corrected.occurred_at) == ("", at(9), at(10))
 
 
+def test_a_history_that_is_ahead_of_its_status_waits_for_the_next_answer() -> None:
+    full = past(("Queuing", -9), ("EnvPreparing", 5), ("Running", 10), ends=True)
+    _, told = watched(
+        job("Queuing", status_history=full[:1]),
+        job("EnvPreparing", seconds=15, status_history=full),
+        job("Running", seconds=30, status_history=full),
+    )
+    assert changes(told) == [("Queuing", "EnvPreparing", at(5)), ("EnvPreparing", "Running", at(10))]
+    assert [event.when.observed_at for event in told if isinstance(event, JobStatusChanged)] == [at(15), at(30)]
+
+
+def test_a_history_that_lags_does_not_date_a_later_stay_by_an_earlier_one() -> None:
+    full = past(("Queuing", -9), ("Running", 13), ("Restarting", 60), ("Running", 63))
+    late = {"running_at": at(63), "restarts": "1/3"}
+    _, told = watched(
+        job("Queuing", status_history=full[:1], restarts="0/3"),
+        job("Running", seconds=72, status_history=full[:1], **late),
+        job("Running", seconds=74, status_history=full[:2], **late),
+        job("Running", seconds=93, status_history=full, **late),
+    )
+    assert not any(isinstance(event, JobHistoryCorrected) for event in told)
+    assert changes(told) == [
+        ("Queuing", "Running", at(63)),
+        ("Queuing", "Running", at(13)),
+        ("Running", "Restarting", at(60)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "listed", "corrected"),
+    [("Running", 58, True), ("Running", 57, False), ("Running", 68, True), ("Running", 90, True), ("Failed", 40, True)],
+)
+def test_a_gmt_time_is_mended_where_the_history_is_near_or_gets_as_far(
+    status: str, listed: int, corrected: bool
+) -> None:
+    times = {"running_at": at(63)} if status == "Running" else {"failed_at": at(63)}
+    beginning = past(("Queuing", -9))
+    _, told = watched(
+        job("Queuing", status_history=beginning),
+        job(status, seconds=72, status_history=beginning, **times),
+        job(status, seconds=94, status_history=past(("Queuing", -9), (status, listed)), **times),
+    )
+    assert any(isinstance(event, JobHistoryCorrected) for event in told) is corrected
+    assert len(changes(told)) == 1
+
+
 def test_what_comes_to_light_late_is_filled_in_and_does_not_become_the_present() -> None:
     late = past(("Queuing", -9), ("Bidding", 3), ("Running", 20))
     held, told = watched(

@@ -45,7 +45,9 @@ def test_an_event_and_its_job_are_described_by_flat_labels() -> None:
 
 
 def test_every_label_there_is_stands_in_the_table() -> None:
-    named = {"tag.<key>" if label.startswith("tag.") else label for label in labels_of(happening(PodPlaced), JOB)}
+    named = {
+        "tag.<key>" if label.startswith("tag.") else label for label in labels_of(happening(PodPlaced), JOB, "ann")
+    }
     assert named | {"rule", "severity"} == set(LABELS)
 
 

@@ -250,14 +250,19 @@ def test_a_vanished_job_that_answers_has_reappeared_and_is_told_what_it_did() ->
 
 def test_an_answer_is_completed_by_what_only_lists_tell() -> None:
     item = summary(
-        user_name="ann", quota_name="gold", max_running_time=timedelta(hours=1), modified_at=at(5), name="other"
+        user_name="ann",
+        quota_name="gold",
+        template_id="t",
+        max_running_time=timedelta(hours=1),
+        modified_at=at(5),
+        name="other",
     )
     answer = job(name="mine")
     assert merge_summary(answer, None) is answer
     assert merge_summary(answer, item) == replace(
-        answer, user_name="ann", quota_name="gold", max_running_time=timedelta(hours=1)
+        answer, user_name="ann", quota_name="gold", template_id="t", max_running_time=timedelta(hours=1)
     )
-    told = replace(answer, user_name="bob", quota_name="iron", max_running_time=timedelta(1))
+    told = replace(answer, user_name="bob", quota_name="iron", template_id="u", max_running_time=timedelta(1))
     assert merge_summary(told, item) == told
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
-from tests.core.strategies import at, job
+from tests.core.strategies import CAUSE, REF, at, job
 from tests.core.test_history import changes, past, watched
-from watcher.core.events import JobHistoryCorrected, JobStatusChanged
+from watcher.core.diff import diff, job_end
+from watcher.core.events import (
+    JobFailed,
+    JobHistoryCorrected,
+    JobStatusChanged,
+    Provenance,
+    When,
+    deterministic_id,
+)
 from watcher.core.history import reads_backwards
 from watcher.core.model import JobSnapshot, StatusPeriod
 
@@ -105,3 +116,63 @@ def test_what_dlc_dates_to_the_second_of_our_look_came_after_what_we_saw_then() 
     )
     named = [(event.new_status, event.filled_in) for event in told if isinstance(event, JobStatusChanged)]
     assert named == [("EnvPreparing", False), ("Running", False)]
+
+
+def test_a_correction_is_an_event_like_others_with_a_date_the_look_and_the_cause() -> None:
+    _, told = watched(
+        job("Queuing", status_history=past(("Queuing", -9))),
+        job("Running", seconds=15, status_history=past(("Queuing", -9))),
+        job("Running", seconds=30, status_history=past(("Queuing", -9), ("Running", 10))),
+    )
+    changed, corrected = told
+    assert corrected.id == deterministic_id("job.history_corrected", REF, changed.id)
+    assert (corrected.cause, corrected.when) == (
+        CAUSE,
+        When(observed_at=at(30), occurred_at=at(10), not_before=at(0), provenance=Provenance.REPORTED),
+    )
+
+
+def test_a_change_without_a_date_is_known_by_the_version_it_was_told_from() -> None:
+    """The stored ids are made like this; another scheme would tell such changes again."""
+    (event,) = diff(job(sub_status=""), job(sub_status="Restarting"), ordinal=7, cause=CAUSE)
+    assert event.id == deterministic_id("job.sub_status_changed", REF, 7, "", "Restarting")
+    (event,) = diff(job(priority=1), job(priority=2), ordinal=7, cause=CAUSE)
+    assert event.id == deterministic_id("job.priority_changed", REF, 7, 1, 2)
+
+
+def test_a_job_that_ended_in_the_second_it_was_made_lived_for_no_time() -> None:
+    when = When(observed_at=at(9), occurred_at=at(0))
+    end = job_end(job("Failed", created_at=at(0)), when=when, cause=CAUSE, key="k")
+    assert isinstance(end, JobFailed)
+    assert end.lived == timedelta(0)
+
+
+def test_the_present_begins_where_its_forerunner_ended() -> None:
+    closed = past(("Queuing", -9), ("EnvPreparing", 5))
+    closed = (*closed[:1], StatusPeriod("EnvPreparing", at(5), at(12)))
+    _, told = watched(
+        job("Queuing", status_history=closed[:1]), job("Running", seconds=15, status_history=closed, running_at=at(14))
+    )
+    assert changes(told) == [("Queuing", "EnvPreparing", at(5)), ("EnvPreparing", "Running", at(12))]
+
+
+@pytest.mark.parametrize(
+    ("status", "members", "expected"),
+    [
+        ("Bidding", {"submitted_at": at(5)}, None),  # it is submitted before it bids
+        ("Queuing", {"submitted_at": at(5)}, at(5)),
+        ("Queuing", {"submitted_at": at(5), "running_at": at(5)}, None),  # it waits again
+        ("Queuing", {"submitted_at": at(5), "running_at": at(4)}, at(5)),
+    ],
+)
+def test_the_time_of_submission_dates_the_first_wait_alone(status: str, members: dict[str, Any], expected: Any) -> None:
+    _, told = watched(job("Creating"), job(status, seconds=15, **members))
+    assert changes(told)[-1][1:] == (status, expected)
+
+
+def test_a_time_that_was_known_before_is_that_of_an_earlier_stay() -> None:
+    _, told = watched(
+        job("EnvPreparing", running_at=at(-5)),
+        job("Running", seconds=15, running_at=at(-5)),
+    )
+    assert changes(told) == [("EnvPreparing", "Running", None)]

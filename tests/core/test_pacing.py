@@ -21,8 +21,10 @@ from watcher.core.pacing import (
     backoff,
     due,
     full_pace,
+    hold,
     next_poll,
     permit,
+    spare,
     take,
     throttled,
     unanswered,
@@ -86,6 +88,19 @@ def test_a_permit_waits_for_its_token() -> None:
     pace, first = permit(pace, NOW)
     pace, second = permit(pace, NOW)
     assert (first, second) == (NOTHING, SECOND)
+
+
+def test_what_is_spare_delays_nobody() -> None:
+    pace = full_pace(2, NOW)
+    assert spare(pace, NOW) == timedelta(0)
+    for _ in range(2):
+        pace, _ = permit(pace, NOW)
+    assert spare(pace, NOW) == timedelta(seconds=0.5)
+    for _ in range(4):
+        pace, _ = permit(pace, NOW)
+    assert spare(pace, NOW) == timedelta(seconds=2.5)
+    assert spare(pace, at(2.5)) == timedelta(0)
+    assert spare(hold(full_pace(2, NOW), NOW, timedelta(seconds=7)), NOW) == timedelta(seconds=7)
 
 
 def test_throttling_halves_the_rate_and_holds_the_account_back_as_asked() -> None:

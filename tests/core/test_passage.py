@@ -12,6 +12,7 @@ from watcher.core.model import PodKey
 from watcher.core.passage import STATES, Passage
 from watcher.core.phases import phase_of
 from watcher.core.rule import BoundRule, Context, Deadline, Intent, Notify, Silence, evaluate
+from watcher.core.wishes import Wishes
 
 MINUTES = timedelta(minutes=40)
 CHANGE = "job.status_changed"
@@ -109,6 +110,17 @@ def test_what_has_the_same_labels_is_one_piece_of_news_for_all_jobs() -> None:
         return notification.id
 
     assert told("n1") == told("n1", other) != told("n2")
+
+
+def test_news_can_be_told_once_for_each_owner_that_jobs_name() -> None:
+    rule = BoundRule(name="a", rule=declared_rule("a", ["pod.evicted"], once_per=["owner"]))
+
+    def told(owner: str, uid: str) -> str:
+        event = happening(PodEvicted, pod=PodKey("w", uid))
+        context = Context(now=NOW, job=job("Running"), wishes=Wishes(owner=owner))
+        return evaluate([rule], [event], context).notifications[0].id
+
+    assert told("ann", "u1") == told("ann", "u2") != told("bob", "u1")
 
 
 def test_a_rules_own_labels_stand_beside_those_of_the_event() -> None:

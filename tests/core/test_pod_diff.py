@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,11 +17,15 @@ from watcher.core.events import (
     PodRestarted,
     PodStatusChanged,
     PodVanished,
+    Provenance,
+    When,
 )
 from watcher.core.model import PodKey, PodSnapshot
 
+NINE = at(9)
 
-def between(old: PodSnapshot | None, new: PodSnapshot | None, **members: Any) -> tuple[Event, ...]:
+
+def between(old: PodSnapshot | None, new: PodSnapshot | None, **members: Any) -> tuple[Any, ...]:
     pods = tuple(() if each is None else (each,) for each in (old, new))
     return diff(job(pods=pods[0]), job(seconds=15, pods=pods[1], **members), ordinal=7, cause=CAUSE)
 
@@ -216,6 +221,101 @@ def test_an_eviction_seen_only_in_history_is_told_of_the_life_it_ended() -> None
         "pod.status_changed",
         "pod.restarted",
     ]
+
+
+# --- dates --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_life_appears_and_takes_the_place_of_another_when_it_was_created() -> None:
+    (appeared,) = between(None, pod("w-0", "a", created_at=at(5)))
+    (restarted,) = between(pod("w-0", "a", created_at=at(-9)), pod("w-0", "b", created_at=at(7)))
+    for event, second in ((appeared, 5), (restarted, 7)):
+        assert event.when == When(
+            observed_at=at(15), occurred_at=at(second), not_before=at(0), provenance=Provenance.REPORTED
+        )
+    (timeless,) = between(None, pod("w-0", "a"))
+    assert timeless.when == When(observed_at=at(15), not_before=at(0))
+
+
+def test_a_pod_that_appears_anew_is_known_by_its_life_and_one_that_was_there_before_by_the_look() -> None:
+    def appeared(second: int | None, ordinal: int) -> str:
+        new = pod("w-0", "a", created_at=None if second is None else at(second))
+        events = diff(job(pods=()), job(seconds=15, pods=(new,)), ordinal=ordinal, cause=CAUSE)
+        return events[0].id
+
+    assert appeared(0, 7) == appeared(0, 9) == appeared(5, 9)
+    assert appeared(-1, 7) != appeared(-1, 9)
+    assert appeared(None, 7) != appeared(None, 9)
+
+
+@pytest.mark.parametrize(
+    ("status", "sub_status", "second"),
+    [
+        ("Running", "", 5),
+        ("Running", "Evicted", 9),
+        ("Failed", "", 9),
+        ("Succeeded", "", 9),
+        ("Failed", "Evicted", 9),
+        ("Unknown", "Evicted", 9),
+        ("Unknown", "", None),
+        ("Levitating", "", None),
+    ],
+)
+def test_a_change_of_status_is_dated_by_the_start_or_the_end(status: str, sub_status: str, second: int | None) -> None:
+    new = pod(status=status, sub_status=sub_status, started_at=at(5), finished_at=at(9))
+    event = next(event for event in between(pod(status="Pending"), new) if isinstance(event, PodStatusChanged))
+    assert event.when.occurred_at == (None if second is None else at(second))
+    assert event.when.provenance is (Provenance.OBSERVED if second is None else Provenance.REPORTED)
+
+
+@pytest.mark.parametrize(("second", "dated"), [(-121, False), (-120, True), (135, True), (136, False)])
+def test_a_date_that_cannot_lie_between_the_looks_is_not_that_of_the_change(second: int, dated: bool) -> None:
+    (event,) = between(pod(status="Pending"), pod(started_at=at(second)))
+    assert event.when.occurred_at == (at(second) if dated else None)
+
+
+def test_a_date_that_was_known_before_the_change_is_not_that_of_the_change() -> None:
+    (event,) = between(pod(status="Unknown", started_at=at(-5)), pod(started_at=at(-5)))
+    assert event.when == When(observed_at=at(15), not_before=at(0))
+
+
+def test_a_change_of_status_with_a_date_has_one_id_however_often_one_looks() -> None:
+    def changed(was: str, ordinal: int, *, end: datetime | None = NINE) -> str:
+        old, new = job(pods=(pod(status=was),)), job(seconds=15, pods=(pod(status="Failed", finished_at=end),))
+        return diff(old, new, ordinal=ordinal, cause=CAUSE)[0].id
+
+    assert changed("Pending", 7) == changed("Running", 9)
+    assert changed("Running", 7) != changed("Running", 7, end=at(10))
+    assert changed("Running", 7, end=None) != changed("Running", 9, end=None)
+
+
+def test_an_eviction_happened_when_the_life_ended_or_before_the_next_one_was_created() -> None:
+    old = pod("w-0", "a", created_at=at(-9))
+    gone = replace(old, status="Failed", sub_status="Evicted", finished_at=at(3))
+    (dated, *_) = between(old, pod("w-0", "b", created_at=at(7), history=(gone,)))
+    assert (dated.when.occurred_at, dated.when.not_after) == (at(3), None)
+    timeless = replace(gone, finished_at=None)
+    bounded, ended, _ = between(old, pod("w-0", "b", created_at=at(7), history=(timeless,)))
+    for event in (bounded, ended):
+        assert event.when == When(observed_at=at(15), not_before=at(0), not_after=at(7))
+    (behind, *_) = between(old, pod("w-0", "b", created_at=at(-3), history=(timeless,)))
+    assert (behind.when.not_before, behind.when.not_after) == (None, at(-3))
+    (ahead, *_) = between(old, pod("w-0", "b", created_at=at(20), history=(timeless,)))
+    assert ahead.when == When(observed_at=at(15), not_before=at(0))
+    (live, *_) = between(old, timeless)
+    assert live.when == When(observed_at=at(15), not_before=at(0))
+
+
+def test_a_uid_that_is_repeated_with_another_creation_time_is_another_life() -> None:
+    old = pod("w-0", "a", created_at=at(0))
+    middle = pod("w-0", "a", "Failed", sub_status="Evicted", created_at=at(5), finished_at=at(8))
+    evicted, first, second = between(old, pod("w-0", "a", created_at=at(9), history=(middle, old)))
+    assert isinstance(first, PodRestarted)
+    assert isinstance(second, PodRestarted)
+    assert (first.old_incarnation, first.pod.incarnation) == ("a", f"a@{at(5)}")
+    assert (second.old_incarnation, second.pod.incarnation) == (f"a@{at(5)}", f"a@{at(9)}")
+    assert evicted.pod == first.pod
+    assert len({event.id for event in (evicted, first, second)}) == 3
 
 
 # --- places -------------------------------------------------------------------------------------------------------------------

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.core.strategies import at, happening
+from tests.core.test_consequence import Larger, Tell
 from tests.drive import SOURCE, START, Drive
 from watcher.config import load
 from watcher.core.consequence import Book
 from watcher.core.delivery import Delivery
-from watcher.core.events import CauseId, DeadlinePassed, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.events import CauseId, DeadlinePassed, Event, EventId, JobFailed, JobStatusChanged, WatchBlind, When
 from watcher.core.model import JobId, JobRef, JobSnapshot
 from watcher.core.phases import Phase
 from watcher.core.rehearsal import Busiest, compare, rehearse
+from watcher.core.routing import Route
+from watcher.core.rule import BoundRule, Context, Intent, Notify
 from watcher.plugins import discover
 from watcher.simulator.reading import load_scenario
 
@@ -57,17 +62,19 @@ rules:
 
 def book(rules: str = RULES, route: str = PLAIN) -> Book:
     loaded = load(HEAD + route + rules, file="c.yaml", env={}, kinds=discover(), base_dir=Path.cwd())
-    return Book(loaded.rules, loaded.route)
+    return loaded.book
 
 
 Snapshots = dict[JobRef, list[JobSnapshot]]
 
 
-def record(until: timedelta = timedelta(hours=4)) -> tuple[list[Event], Snapshots, list[Delivery]]:
+def record(
+    until: timedelta = timedelta(hours=4), every: timedelta | None = None
+) -> tuple[list[Event], Snapshots, list[Delivery]]:
     events: list[Event] = []
     snapshots: Snapshots = {}
     owed: dict[str, Delivery] = {}
-    for seen in Drive(load_scenario(SCRIPT).jobs, book()).run(until):
+    for seen in Drive(load_scenario(SCRIPT).jobs, book(), every=every).run(until):
         events += seen.events
         if seen.watch is not None and seen.snapshot_changed:
             snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
@@ -91,6 +98,7 @@ def test_the_same_configuration_says_the_same_and_its_own_broken_rule_is_told_on
     assert sorted(set(rules_of(then))) == ["job-failed", "job-succeeded", "rule-failed", "stuck-pending"]
     difference = compare(then, now)
     assert difference.same
+
     assert difference.receivers == {"oncall": (1, 1), "team": (4, 4)}
 
 
@@ -98,6 +106,7 @@ def test_of_no_record_nothing_follows() -> None:
     assert rehearse((), {}, book()) == ()
     difference = compare((), ())
     assert difference.same
+
     assert (difference.busiest_then, difference.busiest_now, difference.receivers) == (None, None, {})
 
 
@@ -220,3 +229,48 @@ def test_a_deadline_set_again_under_its_key_passes_once_at_the_later_time(*, mov
             snapshots.setdefault(seen.watch.snapshot.ref, []).append(seen.watch.snapshot)
     said = rehearse(events, snapshots, book())
     assert [owed.created_at - START for owed in said] == [timedelta(minutes=40 if moved else 30)]
+
+
+@pytest.mark.parametrize("every", [timedelta(seconds=7.3), timedelta(seconds=61), timedelta(minutes=17, seconds=0.4)])
+def test_looks_that_come_when_they_come_are_played_to_the_same_effect(every: timedelta) -> None:
+    events, snapshots, then = record(every=every)
+    assert any(one.notification.rule == "stuck-pending" for one in then)
+    difference = compare(then, rehearse(events, snapshots, book()))
+    assert (difference.added, difference.removed, difference.moved) == ((), (), ())
+    assert difference.same
+
+
+class Once(Tell):
+    """Tells, and asks for nothing."""
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        return [intent for intent in super().consider(event, context) if isinstance(intent, Notify)]
+
+
+class Late(Larger):
+    """Begins its larger news with the third failure."""
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        assert event.id in context.fleet, "the fleet is kept in a rehearsal, too"
+        return super().consider(event, replace(context)) if event.id == "e3" else ()
+
+
+def test_what_larger_news_absorbs_is_folded_where_it_still_waited_and_counts_on_neither_side() -> None:
+    failures = [
+        happening(JobFailed, id=EventId(f"e{number}"), when=When(observed_at=at(seconds)), status="Failed")
+        for number, seconds in ((1, 0), (2, 100), (3, 110))
+    ]
+    tell = BoundRule(name="tell", rule=Once())
+    tree = Route(path="route", receiver="team")
+    owed = rehearse(failures, {}, Book((tell, BoundRule(name="larger", rule=Late())), tree))
+    states = [(one.notification.rule, one.notification.event_id, one.state.value) for one in owed]
+    assert states == [
+        ("tell", "e1", "pending"),
+        ("tell", "e2", "folded"),
+        ("tell", "e3", "folded"),
+        ("larger", "e3", "pending"),
+    ]
+    alone = rehearse(failures, {}, Book((tell,), tree))
+    difference = compare(alone, owed)
+    assert [said.notification.event_id for said in difference.removed] == ["e2", "e3"]
+    assert [said.notification.headline for said in difference.added] == ["much failed"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.core.strategies import CAUSE, REF, at, job, pod
 from tests.core.test_history import past, watched
 from watcher.core.diff import diff
-from watcher.core.events import JobRestarted, JobStatusChanged, deterministic_id
+from watcher.core.events import Event, JobRestarted, JobStatusChanged, deterministic_id
 from watcher.core.model import JobSnapshot, RestartCause, RestartRecord
 
 
@@ -65,6 +66,16 @@ def test_of_two_records_of_the_same_second_each_dates_one_restart() -> None:
 
 # --- among several changes of status ------------------------------------------------------------------------------------------
 
+
+def turns(told: Sequence[Event]) -> list[str]:
+    words = {"job.restarted": "restart", "pod.evicted": "eviction"}
+    return [
+        event.new_status if isinstance(event, JobStatusChanged) else words[event.kind]
+        for event in told
+        if isinstance(event, JobStatusChanged) or event.kind in words
+    ]
+
+
 COURSE = past(("Queuing", -9), ("EnvPreparing", 10), ("Running", 20))
 
 
@@ -86,7 +97,7 @@ def test_a_dated_restart_stands_before_the_first_change_that_was_not_before_it(
         job("Queuing", status_history=COURSE[:1], restarts="0/3"),
         job("Running", seconds=30, status_history=COURSE, restarts="1/3", restart_records=(record,)),
     )
-    assert [event.new_status if isinstance(event, JobStatusChanged) else "restart" for event in told] == expected
+    assert turns(told) == expected
 
 
 def test_a_dated_restart_stands_before_a_change_that_has_no_date() -> None:
@@ -95,8 +106,7 @@ def test_a_dated_restart_stands_before_a_change_that_has_no_date() -> None:
         job("Queuing", status_history=COURSE[:1], restarts="0/3"),
         job("Stopping", seconds=30, status_history=COURSE, restarts="1/3", restart_records=(record,)),
     )
-    named = [event.new_status if isinstance(event, JobStatusChanged) else "restart" for event in told]
-    assert named == ["EnvPreparing", "Running", "restart", "Stopping"]
+    assert turns(told) == ["EnvPreparing", "Running", "restart", "Stopping"]
 
 
 def test_what_has_no_date_stands_before_the_first_change_that_is_new_and_not_before_one_that_was_filled_in() -> None:
@@ -106,8 +116,7 @@ def test_what_has_no_date_stands_before_the_first_change_that_is_new_and_not_bef
         job("EnvPreparing", seconds=10, restarts="0/3"),
         job("Running", seconds=30, status_history=late, restarts="1/3"),
     )
-    named = [event.new_status if isinstance(event, JobStatusChanged) else "restart" for event in told]
-    assert named == ["EnvPreparing", "Bidding", "restart", "Running"]
+    assert turns(told) == ["EnvPreparing", "Bidding", "restart", "Running"]
 
 
 def test_among_changes_that_were_all_filled_in_it_stands_before_the_last() -> None:
@@ -118,9 +127,4 @@ def test_among_changes_that_were_all_filled_in_it_stands_before_the_last() -> No
         job("EnvPreparing", seconds=10, pods=(pod("w-0", "a"),)),
         job("EnvPreparing", seconds=15, status_history=late, pods=(gone,)),
     )
-    assert [getattr(event, "new_status", event.kind) for event in told if event.kind != "pod.status_changed"] == [
-        "EnvPreparing",
-        "Creating",
-        "pod.evicted",
-        "Bidding",
-    ]
+    assert turns(told) == ["EnvPreparing", "Creating", "eviction", "Bidding"]

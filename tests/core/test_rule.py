@@ -20,6 +20,7 @@ from watcher.core.events import (
     When,
     deterministic_id,
 )
+from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
 from watcher.core.matching import Matcher
 from watcher.core.model import SourceName
 from watcher.core.rule import (
@@ -27,6 +28,7 @@ from watcher.core.rule import (
     Context,
     Deadline,
     Evaluation,
+    Investigate,
     NoOptions,
     Notify,
     RuleDeadline,
@@ -36,6 +38,7 @@ from watcher.core.rule import (
     Silence,
     evaluate,
 )
+from watcher.core.wishes import Wishes
 
 FAILED = happening(
     JobFailed, id=EventId("e1"), when=When(observed_at=at(9), occurred_at=at(5), not_before=at(0)), status="Failed"
@@ -190,6 +193,25 @@ def test_a_deadline_about_no_job_is_not_kept() -> None:
     assert (told.job, dict(told.labels)["source"]) == (None, ("s",))
 
 
+def test_an_inquiry_is_a_deadline_of_the_investigator_that_is_due_at_once() -> None:
+    evaluation = asked(
+        says(Deadline("k", at(60)), Investigate(key="attempt 1"), Investigate(topic=Topic.ACTIVITY, since=at(0)))
+    )
+    cause, activity = (one for one in evaluation.deadlines if one.rule == INVESTIGATOR)
+    assert (cause.job, cause.at, cause.cause) == (REF, CONTEXT.now, CAUSE)
+    assert Inquiry.parse(cause.key) == Inquiry(Topic.CAUSE, EventId("e1"), "attempt 1")
+    assert Inquiry.parse(activity.key) == Inquiry(Topic.ACTIVITY, EventId("e1"), "e1", at(0))
+    assert reasons(evaluation) == [("mine", RuleReason.INVESTIGATES, Inquiry.parse(cause.key).answer_id(REF))]
+    loud = asked(says(Investigate(), Notify(headline="x")))
+    assert (reasons(loud)[0][1], len(loud.deadlines)) == (RuleReason.NOTIFIED, 1)
+
+
+def test_nothing_can_be_found_out_about_no_job() -> None:
+    blind = happening(WatchBlind, source=SourceName("s"), since=NOW, permanent=True, error="no")
+    evaluation = asked(says(Investigate(), rule=OnBlindness), events=(blind,))
+    assert (evaluation.deadlines, reasons(evaluation)) == ((), [("mine", RuleReason.NOT_CONCERNED, "")])
+
+
 def test_a_passed_deadline_comes_back_to_the_rule_that_set_it_alone() -> None:
     passed = happening(DeadlinePassed, rule="mine", key="stuck", due_at=at(60))
     evaluation = asked(says(Notify(headline="still stuck")), says(Notify(headline="x"), name="other"), events=(passed,))
@@ -250,7 +272,7 @@ def test_rules_hear_of_faults_and_a_fault_about_a_fault_goes_no_further() -> Non
 def test_a_stranger_among_the_answers_is_a_fault(stranger: object) -> None:
     evaluation = asked(says(Notify(headline="x"), stranger))
     assert evaluation.notifications == ()
-    assert "yields Notify, Deadline, Silence or Absorb, not" in evaluation.faults[0].error
+    assert "yields Notify, Deadline, Investigate, Silence or Absorb, not" in evaluation.faults[0].error
 
 
 def test_an_answer_that_is_no_list_is_a_fault() -> None:
@@ -291,3 +313,49 @@ def test_options_refuse_what_they_do_not_know_and_never_echo_it() -> None:
         Options.model_validate({"befor": "s3cret"})
     assert "s3cret" not in str(caught.value)
     assert Options.model_fields["after"].description == "How long."
+
+
+# --- what the job wishes ------------------------------------------------------------------------------------------------------
+
+
+def wishing(*rules: BoundRule, events: tuple[Event, ...] = (FAILED,), **wishes: Any) -> Evaluation:
+    return evaluate(rules, events, replace(CONTEXT, wishes=Wishes(**wishes)))
+
+
+def test_what_a_job_does_not_want_to_be_told_is_left_out_and_the_reason_kept() -> None:
+    evaluation = wishing(says(Notify(headline="no"), Deadline("later", at(60))), muted="muted by its tag")
+    assert reasons(evaluation) == [("mine", RuleReason.MUTED_BY_JOB, "muted by its tag")]
+    assert evaluation.notifications == ()
+    assert [deadline.key for deadline in evaluation.deadlines] == ["later"]
+
+
+def test_a_wish_goes_by_the_severity_with_which_it_would_be_told() -> None:
+    quiet, loud = Notify(headline="quiet", severity=Severity.INFO), Notify(headline="loud")
+    evaluation = wishing(says(quiet, loud), least="warning", picky=True, complaints=("x means nothing",))
+    assert [told.headline for told in evaluation.notifications] == ["loud"]
+    assert reasons(evaluation) == [("mine", RuleReason.NOTIFIED, "quiet (ignored: x means nothing)")]
+    configured = says(quiet, severity=Severity.CRITICAL)
+    assert len(wishing(configured, least="critical", picky=True).notifications) == 1
+
+
+def test_a_broken_summary_stays_a_fault_and_the_notice_stays_left_out() -> None:
+    evaluation = wishing(says(Notify(headline="no"), summary=Says(ValueError("x"))), muted="muted")
+    assert reasons(evaluation) == [("mine", RuleReason.FAILED, "ValueError: x")]
+    assert (evaluation.notifications, len(evaluation.faults)) == ((), 1)
+
+
+def test_no_job_silences_the_news_of_a_broken_rule_and_silence_stays_as_it_is() -> None:
+    evaluation = wishing(
+        raises(KeyError("k")), says(Notify(headline="fault"), rule=OnFaults, name="faults"), muted="muted"
+    )
+    assert [told.headline for told in evaluation.notifications] == ["fault"]
+    assert reasons(wishing(says(Silence("too soon")), muted="muted")) == [
+        ("mine", RuleReason.NOT_CONCERNED, "too soon")
+    ]
+
+
+def test_the_owner_that_a_job_names_is_a_label_of_what_is_said_of_it() -> None:
+    bound = says(Notify(headline="failed"), match=Matcher.of({"owner": "ann"}))
+    (told,) = wishing(bound, owner="ann").notifications
+    assert dict(told.labels)["owner"] == ("ann",)
+    assert reasons(asked(bound)) == [("mine", RuleReason.NOT_MATCHED, "owner")]

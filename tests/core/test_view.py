@@ -49,6 +49,7 @@ from watcher.core.view import (
     sample,
     view,
 )
+from watcher.core.wishes import Wishes
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 REF = JobRef(SourceName("hz"), JobId("dlc1"))
@@ -304,6 +305,10 @@ def test_conditions_and_summaries_speak_of_attempts_and_history() -> None:
     assert summary.text(restarted(), context) == (
         "Attempt 2 of 11 after 3 m 10 s; Queuing, Running, Restarting, Running"
     )
+
+
+def test_the_owner_that_a_job_names_is_a_label() -> None:
+    assert seen(restarted(), job(), wishes=Wishes(owner="ann"))["labels"]["owner"] == ["ann"]  # type: ignore[index]
 
 
 def test_attempts_are_worked_out_only_when_somebody_asks_for_them() -> None:

@@ -126,3 +126,46 @@ def test_a_rule_that_raises_is_told(tmp_path: Path) -> None:
     (case,) = load_cases(written(tmp_path, GOOD))
     with pytest.raises(AssertionError, match="the rule raised KeyError: 'oops'"):
         check(case, Broken)
+
+
+SEVERAL = """\
+notifies_about_one_of_two:
+  job: {reason_code: OOM}
+  jobs: {a: {}, b: {reason_code: Other}}
+  course:
+    - {at: 0s, of: [a, b], status: Running}
+    - {at: 1h, of: b, status: Failed}
+    - {at: 2h}
+  expect:
+    - {at: 1h, of: b, headline: "Failed: Other"}
+"""
+
+
+def test_a_case_may_be_about_several_jobs(tmp_path: Path) -> None:
+    (case,) = load_cases(written(tmp_path, SEVERAL))
+    check(case, JobFailedRule)
+
+
+def test_the_wrong_job_is_told(tmp_path: Path) -> None:
+    (case,) = load_cases(written(tmp_path, SEVERAL.replace("- {at: 1h, of: b, headline", "- {at: 1h, of: a, headline")))
+    with pytest.raises(AssertionError, match="notification 1: of is 'b', not 'a'"):
+        check(case, JobFailedRule)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("of: b, status", "of: c, status", "job-failed.yaml:6: there is no job 'c'; there are a, b"),
+        ("of: b, headline", "of: c, headline", "job-failed.yaml:9: there is no job 'c'; there are a, b"),
+        ("of: b, status", "status", "job-failed.yaml:6: a step of a case with several jobs says of which it is"),
+        ("{a: {}, b: {reason_code: Other}}", "{}", "job-failed.yaml:3: jobs names at least one job"),
+        ("reason_code: Other", "reason: Other", "job-failed.yaml:3: there is no 'reason' here"),
+    ],
+)
+def test_several_jobs_that_are_not_written_rightly_are_refused(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in SEVERAL
+    with pytest.raises(CaseError) as caught:
+        load_cases(written(tmp_path, SEVERAL.replace(old, new, 1)))
+    assert complaint in str(caught.value)

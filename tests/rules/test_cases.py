@@ -17,6 +17,9 @@ from tests.shell.installed import declared_entry_points
 from watcher.api import (
     Context,
     Deadline,
+    EventId,
+    Fleet,
+    Investigate,
     JobRef,
     JobSnapshot,
     Notify,
@@ -29,7 +32,7 @@ from watcher.api import (
     Silence,
     When,
 )
-from watcher.core.events import EVENT_TYPES, DeadlinePassed
+from watcher.core.events import EVENT_TYPES, CauseId, DeadlinePassed
 from watcher.core.model import ReplicaStatus, RestartRecord
 from watcher.core.phases import JOB_PHASES
 from watcher.testing.cases import check, load_cases
@@ -38,6 +41,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ENTRIES = {entry.name: entry for entry in declared_entry_points("dlc_watcher.rules")}
 RULES: dict[str, type[Any]] = {name: entry.load() for name, entry in ENTRIES.items()}
+OFF = {"hang-suspected"}
+"""Rules that nobody has by default."""
 CASES = [(path.stem, case) for path in sorted(HERE.glob("*.yaml")) for case in load_cases(path)]
 
 
@@ -86,11 +91,21 @@ def test_a_rule_imports_the_public_api_and_the_standard_library_only(path: Path)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
 
 
-def test_the_default_rules_are_all_built_in_rules_with_good_options() -> None:
-    written = YAML(typ="safe").load((ROOT / "rules" / "default.yaml").read_text(encoding="utf-8"))["rules"]
-    assert sorted(item["use"] for item in written) == sorted(ENTRIES)
+def test_the_default_rules_are_all_built_in_rules_with_good_options_but_for_those_that_are_off() -> None:
+    text = (ROOT / "rules" / "default.yaml").read_text(encoding="utf-8")
+    written = YAML(typ="safe").load(text)["rules"]
+    assert sorted(item["use"] for item in written) == sorted(set(ENTRIES) - OFF)
+    assert all(f"\n  # - use: {name}" in text for name in OFF)
     for item in written:
         RULES[item["use"]].Options.model_validate(item.get("with", {}))
+
+
+@pytest.mark.parametrize(
+    "options", [{"count": 1}, {"within": "5s"}, {"by": []}, {"by": ["node", "node"]}, {"by": ["moon"]}]
+)
+def test_a_storm_that_could_not_be_meant_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"count|within|by"):
+        RULES["storm"].Options.model_validate(options)
 
 
 def test_a_flood_of_repeats_is_refused() -> None:
@@ -169,13 +184,33 @@ CONTEXTS = st.builds(
 def test_no_event_and_no_context_make_a_rule_raise(name: str, event: Any, context: Context) -> None:
     rule = RULES[name](RULES[name].Options())
     for intent in rule.consider(event, context):
-        assert isinstance(intent, Notify | Deadline | Silence)
+        assert isinstance(intent, Notify | Deadline | Investigate | Silence)
         if isinstance(intent, Notify):
             assert intent.headline.strip() == intent.headline
             assert intent.headline
             assert all(label and value for label, value in intent.facts)
         if isinstance(intent, Deadline):
             assert intent.at.tzinfo is not None
+
+
+@settings(max_examples=150, deadline=None)
+@given(looks=st.lists(st.tuples(JOBS, st.lists(EVENTS, max_size=3), TIMES), max_size=8))
+def test_no_course_of_a_fleet_makes_the_storm_rule_raise(looks: list[tuple[JobSnapshot, list[Any], datetime]]) -> None:
+    rule, fleet = RULES["storm"](RULES["storm"].Options(count=2)), Fleet()
+    keys: list[str] = []
+    for snapshot, events, now in looks:
+        fleet.see(snapshot, now, events, now)
+        passed = [DeadlinePassed(**MADE, job=snapshot.ref, rule="storm", key=key, due_at=now) for key in keys[-2:]]
+        for event in (*events, *passed):
+            for intent in rule.consider(event, Context(now=now, job=snapshot, fleet=fleet)):
+                if isinstance(intent, Deadline):
+                    keys.append(intent.key)
+                if isinstance(intent, Notify):
+                    assert intent.headline
+                    assert all(label and value for label, value in intent.facts)
+
+
+MADE = {"id": EventId("passed"), "when": When(observed_at=datetime(2026, 1, 1, tzinfo=UTC)), "cause": CauseId("c")}
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))

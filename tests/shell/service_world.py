@@ -16,14 +16,24 @@ from typing import Any, ClassVar
 import anyio
 
 from watcher.config import Loaded, load
-from watcher.core.consequence import Book
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
-from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, RestartCount, SourceName
+from watcher.core.model import (
+    JobId,
+    JobRef,
+    JobSettings,
+    JobSnapshot,
+    JobSummary,
+    Listing,
+    RestartCount,
+    SourceName,
+)
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
 from watcher.ports import Observation, Permit, Store, Wire
+from watcher.service.aside import Aside
+from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics
@@ -90,6 +100,7 @@ def job(
     restarts: str = "",
     reason: str = "",
     user_id: str = "",
+    tags: Mapping[str, str] | None = None,
 ) -> JobSnapshot:
     return JobSnapshot(
         ref=JobRef(SOURCE, JobId(job_id)),
@@ -102,6 +113,7 @@ def job(
         restarts=RestartCount.parse(restarts),
         reason_code=reason,
         user_id=user_id,
+        settings=JobSettings(tags=tuple((tags or {}).items())),
     )
 
 
@@ -137,6 +149,8 @@ class FakeSource:
         self.failing: dict[str, SourceError] = {}
         self.next_failures: dict[str, deque[SourceError]] = {"GetJob": deque(), "ListJobs": deque()}
         self.asked: list[tuple[datetime, str, str]] = []
+        self.lines: dict[tuple[str, str], tuple[str, ...] | SourceError] = {}
+        """What events and logs answer, by action and pod id ("" for the job)."""
         self.under_way = self.most_under_way = 0
         self.closed = 0
 
@@ -167,6 +181,28 @@ class FakeSource:
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
         return Listing(tuple(summary(one) for one in told if isinstance(one, JobSnapshot)), self.complete)
 
+    async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
+        return await self._read("GetJobEvents", str(job_id), "")
+
+    async def pod_events(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 200
+    ) -> tuple[str, ...]:
+        return await self._read("GetPodEvents", str(job_id), pod_id)
+
+    async def pod_logs(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 2000
+    ) -> tuple[str, ...]:
+        return await self._read("GetPodLogs", str(job_id), pod_id)
+
+    async def _read(self, action: str, job_id: str, pod_id: str) -> tuple[str, ...]:
+        self.asked.append((self.clock.now(), action, job_id))
+        await self._take_time()
+        self._fail(action)
+        told = self.lines.get((action, pod_id), ())
+        if isinstance(told, SourceError):
+            raise told
+        return told
+
     async def _take_time(self) -> None:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -179,7 +215,7 @@ class FakeSource:
         return script(self.clock.now()) if callable(script) else script
 
     def _fail(self, action: str) -> None:
-        if self.next_failures[action]:
+        if self.next_failures.get(action):
             raise self.next_failures[action].popleft()
         if action in self.failing:
             raise self.failing[action]
@@ -300,15 +336,19 @@ class World:
     """One poller over one fake source, with a ledger on a store in memory."""
 
     def __init__(self, *jobs: JobSnapshot, rules: str = "", store: MemoryStore | None = None, clock: VirtualClock | None = None,
-                 takes: timedelta = timedelta(0), **settings: Any) -> None:  # fmt: skip
+                 takes: timedelta = timedelta(0), service: str = "", **settings: Any) -> None:  # fmt: skip
         self.clock = clock or VirtualClock()
         self.source = FakeSource(self.clock, jobs, takes=takes)
         self.store = store if store is not None else FlakyStore()
-        self.loaded = loaded_of(rules)
+        self.loaded = loaded_of(rules, service=service)
         self.settings = source_settings(**{"poll_every": "10s", "discover_every": "20s", **settings})
         self.metrics = Metrics()
-        self.ledger = Ledger(self.store, Book(self.loaded.rules, self.loaded.route), self.clock, self.metrics)
+        self.ledger = Ledger(self.store, self.loaded.book, self.clock, self.metrics)
         self.poller = Poller(self.source, self.settings, self.ledger, jitter=lambda: 0.5)
+
+    def investigator(self) -> Investigator:
+        aside = Aside(self.source, self.settings, self.poller.budget, self.metrics)
+        return Investigator(self.ledger, {self.source.name: aside})
 
     @contextlib.asynccontextmanager
     async def polling(self) -> AsyncIterator[Poller]:

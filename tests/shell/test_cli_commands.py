@@ -96,8 +96,19 @@ def test_events_are_told_with_what_was_before_and_after(cli: Cli, database: Path
 
 def test_a_story_holds_what_was_seen_what_followed_who_spoke_and_who_did_not(cli: Cli, database: Path) -> None:
     told = cli("story", "calm", "--store", database).out
-    for word in ("Queuing", "job.failed", "job-failed", "notified", "-> team", "pending"):
+    for word in (
+        "attempt 1: ? - ",
+        "failed (unknown)",
+        "Queuing",
+        "job.failed",
+        "job-failed",
+        "notified",
+        "-> team",
+        "pending",
+    ):
         assert word in told, word
+    (lived,) = json.loads(cli("story", "calm", "--store", database, "--json").out)["attempts"]
+    assert (lived["number"], lived["end"]) == (1, "failed")
     kinds = [line["kind"] for line in json.loads(cli("story", "calm", "--store", database, "--json").out)["story"]]
     assert {"snapshot", "event", "decision", "delivery"} <= set(kinds)
 
@@ -132,7 +143,8 @@ def test_the_printed_schema_accepts_the_examples_and_refuses_a_misspelt_key(cli:
 def test_a_good_configuration_is_called_good_and_counted(cli: Cli) -> None:
     ended = cli("check", "-c", ROOT / "examples" / "minimal.yaml")
     assert ended.code == 0
-    assert "1 source, 1 receiver, 13 rules" in ended.out
+    rules = (ROOT / "rules" / "default.yaml").read_text(encoding="utf-8").count("\n  - use:")
+    assert f"1 source, 1 receiver, {rules} rules" in ended.out
 
 
 # --- wrong use --------------------------------------------------------------------------------------------------------------------
@@ -179,7 +191,7 @@ WRONG: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "bundled are: bidding-lost, budget-exhausted, clean-run", ("demo", "--scenario", "nope")),
     (2, "write for example 90s", ("demo", "--duration", "20")),
     (2, "longer than nothing", ("demo", "--duration", "0s")),
-    (2, "there is no rule 'nope'; there are: job-failed", ("rules", "nope")),
+    (2, "there is no rule 'nope'; there are: cohort", ("rules", "nope")),
     (2, "--port", ("simulate", "--port", "70000")),
     (2, "No such command", ("frobnicate",)),
     (1, "cannot be read", ("replay", "missing.json")),

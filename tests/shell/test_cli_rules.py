@@ -109,7 +109,7 @@ stays_silent_about_another_reason:
     - {at: 1h, status: Failed, job: {reason_code: Other}}
 """)
     assert cli("rules", "test", "out-of-memory.yaml", "-c", "c.yaml").code == 0
-    assert "there is no rule 'out-of-memory'; there are: job-failed" in cli("rules", "test", "out-of-memory.yaml").err
+    assert "there is no rule 'out-of-memory'; there are: cohort" in cli("rules", "test", "out-of-memory.yaml").err
 
 
 BROKEN = {

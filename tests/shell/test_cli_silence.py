@@ -115,7 +115,7 @@ def test_a_running_watcher_heeds_it_and_why_names_it(cli: Cli) -> None:
             budget={"requests_per_second": 1000},
         )
         await world.poller.load()
-        keeper = Keeper(world.ledger, {SOURCE: world.source}, None)  # type: ignore[dict-item]
+        keeper = Keeper(world.ledger, {SOURCE: world.source}, None, world.investigator())  # type: ignore[dict-item]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(keeper.keep)
             await world.clock.advance(timedelta(seconds=1))

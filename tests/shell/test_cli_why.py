@@ -68,7 +68,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await world.poller.load()
             await world.poller.pass_once()
             await world.clock.advance(timedelta(minutes=31))
-            await Keeper(world.ledger, {SOURCE: world.source}, None).pass_due()  # type: ignore[dict-item]
+            await Keeper(world.ledger, {SOURCE: world.source}, None, world.investigator()).pass_due()  # type: ignore[dict-item]
             await deliver(world, Receipt(reference="m1", place="#jobs"))
             world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=world.clock.now()))
             world.source.put(job("dlc2", "Failed", name="evil", reason=HOSTILE, finished_at=world.clock.now()))
@@ -218,7 +218,7 @@ def test_news_that_was_told_before_says_why_nothing_is_owed() -> None:
         loaded_of().rules,
     )
     assert told.answers[0].outcome == "nothing is owed: the same news was told before, and is told once"
-    assert told.not_there == ()
+    assert "job-vanished" not in told.not_there
     assert "job-failed" in told.not_asked
 
 
@@ -236,3 +236,31 @@ def test_what_is_neither_an_event_nor_a_job_is_said_to_be_neither(cli: Cli, data
     missing = cli("why", "nothing")
     assert missing.code == 2
     assert missing.err.startswith("dlc-watcher.yaml: ")
+
+
+def test_what_a_job_wished_not_to_be_told_is_told_with_the_tag_that_asked_for_it(cli: Cli, tmp_path: Path) -> None:
+    rules = "  - use: job-failed\n  - {name: of-ann, on: job.failed, match: {owner: ann}}\n"
+    allowed = "{job_wishes: [owner, mute]}"
+    tags = {"dlc-watcher/mute": "job-failed, tomorow", "dlc-watcher/owner": "bob"}
+
+    async def fill() -> None:
+        store = open_store(f"sqlite:///{tmp_path / 'wishes.db'}")
+        await store.open()
+        try:
+            world = World(job("dlc1", tags=tags), rules=rules, service=allowed, store=store)  # type: ignore[arg-type]
+            await world.poller.load()
+            await world.poller.pass_once()
+            world.source.put(job("dlc1", "Failed", tags=tags, finished_at=world.clock.now()))
+            await world.poller.pass_once()
+            assert await world.store.deliveries() == ()
+        finally:
+            await store.aclose()
+
+    anyio.run(fill)
+    (tmp_path / "wishes.yaml").write_text(f"{CONFIGURATION}{rules}service: {allowed}\n")
+    told = cli("why", "dlc1", "--store", tmp_path / "wishes.db", "-c", "wishes.yaml").out
+    assert (
+        "  job-failed  muted-by-job: the job's tag dlc-watcher/mute names job-failed"
+        " (ignored: dlc-watcher/mute: 'tomorow' means nothing)"
+    ) in " ".join(told.split("\n")).replace("   ", "  ")
+    assert 'of-ann  not-matched (owner is "bob", wanted is "ann")' in told

@@ -17,6 +17,7 @@ from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
 from watcher.core.passage import Passage
 from watcher.core.rule import Severity
+from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
 
@@ -96,7 +97,16 @@ def test_left_out_parts_have_their_defaults() -> None:
     assert config.store.url == "sqlite:///dlc-watcher.db"
     assert (config.service.http.host, config.service.http.port) == ("127.0.0.1", 9464)
     assert config.service.shutdown_grace == timedelta(seconds=8)
-    assert {rule.name for rule in config.rules} == set(installed_kinds().rules)
+    assert {rule.name for rule in config.rules} == set(installed_kinds().rules) - {"hang-suspected"}
+
+
+def test_the_wishes_of_jobs_are_heeded_as_configured_and_by_default_their_owner_alone() -> None:
+    head = HEAD + "route: {receiver: term}\n"
+    assert loaded(head).book.wishes == {"owner"}
+    assert loaded(head + "service: {job_wishes: [mute, notify]}\n").book.wishes == {"mute", "notify"}
+    assert loaded(head + "service: {job_wishes: []}\n").book.wishes == frozenset()
+    with pytest.raises(ConfigurationError, match=r"service\.job_wishes"):
+        loaded(head + "service: {job_wishes: [silence]}\n")
 
 
 def test_an_empty_list_of_rules_means_none() -> None:
@@ -236,6 +246,19 @@ def test_no_sentence_fails_for_want_of_context_and_none_is_jargon() -> None:
         for value in (None, True, 5, "x", [], {}):
             assert sentence(error_type, {}, value)
             assert "Input should" not in sentence(error_type, {}, value)
+
+
+def test_a_rule_of_its_own_may_count() -> None:
+    text = """\
+route: {receiver: term}
+rules:
+  - {name: many, on: [pod.evicted, job.failed], count: 12, within: 2m, per: quota}
+"""
+    (many,) = loaded(HEAD + text).rules
+    kinds = frozenset({"pod.evicted", "job.failed"})
+    assert many.threshold == Tally(kinds, 12, timedelta(minutes=2), ("quota",))
+    assert (many.kinds, many.looks_back) == (kinds, timedelta(minutes=24))
+    jsonschema.validate(parse(HEAD + text, file="FILE", env=None).data, json_schema(installed_kinds()))
 
 
 def test_a_rule_of_its_own_may_wait_for_a_state_and_carry_labels_that_routes_choose_by() -> None:

@@ -45,6 +45,7 @@ SEEN_BY_THE_SCHEMA: Final = frozenset(
         "label_test_unknown",
         "label_test_empty",
         "label_test_wrong_type",
+        "count_of_one",
         "bad_name",
         "nothing_to_watch",
         "missing_sections",

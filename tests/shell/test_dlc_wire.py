@@ -99,6 +99,7 @@ FULL: dict[str, object] = {
     "Username": "u",
     "ResourceId": "q",
     "ResourceQuotaName": "qn",
+    "TemplateId": "tpl",
     "ResourceLevel": "L0",
     "ResourceType": "Lingjun",
     "ClusterId": "c",

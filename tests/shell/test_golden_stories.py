@@ -1,4 +1,4 @@
-"""What each bundled scenario looks like to people, with the default rules: the stories of its jobs, and every message that was sent.
+"""What each bundled scenario looks like to people, with the default rules: the stories of its jobs, and what was sent.
 
 After a wanted change: `UPDATE_GOLDEN=1 pytest tests/shell/test_golden_stories.py`, then read the difference as a reader would.
 """

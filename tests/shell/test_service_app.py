@@ -34,10 +34,16 @@ def fleet(*, count: int = 3, status: str = "Running") -> tuple[VirtualClock, Fak
 
 
 async def one_pass(
-    clock: VirtualClock, source: FakeSource, store: FlakyStore, notifier: FakeNotifier | None = None
+    clock: VirtualClock,
+    source: FakeSource,
+    store: FlakyStore,
+    notifier: FakeNotifier | None = None,
+    *,
+    evidence: str = "none",
 ) -> tuple[bool, float]:
     """The verdict of one pass, and the virtual seconds it took."""
-    loaded = loaded_of(source=source, receivers={"team": notifier or FakeNotifier(clock)})
+    receivers = {"team": notifier or FakeNotifier(clock)}
+    loaded = loaded_of(source=source, receivers=receivers, settings={"evidence": evidence})
     verdict: list[bool] = []
     began = clock.now()
     async with assemble(loaded, clock=clock, store=store) as service, anyio.create_task_group() as tasks:
@@ -64,6 +70,16 @@ async def test_one_pass_looks_at_every_job_and_sends_what_is_due() -> None:
     assert (await one_pass(clock, source, store, notifier))[0]
     assert [message.items[0].rule for message in notifier.taken] == ["job-failed"]
     assert source.closed == 2
+
+
+async def test_one_pass_tells_the_failure_and_then_its_cause() -> None:
+    clock, source, store = fleet()
+    notifier = FakeNotifier(clock)
+    await one_pass(clock, source, store)
+    source.lines["GetJobEvents", ""] = ("2026-03-01T11:59:00Z Warning OOMKilled w-0 exceeded its memory",)
+    source.put(job("dlc1", "Failed", finished_at=START))
+    assert (await one_pass(clock, source, store, notifier, evidence="events"))[0]
+    assert notifier.headlines == ["Failed", "Likely cause: out of memory"]
 
 
 @pytest.mark.parametrize("action", ["ListJobs", "GetJob"])

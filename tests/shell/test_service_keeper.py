@@ -18,7 +18,13 @@ STUCK = "  - {use: stuck-pending, with: {after: 30m}}\n"
 
 
 def keeper_of(world: World, retention: timedelta | None = None) -> Keeper:
-    return Keeper(world.ledger, {world.source.name: world.source}, retention, world.poller.may_judge)
+    return Keeper(
+        world.ledger,
+        {world.source.name: world.source},
+        retention,
+        world.investigator(),
+        world.poller.may_judge,
+    )
 
 
 async def live(world: World, length: timedelta, *, retention: timedelta | None = None, poll: bool = True) -> None:
@@ -73,7 +79,7 @@ async def test_nothing_is_said_about_jobs_of_a_source_that_is_configured_no_more
     world = World(job("dlc1", "Queuing"), rules=STUCK)
     await live(world, timedelta(minutes=10))
     later = world.again(rules=STUCK)
-    keeper = Keeper(later.ledger, {SourceName("elsewhere"): later.source}, None)
+    keeper = Keeper(later.ledger, {SourceName("elsewhere"): later.source}, None, later.investigator())
     await keeper.resume()
     await later.clock.advance(timedelta(hours=1))
     assert await keeper.pass_due() == 1

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.drive import START, Drive
@@ -19,6 +20,9 @@ from watcher.core.model import JobRef
 from watcher.core.rehearsal import compare, rehearse
 from watcher.core.rule import RuleReason
 from watcher.ports import Store
+from watcher.service.app import assemble, run
+from watcher.service.clock import SpedUpClock
+from watcher.simulator import DEMO_KEY, Simulator, SimulatorServer, SpeedUp
 from watcher.simulator.reading import load_scenario
 from watcher.store import open_store
 
@@ -43,7 +47,7 @@ made_up: true
 jobs:
   - id: dlc1victim
     name: sweep
-    user_name: ann
+    user: ann
     quota: quota-a100
     priority: 3
     roles: {{Worker: {{count: 2, gpu: 8, cpu: 8, memory: 60Gi}}}}
@@ -57,7 +61,7 @@ jobs:
     stagger: {stagger}
   - id: dlc1preemptor
     name: big-train
-    user_name: eve
+    user: eve
     quota: quota-a100
     priority: 9
     roles: {{Worker: {{count: 8, gpu: 8, cpu: 8, memory: 60Gi}}}}
@@ -230,3 +234,70 @@ async def test_a_rehearsal_of_the_same_finds_no_difference_and_without_the_rule_
     assert compare(owed, rehearse(events, snapshots, book(STORM))).same
     flood = compare(owed, rehearse(events, snapshots, book("")))
     assert (len(flood.removed), len(flood.added)) == (2, 24)
+
+
+# --- the whole service --------------------------------------------------------------------------------------------------------
+
+FAST = """\
+made_up: true
+jobs:
+  - id: dlc1victim
+    name: sweep
+    user_name: ann
+    quota: quota-a100
+    quota_name: research
+    roles: {Worker: {count: 1, gpu: 8, cpu: 8, memory: 60Gi}}
+    life:
+      - {at: 0s, status: Creating}
+      - {at: 1m, status: Running}
+      - {at: 3m, pod: master-0, status: Failed, sub_status: Evicted}
+      - {at: 3m, status: Queuing, reason: Preempted, restart: {level: Job, reason: PodEvicted, pod: master-0}}
+      - {at: 4m, status: Running}
+    copies: 12
+    stagger: 2s
+"""
+SERVICE = """\
+sources:
+  sim:
+    kind: dlc
+    region: cn-hangzhou
+    endpoint: "{url}"
+    workspaces: ["268"]
+    credentials: {{kind: access_key, key_id: {key_id}, secret: {secret}}}
+    poll_every: 5s
+    discover_every: 5s
+    budget: {{requests_per_second: 50, concurrency: 16}}
+store: {{url: "sqlite:///{folder}/watcher.db"}}
+receivers: {{team: {{console: {{}}}}}}
+service: {{http: {{port: null}}}}
+rules:
+  - {{use: pod-evicted}}
+  - {{use: job-restarted}}
+  - {{use: storm, with: {{within: 2m}}}}
+"""
+SPEED = 60.0
+
+
+async def test_the_running_service_tells_a_storm_of_simulated_jobs_once_and_its_end(tmp_path: Path) -> None:
+    time = SpeedUp(SPEED)
+    simulator = Simulator(load_scenario(FAST), clock=time)
+    async with SimulatorServer(simulator) as server:
+        text = SERVICE.format(url=server.url, key_id=DEMO_KEY.key_id, secret=DEMO_KEY.secret, folder=tmp_path)
+        loaded = load(text, file="c.yaml", env={}, kinds=installed_kinds(), base_dir=tmp_path)
+        async with assemble(loaded, clock=SpedUpClock(time)) as service:
+            stop = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run, service, stop)
+                with anyio.move_on_after(60):
+                    while not any(said.startswith("Over") for said in told(await service.store.deliveries())):
+                        await anyio.sleep(0.1)
+                stop.set()
+            owed = await service.store.deliveries(limit=1000)
+
+    begun, over = told(owed)
+    assert begun.startswith("12 jobs of quota research evicted within ")
+    assert over.startswith("Over: 12 jobs of quota research evicted within ")
+    assert over.endswith("; 12 running")
+    folded = [one for one in owed if one.state is DeliveryState.FOLDED]
+    assert len({one.notification.job for one in folded}) == 12
+    assert len(folded) == len(owed) - 2

@@ -31,8 +31,8 @@ def problems(text: str) -> list[str]:
 
 def test_the_bundled_scenarios_are_those_that_are_named() -> None:
     assert set(bundled_names()) == {
-        "demo", "clean-run", "eviction", "restart-loop", "stop-while-queuing", "deletion", "reservation",
-        "unknown-status", "queue-then-run", "bidding-lost", "sanity-check", "spot-reclaimed", "idle-preempted", "budget-exhausted",
+        "demo", "clean-run", "eviction", "restart-loop", "stop-while-queuing", "deletion", "reservation", "unknown-status",
+        "queue-then-run", "bidding-lost", "sanity-check", "spot-reclaimed", "idle-preempted", "budget-exhausted",
         "one-pod-restarts", "quota-storm", "many-pods",
     }  # fmt: skip
 

@@ -27,13 +27,12 @@ _EVERYTHING = 2**62
 def rehearse_store(config: Path, store: str | None, since: str | None, *, json: bool) -> None:
     """Read the store, compare, print, and end with exit code 1 when something would be different."""
     from watcher.core.codec import plain
-    from watcher.core.consequence import Book
     from watcher.core.rehearsal import compare, rehearse
 
     loaded = load_configuration(config)
     from_when = None if since is None else _time_of(since)
     events, snapshots, then = read_store(store_url(config, store), _record)
-    now = rehearse(events, snapshots, Book(loaded.rules, loaded.route))
+    now = rehearse(events, snapshots, loaded.book)
     difference = compare(then, now, from_when)
     if json:
         print_json({"same": difference.same, "events": len(events), **plain(difference)})

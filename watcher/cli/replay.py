@@ -73,7 +73,6 @@ def replay(
 
 def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None:
     from watcher.core.codec import plain
-    from watcher.core.consequence import Book
 
     if config is None:
         from watcher.cli.builtin import builtin_configuration
@@ -81,7 +80,7 @@ def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None
         loaded = builtin_configuration()
     else:
         loaded = load_configuration(config)
-    steps = list(_steps([_read(file, index) for index, file in enumerate(files)], Book(loaded.rules, loaded.route)))
+    steps = list(_steps([_read(file, index) for index, file in enumerate(files)], loaded.book))
     if json:
         print_json(
             [

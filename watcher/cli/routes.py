@@ -23,7 +23,9 @@ from watcher.cli.options import (
 if TYPE_CHECKING:
     from watcher.config import Loaded
     from watcher.core.matching import Labels
+    from watcher.core.model import JobSnapshot
     from watcher.core.routing import Route, Step
+    from watcher.core.wishes import Wish
     from watcher.ports import Store
 
 routes = typer.Typer(
@@ -136,7 +138,7 @@ def try_routes(
     if things:
         from functools import partial
 
-        question = partial(_from_store, wanted=things[0], labels=labels)
+        question = partial(_from_store, wanted=things[0], labels=labels, wishes=loaded.book.wishes)
         asked = read_store(store_url(config, store), question)
     else:
         asked = [Asked(" ".join(wanted), labels)]
@@ -195,7 +197,9 @@ def _expected(text: str, loaded: Loaded) -> list[str]:
     return names
 
 
-async def _from_store(store: Store, *, wanted: str, labels: Mapping[str, tuple[str, ...]]) -> list[Asked]:
+async def _from_store(
+    store: Store, *, wanted: str, labels: Mapping[str, tuple[str, ...]], wishes: frozenset[Wish]
+) -> list[Asked]:
     """What the store knows of a job or an event, as labels; those that were given go first."""
     from watcher.core.codec import event_from_json
     from watcher.core.events import EventId, job_of
@@ -205,7 +209,7 @@ async def _from_store(store: Store, *, wanted: str, labels: Mapping[str, tuple[s
     if not lines:
         ref = await find_job(store, wanted, also="no event has this id either")
         watch = await store.watch(ref)
-        held = {} if watch is None else labels_of_job(watch.snapshot)
+        held = {} if watch is None else labels_of_job(watch.snapshot, _owner(watch.snapshot, wishes))
         whose = {"source": (ref.source,), "job": (ref.job_id,)}
         return [Asked(f"news of {ref}", {**whose, **held, **labels})]
     event = event_from_json(json_text.dumps(lines[0].data))
@@ -221,7 +225,19 @@ async def _from_store(store: Store, *, wanted: str, labels: Mapping[str, tuple[s
     job = job_of(event)
     watch = None if job is None else await store.watch(job)
     snapshot = None if watch is None else watch.snapshot
-    return [Asked(f"{event.kind}, about which nothing was said", {**labels_of(event, snapshot), **labels})]
+    return [
+        Asked(
+            f"{event.kind}, about which nothing was said",
+            {**labels_of(event, snapshot, _owner(snapshot, wishes)), **labels},
+        )
+    ]
+
+
+def _owner(job: JobSnapshot | None, wishes: frozenset[Wish]) -> str:
+    """Who the job says it belongs to, where the configuration lets it."""
+    from watcher.core.wishes import wishes_of
+
+    return "" if job is None else wishes_of(job.tags, wishes, (), job.observed_at).owner
 
 
 def _hearing(steps: Sequence[Step]) -> list[str]:

@@ -19,8 +19,10 @@ from watcher.cli.options import DEFAULT_CONFIG, JsonOption, StoreOption, load_co
 
 if TYPE_CHECKING:
     from watcher.core.events import Event
+    from watcher.core.matching import Labels
     from watcher.core.model import JobSnapshot
     from watcher.core.rule import BoundRule
+    from watcher.core.wishes import Wish
     from watcher.ports import Store, StoryLine
 
 
@@ -77,9 +79,10 @@ def why(
 ) -> None:
     """Why somebody was told, or not: what every rule made of an event (of a job: newest first), and what became of it."""
     place = config or (DEFAULT_CONFIG if store is None else None)
-    rules = () if place is None else load_configuration(place).rules
+    loaded = None if place is None else load_configuration(place)
+    rules, wishes = ((), frozenset()) if loaded is None else (loaded.rules, loaded.book.wishes)
     told = read_store(store_url(place or DEFAULT_CONFIG, store), lambda opened: _lines(opened, wanted, limit))
-    accounts = [account(lines, story, rules) for lines, story in told]
+    accounts = [account(lines, story, rules, wishes) for lines, story in told]
     if json:
         from watcher.core.codec import plain
 
@@ -110,15 +113,23 @@ async def _lines(store: Store, wanted: str, limit: int) -> list[tuple[tuple[Stor
     return [(await store.account(event.id), story) for event in newest]
 
 
-def account(lines: Sequence[StoryLine], story: Sequence[StoryLine], rules: Sequence[BoundRule]) -> Account:
+def account(
+    lines: Sequence[StoryLine],
+    story: Sequence[StoryLine],
+    rules: Sequence[BoundRule],
+    wishes: frozenset[Wish] = frozenset(),
+) -> Account:
     """Put together what is told of one event.
 
     Args:
         lines: what `Store.account` gives for it.
         story: what `Store.story` gives for its job; empty when it is about none.
         rules: those of the configuration at hand; empty without one.
+        wishes: what it lets jobs wish by their tags.
     """
     from watcher.core.codec import event_from_json
+    from watcher.core.matching import labels_of
+    from watcher.core.wishes import wishes_of
 
     event = event_from_json(json_text.dumps(lines[0].data))
     decided = [line.data for line in lines if line.kind == "decision"]
@@ -130,12 +141,13 @@ def account(lines: Sequence[StoryLine], story: Sequence[StoryLine], rules: Seque
             owed.setdefault(line.data["notification"]["rule"], []).append({**line.data, "receipt": receipt})
     by_name = {bound.name: bound for bound in rules}
     job = _job_then(event, story)
+    owner = "" if job is None else wishes_of(job.tags, wishes, (), event.when.observed_at).owner
     answers = tuple(
         Answer(
             rule=one["rule"],
             reason=one["reason"],
             note=one["note"],
-            explained=_explained(one, by_name.get(one["rule"]), event, job) if rules else "",
+            explained=_explained(one, by_name.get(one["rule"]), labels_of(event, job, owner)) if rules else "",
             outcome=_outcome(one, owed.get(one["rule"], ()), story),
             deliveries=tuple(owed.get(one["rule"], ())),
         )
@@ -164,13 +176,11 @@ def _job_then(event: Event, story: Sequence[StoryLine]) -> JobSnapshot | None:
     return snapshot_from_json(json_text.dumps(seen[-1].data)) if seen else None
 
 
-def _explained(decision: Mapping[str, Any], bound: BoundRule | None, event: Event, job: JobSnapshot | None) -> str:
+def _explained(decision: Mapping[str, Any], bound: BoundRule | None, labels: Labels) -> str:
     if bound is None:
         return "this rule is not in the configuration"
     if decision["reason"] == "not-matched":
-        from watcher.core.matching import labels_of
-
-        label, labels = decision["note"], labels_of(event, job)
+        label = decision["note"]
         tests = [test for test in bound.match.tests if test.label == label]
         if not tests:
             return f"the configuration no longer asks for {label}"
@@ -193,9 +203,23 @@ def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequenc
             ):
                 return f"it passed: event {data['id']}"
         return "no event says that it passed: it is still to come, or was moved"
+    if decision["reason"] == "investigates":
+        return _found(decision["note"], story)
     if decision["reason"] == "notified" and not owed:
         return "nothing is owed: the same news was told before, and is told once"
     return ""
+
+
+def _found(answer: str, story: Sequence[StoryLine]) -> str:
+    """What came of an inquiry; its note is the id of the event that answers it."""
+    from watcher.core.codec import event_from_json
+    from watcher.core.declared import sentence
+
+    for line in story:
+        if line.kind == "event" and line.data["id"] == answer:
+            missing = f"; could not read: {line.data['unread']}" if line.data["unread"] else ""
+            return f"answered: {sentence(event_from_json(json_text.dumps(line.data)))}{missing}"
+    return "not answered yet"
 
 
 def _instant(text: str) -> object:

@@ -51,8 +51,9 @@ def attempt_words(attempt: JobAttempt, shown: Callable[[datetime | None], str]) 
 def story_told(
     lines: Iterable[StoryLine], *, everything: bool = False, zone: tzinfo | None = None
 ) -> Iterator[tuple[datetime, Words]]:
-    """The lines of a story with their times, made to be read: rules that had nothing to say share a line, and long rows of one
-    kind, as a job of a thousand pods has, are cut short.
+    """The lines of a story with their times, made to be read.
+
+    Rules that had nothing to say share a line, and long rows of one kind, as a job of a thousand pods has, are cut short.
 
     Args:
         lines: the story, in order.

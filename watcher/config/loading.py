@@ -15,6 +15,7 @@ from watcher.config.mutes import check_mutes
 from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
 from watcher.config.wording import listed
+from watcher.core.consequence import Book
 from watcher.core.routing import Route
 from watcher.core.rule import BoundRule
 from watcher.errors import ConfigurationError, Problem
@@ -44,6 +45,11 @@ class Loaded:
     store: StoreSettings = field(default_factory=StoreSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def book(self) -> Book:
+        """What it says about telling."""
+        return Book(self.rules, self.route, frozenset(self.service.job_wishes))
 
 
 def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir: Path) -> Loaded:

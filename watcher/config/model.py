@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, With
 from watcher.config.mutes import MuteSettings
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
+from watcher.core.wishes import Wish
 from watcher.settings import Duration, OneOrMany, Settings
 
 NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
@@ -108,6 +109,10 @@ class ServiceSettings(Settings):
     """How long an ended job and all that belongs to it is kept after its end. At least an hour. The default covers a quarter."""
     shutdown_grace: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=8)
     """How long requests and sends under way may finish after SIGTERM. The default leaves 2 s of the 10 s that Docker gives."""
+    job_wishes: tuple[Wish, ...] = (Wish.OWNER,)
+    """Which tags of a job are heeded: owner (`dlc-watcher/owner` becomes the label `owner`), notify and mute (the job says what it
+    wants to be told of). The default is owner alone, which silences nothing: with the others, whoever submits a job can keep its
+    failures from the people who look after it. An empty list heeds none."""
 
 
 class RouteSettings(Settings):

@@ -43,6 +43,7 @@ def carry_over(held: JobSnapshot, answer: JobSnapshot, doubted: Iterable[str]) -
         priority=held.priority if answer.priority is None else answer.priority,
         user_name=answer.user_name or held.user_name,
         quota_name=answer.quota_name or held.quota_name,
+        template_id=answer.template_id or held.template_id,
         max_running_time=answer.max_running_time or held.max_running_time,
         modified_at=answer.modified_at or held.modified_at,
     ), missing

@@ -3,6 +3,7 @@
 What makes jobs kin is written as one text:
 
 - `pipeline`: DLC's pipeline id (`Settings.PipelineId`);
+- `template`: the id of the job template they were made from (`TemplateId`, which only lists tell);
 - `tag:KEY`: the value of that tag;
 - `name:GLOB`: every job whose name fits the glob; they are one cohort, named by the glob;
 - `regex:PATTERN`: the part of the name that the pattern's one group catches; the pattern must fit the whole name.
@@ -39,9 +40,14 @@ class Tie(StrEnum):
     """The ways in which jobs can be kin."""
 
     PIPELINE = "pipeline"
+    TEMPLATE = "template"
     TAG = "tag"
     NAME = "name"
     REGEX = "regex"
+
+
+_BARE: Final = frozenset({Tie.PIPELINE, Tie.TEMPLATE})
+"""Ties that are DLC's own; the others need to be told of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Kinship:
 
     Attributes:
         tie: the way.
-        of: the tag's key, the glob or the pattern; "" for a pipeline.
+        of: the tag's key, the glob or the pattern; "" for DLC's own ties.
     """
 
     tie: Tie = Tie.PIPELINE
@@ -64,8 +70,8 @@ class Kinship:
             ValueError: with a sentence that says what is allowed.
         """
         word, _, of = text.partition(":")
-        if word not in set(Tie) or (word == Tie.PIPELINE) == bool(of):
-            raise ValueError("jobs are kin by pipeline, tag:KEY, name:GLOB or regex:PATTERN")
+        if word not in set(Tie) or (word in _BARE) == bool(of):
+            raise ValueError("jobs are kin by pipeline, template, tag:KEY, name:GLOB or regex:PATTERN")
         if word == Tie.REGEX:
             try:
                 groups = re.compile(of).groups
@@ -85,6 +91,8 @@ class Kinship:
         match self.tie:
             case Tie.PIPELINE:
                 return job.pipeline_id
+            case Tie.TEMPLATE:
+                return job.template_id
             case Tie.TAG:
                 return dict(job.tags).get(self.of, "")
             case Tie.NAME:

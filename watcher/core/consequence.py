@@ -9,7 +9,7 @@ the same observation is owed as a row that is folded from the start, and what st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -29,22 +29,25 @@ from watcher.core.rule import (
     evaluate,
 )
 from watcher.core.silencing import Silencing, ended_jobs, silenced
+from watcher.core.wishes import Wish, wishes_of
 from watcher.core.withholding import held, in_shadow
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What the configuration says about telling: the rules, and who hears them.
+    """What the configuration says about telling.
 
     Attributes:
-        rules: the bound rules.
-        tree: the routes.
+        rules: what is worth telling.
+        tree: who hears it.
+        wishes: what jobs may wish by their tags.
         silencings: the silences there are.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
     rules: tuple[BoundRule, ...]
     tree: Route
+    wishes: frozenset[Wish] = frozenset()
     patient: bool = True
     silencings: tuple[Silencing, ...] = ()
 
@@ -76,7 +79,10 @@ class Consequences:
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
-    """Ask the rules and route what they say. Events of failed rules are added to the events."""
+    """Ask the rules, heed the job's wishes, and route what is left. Events of failed rules are added to the events."""
+    if context.job is not None and book.wishes:
+        names = {bound.name for bound in book.rules}
+        context = replace(context, wishes=wishes_of(context.job.tags, book.wishes, names, context.now))
     evaluation = evaluate(book.rules, events, context)
     on_trial = {rule.name for rule in book.rules if rule.shadow}
     owed = (

@@ -18,8 +18,10 @@ from watcher.core.events import (
     EVENT_TYPES,
     DeadlinePassed,
     Event,
+    JobActivityChecked,
     JobAppeared,
     JobBiddingStarted,
+    JobCauseFound,
     JobFailed,
     JobHistoryCorrected,
     JobPreparationStarted,
@@ -104,8 +106,9 @@ def _restarted(event: JobRestarted) -> str:
 
 def _explained(event: JobRestartExplained) -> str:
     what = f"Restart of pod {event.pod_id}" if event.pod_id else f"Restart {event.used}"
-    reason = event.reason or event.error_code
-    return f"{what} was {reason}" if reason else f"{what} has a record now"
+    took = "" if event.took is None else f"took {spell_duration(event.took)}"
+    said = ", ".join(filter(None, (event.reason or event.error_code, event.result, took)))
+    return f"{what}: {said}" if said else f"{what} has a record now"
 
 
 def _reserved(event: JobReservationDecided) -> str:
@@ -152,6 +155,13 @@ def _moved(event: PodMoved) -> str:
     return f"Pod {event.pod.pod_id} moved: {_or_none(old)} -> {_or_none(new)}"
 
 
+def _activity(event: JobActivityChecked) -> str:
+    since = f" since {event.since:%Y-%m-%d %H:%M} UTC" if event.since else ""
+    looked = (("events", event.events_read, event.events_seen), ("logs", event.logs_read, event.logs_seen))
+    told = [f"{what} {'told of something' if seen else 'silent'}" for what, read, seen in looked if read]
+    return f"Activity{since}: {', '.join(told) or 'nothing could be read'}"
+
+
 _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     JobAppeared: lambda event: f"First seen, {event.status or 'status unknown'}",
     JobResumed: lambda event: f"Watched again, {event.status or 'status unknown'}",
@@ -175,6 +185,8 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     JobStopped: _ended("Stopped"),
     JobVanished: lambda event: f"DLC no longer knows this job, last seen {event.last_status or 'without a status'}",
     JobReappeared: lambda event: f"DLC knows this job again, {event.status or 'status unknown'}",
+    JobCauseFound: lambda event: f"Likely cause: {event.summary or event.fault_class}",
+    JobActivityChecked: _activity,
     PodAppeared: lambda event: f"Pod {event.pod.pod_id} appeared, {event.status or 'status unknown'}",
     PodStatusChanged: _pod_status,
     PodEvicted: lambda event: f"Pod {event.pod.pod_id} was evicted{_on(event.node, 'from')}",
@@ -212,6 +224,9 @@ _FACTS: Final[tuple[tuple[str, str], ...]] = (
     ("ip", "Address"),
     ("old_node", "Node before"),
     ("old_ip", "Address before"),
+    ("exit_code", "Exit code"),
+    ("confidence", "Confidence"),
+    ("unread", "Could not read"),
     ("rule", "Rule"),
     ("error", "Error"),
 )
@@ -220,7 +235,8 @@ _FACTS: Final[tuple[tuple[str, str], ...]] = (
 
 def facts(event: Event) -> Facts:
     """What else the event tells, as label and value; nothing that is empty."""
-    found = [(label, _shown(getattr(event, member, ""))) for member, label in _FACTS]
+    held = [(label, getattr(event, member, None)) for member, label in _FACTS]
+    found = [(label, _shown(value)) for label, value in held if value is not None]
     pod = pod_of(event)
     if pod is not None:
         found.insert(0, ("Pod", pod.pod_id))
@@ -228,12 +244,13 @@ def facts(event: Event) -> Facts:
 
 
 def _shown(value: object) -> str:
-    return spell_duration(value) if isinstance(value, timedelta) else str(value or "")
+    return spell_duration(value) if isinstance(value, timedelta) else str(value)
 
 
 def detail(event: Event) -> str:
-    """The longer text an event carries: DLC's reason message, or ""."""
-    return str(getattr(event, "reason_message", "") or getattr(event, "new_message", ""))
+    """The longer text an event carries: DLC's reason message, an excerpt of a log, or ""."""
+    texts = (getattr(event, name, "") for name in ("reason_message", "new_message", "excerpt"))
+    return str(next(filter(None, texts), ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +293,7 @@ class DeclaredRule:
 
     def _said(self, event: Event, context: Context, words: str) -> Notify:
         headline = words if self.summary is None else self.summary.text(event, context)
-        labels = labels_of(event, context.job) if self.once_per else {}
+        labels = labels_of(event, context.job, context.wishes.owner) if self.once_per else {}
         # A label with two meanings counts by the first that is known: the id.
         values = [next((value for value in labels.get(label, ()) if value), "") for label in self.once_per]
         return Notify(

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Final, Literal, NewType
 from uuid import UUID, uuid5
 
+from watcher.core.causes import Confidence, FaultClass
 from watcher.core.model import JobRef, PodKey, SourceName
 from watcher.core.phases import Phase
 
@@ -222,6 +223,7 @@ class JobRestartExplained(_JobFact):
 
     Attributes:
         corrected: id of the event that was told, `job.restarted` or `pod.restarted`.
+        corrected_nameless: the id which that event has instead if it was told before the pod had its uid, or "".
         used: the number of the restart of the whole job; 0 for that of a pod.
         pod_id: the pod that was restarted; "" for the whole job.
         level: and what follows: as in `job.restarted`.
@@ -229,6 +231,7 @@ class JobRestartExplained(_JobFact):
 
     kind: Literal["job.restart_explained"] = "job.restart_explained"
     corrected: EventId
+    corrected_nameless: str = ""
     used: int = 0
     pod_id: str = ""
     level: str = ""
@@ -406,6 +409,68 @@ class JobReappeared(_JobFact):
     phase: Phase
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCauseFound(_JobFact):
+    """What a failure, restart or eviction most likely came from, as far as events and logs tell. Asked for by a rule.
+
+    Attributes:
+        explains: id of the event whose cause it is.
+        fault_class: what went wrong.
+        confidence: how sure that is.
+        because: what the confidence rests on.
+        summary: the cause in one sentence, for example `CUDA out of memory on dlc1-worker-3 (node a), exit code 1`.
+        pod: the incarnation that failed first; None where no pod can be named.
+        node: its node.
+        exit_code: the code its process ended with, where something tells.
+        excerpt: the lines that decide, without secrets, at most 2,000 characters.
+        unread: what could not be read, and why; "" when nothing was missing.
+        missing_permission: the right that DLC wants for it, for example paidlc:GetPodLogs; "" when none was missing.
+    """
+
+    kind: Literal["job.cause_found"] = "job.cause_found"
+    explains: EventId
+    fault_class: FaultClass
+    confidence: Confidence
+    because: str = ""
+    summary: str = ""
+    pod: PodKey | None = None
+    node: str = ""
+    exit_code: int | None = None
+    excerpt: str = ""
+    unread: str = ""
+    missing_permission: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobActivityChecked(_JobFact):
+    """Whether a running job's events and logs told of anything lately. Asked for by a rule.
+
+    Attributes:
+        explains: id of the event on which it was asked.
+        since: the time from which on was looked; None for as far back as DLC tells.
+        events_seen: the job's events have a line from that time.
+        logs_seen: the log of the pod that was read has a line from that time.
+        events_read: the events could be read; without it, that none was seen says nothing.
+        logs_read: the same of the log.
+        last_event_at: time of the newest event, where its line tells one.
+        last_log_at: time of the newest line of the log, where it tells one.
+        unread: what could not be read, and why.
+        missing_permission: the right that DLC wants for it, or "".
+    """
+
+    kind: Literal["job.activity_checked"] = "job.activity_checked"
+    explains: EventId
+    since: datetime | None = None
+    events_seen: bool = False
+    logs_seen: bool = False
+    events_read: bool = False
+    logs_read: bool = False
+    last_event_at: datetime | None = None
+    last_log_at: datetime | None = None
+    unread: str = ""
+    missing_permission: str = ""
+
+
 # --- pods ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -555,6 +620,8 @@ JobEvent = (
     | JobStopped
     | JobVanished
     | JobReappeared
+    | JobCauseFound
+    | JobActivityChecked
 )
 PodEvent = PodAppeared | PodStatusChanged | PodEvicted | PodRestarted | PodPlaced | PodMoved | PodVanished
 WatchEvent = WatchBlind | WatchRecovered | RuleFailed | DeadlinePassed
@@ -583,6 +650,8 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     JobStopped,
     JobVanished,
     JobReappeared,
+    JobCauseFound,
+    JobActivityChecked,
     PodAppeared,
     PodStatusChanged,
     PodEvicted,

@@ -117,20 +117,34 @@ def _held_until(step: Step, new: JobSnapshot) -> datetime | None:
 
 
 def sizes(look: Look) -> Iterator[Told]:
-    """Roles that grew or shrank, queued differently, or run on other spot instances. A role that is new is no change."""
+    """Roles that grew or shrank, queued differently, or run on other spot instances. A role that is new is no change.
+
+    Counters say how many pods there are, and a pod that failed is missing from them. Only of a job that may breathe does that mean
+    another size; of others the specification alone tells it.
+    """
     before, after = asked_for(look.old), asked_for(look.new)
     scaled = {role for role in before.keys() & after.keys() if before[role] != after[role]}
     for role in scaled:
         yield _scaled(look, role, before[role], after[role], "asked")
     held = replicas(look.old)
-    runs = look.old.phase is Phase.RUNNING and look.new.phase is Phase.RUNNING
+    breathes = _elastic(look.new) and look.old.phase is Phase.RUNNING and look.new.phase is Phase.RUNNING
     for role, now in replicas(look.new).items():
         was = held.get(role, ReplicaStatus(role))
         yield from _queue(look, was, now)
         yield from _spot_type(look, was, now)
         counts = (present(was), present(now))
-        if runs and role not in scaled and counts[0] is not None and counts[1] is not None and counts[0] != counts[1]:
+        if (
+            breathes
+            and role not in scaled
+            and counts[0] is not None
+            and counts[1] is not None
+            and counts[0] != counts[1]
+        ):
             yield _scaled(look, role, counts[0], counts[1], "present")
+
+
+def _elastic(job: JobSnapshot) -> bool:
+    return bool(job.elastic.elastic_training) or any(role.max_replicas is not None for role in job.roles)
 
 
 def _scaled(look: Look, role: str, old: int, new: int, measure: str) -> Told:

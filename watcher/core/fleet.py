@@ -69,6 +69,7 @@ class Member:
     waited: timedelta | None = None
     prepared: timedelta | None = None
     vanished: bool = False
+    template_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
+        template_id=job.template_id,
         prepared=_prepared(job, course),
         vanished=vanished,
     )

@@ -39,6 +39,9 @@ from watcher.core.phases import RESERVED, TERMINAL, Phase, phase_of
 from watcher.core.restart_records import counts_no_restarts
 from watcher.core.times import CLOCK_LEEWAY, between, second
 
+NEAR: Final = timedelta(seconds=5)
+"""So far a Gmt time and the StartTime of the same entry may lie apart without anything that speaks against it."""
+
 MOST_ENTRIES: Final = 100
 """So many entries of one job are remembered. Older ones are old news."""
 
@@ -266,6 +269,7 @@ def _period_of(
         and earliest <= start <= entry.seen_by + CLOCK_LEEWAY
         and (floor is None or floor <= start)
         and (ceiling is None or start <= ceiling)
+        and _may_mend(entry, start, periods)
     ]
     before = [(start, period) for start, period in fitting if start <= entry.seen_by]
     if before:
@@ -273,6 +277,14 @@ def _period_of(
     starts = [period.started_at for period in periods if period.started_at]
     after = next((place for place, start in enumerate(starts) if start > entry.seen_by), 0)
     return next(((start, period) for start, period in fitting if after and period is periods[after]), None)
+
+
+def _may_mend(entry: StatusEntry, start: datetime, periods: Sequence[StatusPeriod]) -> bool:
+    """Whether the history gets as far as the Gmt time of an entry: one that lags may name an earlier stay in the same status."""
+    told, newest = entry.started_at, periods[-1].started_at
+    if told is None or entry.phase in TERMINAL or abs(start - told) <= NEAR:
+        return True
+    return newest is not None and newest >= told
 
 
 def _insert(

@@ -34,6 +34,7 @@ LABELS: Final[Mapping[str, str]] = {
     "phase": "folded status, for example pending",
     "pod": "pod id",
     "node": "node name",
+    "owner": "who the job belongs to by its tag dlc-watcher/owner, where `service.job_wishes` allows that",
     "tag.<key>": "value of that tag",
 }
 """Label name -> what it holds. Names with two meanings hold both values; a pattern may match either."""
@@ -41,8 +42,14 @@ LABELS: Final[Mapping[str, str]] = {
 Labels = Mapping[str, tuple[str, ...]]
 
 
-def labels_of(event: Event, job: JobSnapshot | None) -> Labels:
-    """The labels of an event and the job it is about."""
+def labels_of(event: Event, job: JobSnapshot | None, owner: str = "") -> Labels:
+    """The labels of an event and the job it is about.
+
+    Args:
+        event: what happened.
+        job: whose news it is, if anybody's.
+        owner: who the job says it belongs to, or "".
+    """
     pod = pod_of(event)
     labels: dict[str, tuple[str, ...]] = {"kind": (event.kind,)}
     if isinstance(event, WatchBlind | WatchRecovered):
@@ -53,10 +60,10 @@ def labels_of(event: Event, job: JobSnapshot | None) -> Labels:
     if pod is not None:
         labels["pod"] = (pod.pod_id,)
         labels["node"] = (getattr(event, "node", ""),)
-    return labels if job is None else {**labels, **labels_of_job(job)}
+    return labels if job is None else {**labels, **labels_of_job(job, owner)}
 
 
-def labels_of_job(job: JobSnapshot) -> Labels:
+def labels_of_job(job: JobSnapshot, owner: str = "") -> Labels:
     """The labels that a job alone gives to all its news."""
     labels: dict[str, tuple[str, ...]] = {
         "name": (job.name,),
@@ -67,6 +74,8 @@ def labels_of_job(job: JobSnapshot) -> Labels:
         "status": (job.status,),
         "phase": (job.phase.value,),
     }
+    if owner:
+        labels["owner"] = (owner,)
     return labels | {f"tag.{key}": (value,) for key, value in job.settings.tags}
 
 

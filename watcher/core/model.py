@@ -264,6 +264,8 @@ class JobSnapshot:
     """`ResourceId`; "" on public resources."""
     quota_name: str = ""
     """Only lists tell it (`ResourceQuotaName`)."""
+    template_id: str = ""
+    """Only lists tell it (`TemplateId`): the job template it was made from."""
     resource_level: str = ""
     resource_type: str = ""
     """ECS, Lingjun or ACS."""
@@ -356,6 +358,7 @@ class JobSummary:
     finished_at: datetime | None = None
     modified_at: datetime | None = None
     max_running_time: timedelta | None = None
+    template_id: str = ""
 
     @property
     def phase(self) -> Phase:

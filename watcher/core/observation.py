@@ -38,7 +38,7 @@ from watcher.core.events import (
     deterministic_id,
 )
 from watcher.core.history import Progress, baseline, entered_phase_at, follow, reads_backwards
-from watcher.core.model import Doubts, JobSnapshot, JobSummary, Watch
+from watcher.core.model import Course, Doubts, JobSnapshot, JobSummary, Watch
 from watcher.core.phases import TERMINAL
 
 APART: Final = timedelta(seconds=10)
@@ -79,7 +79,7 @@ def first_sight(answer: JobSnapshot, *, now: datetime, cause: CauseId, watching_
     watch = Watch(
         snapshot=answer,
         version=1,
-        phase_since=course.entries[-1].started_at or entered_phase_at(answer) or answer.observed_at,
+        phase_since=first_phase_since(answer, course),
         first_seen_at=now,
         course=course,
     )
@@ -135,20 +135,25 @@ def look(watch: Watch, answer: JobSnapshot, *, now: datetime, cause: CauseId) ->
     new = replace(
         heard,
         snapshot=believed,
-        phase_since=_phase_since(watch, progress),
+        phase_since=phase_since(watch.phase_since, progress),
         doubts=Doubts(missing_pods=missing),
         course=progress.course,
     )
     return Observed(new, (*returned, *events), changed=differ(held, believed))
 
 
-def _phase_since(watch: Watch, progress: Progress) -> datetime:
-    """When the first of the entries began that make up the present stay in a phase; as it was, while nothing speaks of it."""
+def first_phase_since(answer: JobSnapshot, course: Course) -> datetime:
+    """When a job that is seen for the first time entered its phase, as far as DLC tells; else the time of the look."""
+    return course.entries[-1].started_at or entered_phase_at(answer) or answer.observed_at
+
+
+def phase_since(before: datetime, progress: Progress) -> datetime:
+    """When the first of the entries began that make up the present stay in a phase; as before, while nothing speaks of it."""
     stay = takewhile(lambda entry: entry.phase is progress.course.entries[-1].phase, reversed(progress.course.entries))
     first = list(stay)[-1]
     news = {(step.entry.status, step.entry.nth) for step in progress.steps}
     news |= {(correction.mended.status, correction.mended.nth) for correction in progress.corrections}
-    return (first.started_at or first.seen_by) if (first.status, first.nth) in news else watch.phase_since
+    return (first.started_at or first.seen_by) if (first.status, first.nth) in news else before
 
 
 def not_found(
@@ -193,6 +198,7 @@ def merge_summary(answer: JobSnapshot, summary: JobSummary | None) -> JobSnapsho
         answer,
         user_name=answer.user_name or summary.user_name,
         quota_name=answer.quota_name or summary.quota_name,
+        template_id=answer.template_id or summary.template_id,
         max_running_time=answer.max_running_time or summary.max_running_time,
     )
 

@@ -102,6 +102,13 @@ def permit(pace: Pace, now: datetime) -> tuple[Pace, timedelta]:
     return replace(pace, bucket=bucket), wait + (start - now)
 
 
+def spare(pace: Pace, now: datetime) -> timedelta:
+    """How long until a request could be sent that delays nobody, if nobody else asks meanwhile; zero for at once."""
+    start = max(now, pace.blocked_until or now)
+    missing = 1 - _refill(pace.bucket, start).level
+    return start - now + timedelta(seconds=max(0.0, missing / pace.rate))
+
+
 def throttled(pace: Pace, now: datetime, retry_after: timedelta | None = None) -> Pace:
     """DLC said "too many requests": halve the rate, and hold the whole account back for as long as it asks."""
     slower = hold(pace, now, retry_after or timedelta(0))

@@ -272,8 +272,18 @@ def _explained(pod: _Compared, recorded: Mapping[int, RestartRecord]) -> Iterato
             and pod.look.told_since(pod.chain[step].created_at)
         ):
             ref, pod_id = pod.look.new.ref, pod.new.pod_id
-            corrected = EventId(deterministic_id("pod.restarted", ref, pod_id, pod.identity(step)))
-            yield explained(pod.look, record, corrected, pod_id=pod_id)
+            created_at = pod.chain[step].created_at
+            corrected, nameless = (
+                deterministic_id("pod.restarted", ref, pod_id, name)
+                for name in (pod.identity(step), created_at.isoformat() if created_at else "")
+            )
+            yield explained(
+                pod.look,
+                record,
+                EventId(corrected),
+                nameless="" if corrected == nameless else nameless,
+                pod_id=pod_id,
+            )
 
 
 def _evicted(pod: _Compared, step: int) -> Told:

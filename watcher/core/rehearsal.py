@@ -25,15 +25,15 @@ from watcher.core.events import (
     DeadlinePassed,
     Event,
     EventId,
-    JobStatusChanged,
     RuleFailed,
     When,
     deterministic_id,
     job_of,
 )
 from watcher.core.fleet import Fleet
-from watcher.core.history import baseline, entered_phase_at, follow
+from watcher.core.history import baseline, follow
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.observation import first_phase_since, phase_since
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
 
 TOLERANCE: Final = timedelta(minutes=1)
@@ -49,19 +49,14 @@ class _Job:
     to_come: list[JobSnapshot]
     held: JobSnapshot | None = None
     phase_since: datetime | None = None
-    course: Course = Course()
+    course: Course = field(default_factory=Course)
 
     def look(self, at: datetime, events: Sequence[Event], fleet: Fleet) -> Context:
         """Take over what was kept by then, and say what the rules get to see."""
         before = self.held
         while self.to_come and self.to_come[-1].observed_at <= at:
-            kept = self.to_come.pop()
-            self.course = baseline(kept) if self.held is None else follow(self.course, self.held, kept).course
-            self.held = kept
-            before = self.held if self.held.observed_at < at else before
-        if self.held is not None and (before is None or before.phase is not self.held.phase):
-            changed = next((event.when.at for event in events if isinstance(event, JobStatusChanged)), None)
-            self.phase_since = changed or entered_phase_at(self.held) or self.held.observed_at
+            self._take_over(self.to_come.pop())
+            before = self.held if self.held is not None and self.held.observed_at < at else before
         if self.held is None or self.phase_since is None:
             fleet.note(None, events, at)
         else:
@@ -69,6 +64,16 @@ class _Job:
         return Context(
             now=at, job=self.held, previous=before, phase_since=self.phase_since, course=self.course, fleet=fleet
         )
+
+    def _take_over(self, kept: JobSnapshot) -> None:
+        """Follow its course as the look did that kept it: rules name their news by the time a phase began."""
+        if self.held is None or self.phase_since is None:
+            self.course = baseline(kept)
+            self.phase_since = first_phase_since(kept, self.course)
+        else:
+            progress = follow(self.course, self.held, kept)
+            self.course, self.phase_since = progress.course, phase_since(self.phase_since, progress)
+        self.held = kept
 
 
 @dataclass(slots=True)

@@ -132,13 +132,16 @@ def _explained(look: Look) -> Iterator[Told]:
             yield explained(look, record, corrected, used=number)
 
 
-def explained(look: Look, record: RestartRecord, corrected: EventId, *, used: int = 0, pod_id: str = "") -> Told:
+def explained(
+    look: Look, record: RestartRecord, corrected: EventId, *, nameless: str = "", used: int = 0, pod_id: str = ""
+) -> Told:
     """A record that came after its restart was told."""
     said = explanation(record)
     when = dated(look.when, record.occurred_at)
     event = JobRestartExplained(
         **look.event("job.restart_explained", corrected, *said.values(), when=when),
         corrected=corrected,
+        corrected_nameless=nameless,
         used=used,
         pod_id=pod_id,
         culprit_pod=culprit(record).pod,

@@ -29,8 +29,10 @@ from watcher.core.events import (
     pod_of,
 )
 from watcher.core.fleet import EMPTY, Fleet
+from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
 from watcher.core.matching import Labels, Matcher, labels_of
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.wishes import NO_WISHES, Wishes
 
 NotificationId = NewType("NotificationId", str)
 
@@ -50,12 +52,16 @@ class RuleReason(StrEnum):
 
     NOTIFIED = "notified"
     DEADLINE_SET = "deadline-set"
+    INVESTIGATES = "investigates"
+    """The rule asked for more than GetJob tells; the note names the event that will be the answer."""
     NOT_MATCHED = "not-matched"
     """The `match` of the configuration does not fit; the note names the label."""
     CONDITION_FALSE = "condition-false"
     """The `when` of the configuration came to false."""
     NOT_CONCERNED = "not-concerned"
     """The rule looked and found nothing worth saying; the note says why."""
+    MUTED_BY_JOB = "muted-by-job"
+    """The rule spoke, but the job's own tags ask for silence, and the configuration allows them to; the note names the tag."""
     FAILED = "failed"
     """The rule raised; see the event `rule.failed`."""
 
@@ -73,6 +79,7 @@ class Context:
         fleet: what is known of all jobs, for rules that look beyond this one; read only.
         course: the statuses the job went through, as far as they are known.
         away: the absence of the watcher that has just ended, for what is told late; None without one.
+        wishes: what the job's tags ask for, as far as the configuration allows it.
     """
 
     now: datetime
@@ -83,6 +90,7 @@ class Context:
     fleet: Fleet = EMPTY
     course: Course = Course()
     away: Absence | None = None
+    wishes: Wishes = NO_WISHES
     _attempts: list[tuple[JobAttempt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -165,7 +173,28 @@ class Absorb:
     critical: frozenset[EventId] = frozenset()
 
 
-Intent = Notify | Deadline | Silence | Absorb
+@dataclass(frozen=True, slots=True)
+class Investigate:
+    """Intent: find out more than GetJob tells. The answer comes later, as an event: `job.cause_found`, `job.activity_checked`.
+
+    What was asked for goes out meanwhile, and a question that cannot be answered is answered with what is known.
+
+    Attributes:
+        topic: what to find out.
+        key: what makes this the same question as before; by default the event. The same is answered once.
+        since: for `Topic.ACTIVITY`: the time after which something must have happened.
+    """
+
+    topic: Topic = Topic.CAUSE
+    key: str = ""
+    since: datetime | None = None
+
+    def inquiry(self, event_id: EventId) -> Inquiry:
+        """What is asked, on this event."""
+        return Inquiry(self.topic, event_id, self.key or event_id, self.since)
+
+
+Intent = Notify | Deadline | Investigate | Silence | Absorb
 
 
 class RuleOptions(BaseModel):
@@ -380,21 +409,19 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     absorptions: list[Absorption] = []
 
     def ask(event: Event) -> Iterator[RuleFailed]:
-        labels = labels_of(event, context.job)
+        labels = labels_of(event, context.job, context.wishes.owner)
         for bound in rules:
             if not _listens(bound, event):
                 continue
             reason, note, intents = _consult(bound, event, context, labels)
+            job = job_of(event)
+            reason, note, intents = _heeding(context.wishes, bound, event, (reason, note, intents))
             decisions.append(Decision(event.id, bound.name, reason, note))
             notifications.extend(
                 _notification(bound, intent, event, labels, context) for intent in intents if isinstance(intent, Notify)
             )
-            job = job_of(event)
-            deadlines.extend(
-                RuleDeadline(rule=bound.name, job=job, key=intent.key, at=intent.at, cause=event.cause)
-                for intent in intents
-                if isinstance(intent, Deadline) and job is not None
-            )
+            if job is not None:
+                deadlines.extend(_deadlines(bound, intents, event, job, context.now))
             absorptions.extend(
                 _absorption(bound, intent) for intent in intents if isinstance(intent, Absorb) and not bound.shadow
             )
@@ -407,6 +434,17 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
         for _ in ask(fault):
             pass  # a fault about a fault is in the decisions; it makes no third event
     return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults), tuple(absorptions))
+
+
+def _deadlines(
+    bound: BoundRule, intents: tuple[Intent, ...], event: Event, job: JobRef, now: datetime
+) -> Iterator[RuleDeadline]:
+    for intent in intents:
+        if isinstance(intent, Deadline):
+            yield RuleDeadline(rule=bound.name, job=job, key=intent.key, at=intent.at, cause=event.cause)
+        elif isinstance(intent, Investigate):
+            asked = intent.inquiry(event.id).text
+            yield RuleDeadline(rule=INVESTIGATOR, job=job, key=asked, at=now, cause=event.cause)
 
 
 def _listens(bound: BoundRule, event: Event) -> bool:
@@ -432,7 +470,7 @@ def _consult(
             intents = tuple(_worded(intent, bound.summary, event, context) for intent in intents)
         except Exception as exc:  # noqa: BLE001 - as above; the notice itself goes out in the rule's own words
             return RuleReason.FAILED, f"{type(exc).__name__}: {exc}"[:_FAULT_LENGTH], intents
-    return *_verdict(intents), intents
+    return *_verdict(intents, event), intents
 
 
 def _weighed(bound: BoundRule, event: Event, context: Context, intents: tuple[Intent, ...]) -> tuple[Intent, ...]:
@@ -456,6 +494,27 @@ def _weighed(bound: BoundRule, event: Event, context: Context, intents: tuple[In
     )
 
 
+_Answer = tuple[RuleReason, str, tuple[Intent, ...]]
+
+
+def _heeding(wishes: Wishes, bound: BoundRule, event: Event, answer: _Answer) -> _Answer:
+    """Without what the job does not want to be told. Deadlines stay, and a broken rule is no business of the job's."""
+    reason, note, intents = answer
+    said = [intent for intent in intents if isinstance(intent, Notify)]
+    if not said or wishes == NO_WISHES or isinstance(event, RuleFailed):
+        return answer
+    why = {id(intent): wishes.silence(bound.name, _severity(bound, intent)) for intent in said}
+    kept = tuple(intent for intent in intents if not why.get(id(intent)))
+    if reason is RuleReason.NOTIFIED and all(why.values()):
+        reason, note = RuleReason.MUTED_BY_JOB, next(iter(why.values()))
+    complaints = f" (ignored: {'; '.join(wishes.complaints)})" if wishes.complaints else ""
+    return reason, note + complaints, kept
+
+
+def _severity(bound: BoundRule, intent: Notify) -> Severity:
+    return bound.severity or intent.severity or bound.rule.severity
+
+
 def _worded(intent: Intent, summary: Summary, event: Event, context: Context) -> Intent:
     return replace(intent, headline=summary.text(event, context)) if isinstance(intent, Notify) else intent
 
@@ -464,15 +523,21 @@ def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
     intents: list[Intent] = []
     for intent in answer:
         if not isinstance(intent, Intent):
-            raise TypeError(f"a rule yields Notify, Deadline, Silence or Absorb, not {type(intent).__name__}")
+            raise TypeError(
+                f"a rule yields Notify, Deadline, Investigate, Silence or Absorb, not {type(intent).__name__}"
+            )
         intents.append(intent)
     return tuple(intents)
 
 
-def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
+def _verdict(intents: tuple[Intent, ...], event: Event) -> tuple[RuleReason, str]:
     said = [intent for intent in intents if isinstance(intent, Notify)]
     if said:
         return RuleReason.NOTIFIED, said[0].headline
+    asked = [intent for intent in intents if isinstance(intent, Investigate)]
+    job = job_of(event)
+    if asked and job is not None:
+        return RuleReason.INVESTIGATES, asked[0].inquiry(event.id).answer_id(job)
     waits = [intent for intent in intents if isinstance(intent, Deadline)]
     notes = [intent.note for intent in intents if isinstance(intent, Silence)]
     if waits:
@@ -481,7 +546,7 @@ def _verdict(intents: tuple[Intent, ...]) -> tuple[RuleReason, str]:
 
 
 def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels, context: Context) -> Notification:
-    severity = bound.severity or intent.severity or bound.rule.severity
+    severity = _severity(bound, intent)
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
     about = None if isinstance(event, RuleFailed) or intent.across_jobs else job

@@ -234,6 +234,7 @@ OTHER_NAMES: Final[Mapping[str, tuple[Shape, str]]] = MappingProxyType(
         "event.at": (Shape.TIME, "when it happened, else when it was seen"),
         "event.observed_at": (Shape.TIME, "when it was seen"),
         "event.provenance": (Shape.TEXT, "observed, reported or inferred"),
+        "event.late": (Shape.FLAG, "it happened while the watcher was away and is told after the fact"),
     }
 )
 """Everything else that is there whatever the event; the rest of `event` is the event's own members."""
@@ -292,7 +293,10 @@ def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str
     """The values of these names."""
     known: dict[str, object] = {
         "labels": Absent(
-            {label: [_cut(value) for value in held] for label, held in labels_of(event, context.job).items()}
+            {
+                label: [_cut(value) for value in held]
+                for label, held in labels_of(event, context.job, context.wishes.owner).items()
+            }
         ),
         "now": context.now,
         "phase_age": None if context.phase_since is None else context.now - context.phase_since,
@@ -300,6 +304,7 @@ def view(event: Event, context: Context, names: Mapping[str, Shape]) -> dict[str
         "event.at": event.when.at,
         "event.observed_at": event.when.observed_at,
         "event.provenance": event.when.provenance.value,
+        "event.late": event.when.late,
         **_pod(event, context),
     }
     if context.job is not None:

@@ -18,12 +18,13 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
-from watcher.core.consequence import Book
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.service.aside import Aside
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
+from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
@@ -46,6 +47,7 @@ class Service:
     pollers: tuple[Poller, ...]
     dispatchers: tuple[Dispatcher, ...]
     keeper: Keeper
+    investigator: Investigator
     registry: CollectorRegistry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,11 +120,16 @@ async def assemble(
         )
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
-        ledger = Ledger(store, Book(loaded.rules, loaded.route), clock, metrics)
+        ledger = Ledger(store, loaded.book, clock, metrics)
         pollers = {
             name: Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
             for name, source in sources.items()
         }
+        asides = {
+            name: Aside(source, loaded.sources[name][1], pollers[name].budget, metrics)
+            for name, source in sources.items()
+        }
+        investigator = Investigator(ledger, asides)
         yield Service(
             loaded=loaded,
             store=store,
@@ -137,8 +144,10 @@ async def assemble(
                 ledger,
                 sources,
                 loaded.service.retention,
+                investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
             ),
+            investigator=investigator,
         )
 
 
@@ -232,6 +241,9 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             pass
         for dispatcher in service.dispatchers:
             await dispatcher.drain()
+        if await service.investigator.work_off():  # the news itself did not wait for it
+            for dispatcher in service.dispatchers:
+                await dispatcher.drain()
     await _rest(service)
     counts = await service.store.counts()
     unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
 
 from watcher.core import pacing
 from watcher.ports import Clock
 from watcher.service.telemetry import Metrics
+
+SHARE: Final = 5
+"""Of so many requests, at most one is an aside."""
+
+PATIENCE: Final = timedelta(seconds=10)
+"""How long an aside stands back for what the polls leave over, before it takes a place in the queue."""
 
 
 class RequestBudget:
@@ -15,6 +24,8 @@ class RequestBudget:
     def __init__(self, requests_per_second: float, clock: Clock, metrics: Metrics, source: str) -> None:
         self._clock = clock
         self._pace = pacing.full_pace(requests_per_second, clock.now())
+        self._aside = anyio.Lock()
+        self._aside_at: datetime | None = None
         self._gauge = metrics.rate.labels(source)
         self._gauge.set(requests_per_second)
 
@@ -41,6 +52,20 @@ class RequestBudget:
                 await self._clock.sleep(wait)
             if not self.held:
                 return
+
+    async def permit_aside(self) -> None:
+        """Wait for the right to send one request that is not urgent: behind the polls, and never more than one in `SHARE`."""
+        async with self._aside:
+            if self._aside_at is not None:
+                await self._clock.sleep(self._aside_at + timedelta(seconds=SHARE / self.rate) - self._clock.now())
+            patient_until = self._clock.now() + PATIENCE
+            while (left := patient_until - self._clock.now()) > timedelta(0):
+                wait = pacing.spare(self._pace, self._clock.now())
+                if not wait:
+                    break
+                await self._clock.sleep(min(wait, left))
+            await self.permit()
+            self._aside_at = self._clock.now()
 
     async def _sit_out_hold(self) -> None:
         while (until := self._pace.blocked_until) is not None and (wait := until - self._clock.now()) > timedelta(0):

@@ -1,6 +1,7 @@
 """Minds what is due without anybody asking DLC: deadlines that rules set, and old rows that may go.
 
-A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else. At
+A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else; one
+that is an inquiry goes to the investigator. At
 the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the configuration, or
 whose options changed, sets the deadlines it wants for jobs that were there before.
 
@@ -18,10 +19,12 @@ import anyio
 
 from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
+from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.errors import StoreUnavailable
 from watcher.ports import JobSource
+from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger, observation
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
@@ -41,6 +44,7 @@ class Keeper:
         ledger: where its observations go.
         sources: for links to jobs.
         retention: how long ended jobs are kept; None keeps them for good.
+        investigator: who answers inquiries.
         may_judge: whether enough is known of a job to answer its deadlines; by default of every job.
     """
 
@@ -49,9 +53,11 @@ class Keeper:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         retention: timedelta | None,
+        investigator: Investigator,
         may_judge: Callable[[JobRef], bool] = lambda _job: True,
     ) -> None:
         self._ledger, self._sources, self._retention, self._may_judge = ledger, sources, retention, may_judge
+        self._investigator = investigator
         self._held = False
         """Some deadlines that have come wait for a look at their jobs."""
 
@@ -86,21 +92,22 @@ class Keeper:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deadlines)
             tasks.start_soon(self._silences)
+            tasks.start_soon(self._investigator.investigate)
             if self._retention is not None:
                 tasks.start_soon(self._prune, self._retention)
 
     async def pass_due(self) -> int:
-        """Answer every deadline that has come. Returns how many."""
+        """Answer every deadline that has come, and take on every inquiry. Returns how many."""
         now, some = self._ledger.clock.now(), _AT_ONCE
         while True:
             due = await self._ledger.store.due_deadlines(now, some)
-            ready = [deadline for deadline in due if self._may_judge(deadline.job)]
+            ready = [deadline for deadline in due if deadline.rule == INVESTIGATOR or self._may_judge(deadline.job)]
             self._held = len(ready) < len(due)
             if ready or len(due) < some:
                 break
             some *= 2  # those that wait must not keep the others behind them from passing
         for deadline in ready:
-            await self._pass(deadline)
+            await (self._investigator.take(deadline) if deadline.rule == INVESTIGATOR else self._pass(deadline))
         return len(ready)
 
     async def _deadlines(self) -> None:

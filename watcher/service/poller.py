@@ -57,6 +57,9 @@ class Poller:
         ledger: where observations go.
         jitter: draws from 0 to 1.
         retention: how long ended jobs are kept; a job that ended before is old news, as it may have been told and forgotten.
+
+    Attributes:
+        budget: all requests to this source wait for it.
     """
 
     def __init__(
@@ -71,7 +74,9 @@ class Poller:
         self._retention = retention
         self.name = source.name
         self._selection = selection_of(settings.select)
-        self._budget = RequestBudget(settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name)
+        self.budget = self._budget = RequestBudget(
+            settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name
+        )
         self._outlook = Outlook(
             self.name,
             settings.blind_after,

@@ -81,6 +81,7 @@ def list_item(job: ScriptedJob, state: State, moment: Moment) -> Wire:
         "RequestMemory": f"{totals.memory}Gi",
         "NodeCount": str(sum(role.count for role in job.roles.values())),
         "IsDeleted": False,
+        "TemplateId": job.template,
     }
     if job.max_running_minutes is not None:
         item["JobMaxRunningTimeMinutes"] = job.max_running_minutes

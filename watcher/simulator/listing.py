@@ -65,6 +65,7 @@ FILTERS: Final[Mapping[str, Test]] = MappingProxyType(
         "ResourceIds": lambda job, _, value: job.quota in _names(value),
         "ResourceQuotaName": lambda job, _, value: _like(job.quota_name or job.quota, value),
         "Status": lambda _, state, value: state.status == value,
+        "TemplateId": lambda job, _, value: job.template == value,
         "UserCommandSearch": lambda _job, _, value: _like("python train.py", value),
         "UserIdForFilter": lambda job, _, value: job.user == value,
         "Username": lambda job, _, value: job.user_name == value,

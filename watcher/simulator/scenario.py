@@ -195,6 +195,7 @@ class ScriptedJob(Part):
     max_running_minutes: int | None = None
     oversold: str = ""
     pipeline: str = ""
+    template: str = ""
     elastic: tuple[int, int] | None = None
     """Least and most pods of elastic training."""
     secrets: Secrets = Secrets()

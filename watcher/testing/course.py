@@ -182,6 +182,8 @@ class Course:
         if answer.faults:
             raise AssertionError(f"the rule raised {answer.faults[0].error}")
         for deadline in answer.deadlines:
+            if deadline.rule != self.bound.name:  # an inquiry: its answer is for the course to give, as an event
+                continue
             # A deadline in the past is due at once, and no clock runs backwards.
             self.due[name, deadline.key] = max(deadline.at, now)
             self.asked.append(deadline.at - ZERO)

@@ -125,7 +125,7 @@ _FIXES: Final[Mapping[Refusal, str]] = MappingProxyType(
     {
         Refusal.TOKEN_REFUSED: "Give credentials that are still valid",
         Refusal.KEY_REFUSED: "Check the key id and the secret",
-        Refusal.FORBIDDEN: "Allow this identity paidlc:GetJob and paidlc:ListJobs, and give it a role in the workspace",
+        Refusal.FORBIDDEN: "Allow this identity {rights}, and give it a role in the workspace",
     }
 )
 _LONGEST_WAIT: Final = timedelta(hours=1)
@@ -253,9 +253,14 @@ def error_from(
         retry_after=wait,
         code=body.code,
         request_id=request_id,
-        fix=_FIXES.get(refusal, ""),
+        fix=_FIXES.get(refusal, "").format(rights=_rights(action)),
         permanent=False if _by_code(body.code) is None else None,
     )
+
+
+def _rights(action: str) -> str:
+    """What RAM must allow: the two rights without which nothing works, or the one more that this action takes."""
+    return "paidlc:GetJob and paidlc:ListJobs" if action in {"GetJob", "ListJobs"} else f"paidlc:{action}"
 
 
 def _sentence(refusal: Refusal, status: int, body: ErrorBody, action: str, about_job: str) -> str:

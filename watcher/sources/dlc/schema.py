@@ -229,6 +229,7 @@ class ListedJobWire(WireModel):
     Username: _Text = ""
     ResourceId: _Text = ""
     ResourceQuotaName: _Text = ""
+    TemplateId: _Text = ""
     JobMaxRunningTimeMinutes: _Int = None
     IsDeleted: _Bool = None
     GmtCreateTime: _Time = None
@@ -270,6 +271,23 @@ class ListingWire(WireModel):
 
     Jobs: _Members[ListedJobWire] = None
     TotalCount: _Int = None
+
+
+class LineWire(WireModel):
+    """A line as an object, as the SDK's unused types EventInfo and LogInfo have it."""
+
+    Content: _Text = ""
+
+
+_Lines = Annotated[list[Annotated[str | LineWire | _Lost, _OrLost]] | _Lost, _OrLost]
+
+
+class LinesWire(WireModel):
+    """An answer of GetJobEvents, GetPodEvents or GetPodLogs: documented as lists of plain texts."""
+
+    PodUid: _Text = ""
+    Events: _Lines = None
+    Logs: _Lines = None
 
 
 def read(kind: type[W], data: bytes, what: str) -> W:

@@ -1,4 +1,4 @@
-"""`DlcSource`: jobs of one region under one identity, asked with GetJob and ListJobs."""
+"""`DlcSource`: jobs of one region under one identity, asked with GetJob, ListJobs and, on demand, for events and logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
 from watcher.sources.dlc.credentials import Keyring
 from watcher.sources.dlc.endpoints import job_console_url
 from watcher.sources.dlc.settings import DlcSettings
-from watcher.sources.dlc.wire import listing_from_json, snapshot_from_json
+from watcher.sources.dlc.wire import lines_from_json, listing_from_json, snapshot_from_json
 
 _JOBS: Final = "/api/v1/jobs"
 _PAGE_SIZE: Final = 100
@@ -24,6 +24,9 @@ _PAGE_SIZE: Final = 100
 _EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Before there was any job."""
 _LONGEST_ID: Final = 256
+_MOST_EVENTS: Final = 10_000
+_MOST_LINES: Final = 2_000
+"""What DLC takes for MaxEventsNum and MaxLines; of the latter only the default is documented."""
 
 
 def job_path(job_id: str) -> str:
@@ -32,14 +35,36 @@ def job_path(job_id: str) -> str:
     Raises:
         InvalidRequest: no job can have this id (documented: 1 to 256 characters); it would ask for something else.
     """
-    if not 0 < len(job_id) <= _LONGEST_ID or "/" in job_id or job_id in {".", ".."}:
-        raise InvalidRequest(f"{job_id[:_LONGEST_ID]!r} cannot be a job id", fix="Copy the id from the console")
+    return f"{_JOBS}/{_part_of_path(job_id, 'job')}"
+
+
+def pod_path(job_id: str, pod_id: str) -> str:
+    """The encoded path of a pod.
+
+    Raises:
+        InvalidRequest: no job or no pod can have this id.
+    """
+    return f"{job_path(job_id)}/pods/{_part_of_path(pod_id, 'pod')}"
+
+
+def _part_of_path(name: str, what: str) -> str:
+    if not 0 < len(name) <= _LONGEST_ID or "/" in name or name in {".", ".."}:
+        raise InvalidRequest(f"{name[:_LONGEST_ID]!r} cannot be a {what} id", fix="Copy the id from the console")
     try:
-        return f"{_JOBS}/{percent_encode(job_id)}"
+        return percent_encode(name)
     except UnicodeEncodeError:
         raise InvalidRequest(
-            "a job id holds characters that cannot be sent", fix="Copy the id from the console"
+            f"a {what} id holds characters that cannot be sent", fix="Copy the id from the console"
         ) from None
+
+
+def _window(since: datetime | None, pod_uid: str = "", **limit: int) -> dict[str, str]:
+    params = {name: str(number) for name, number in limit.items()}
+    if pod_uid:
+        params["PodUid"] = pod_uid
+    if since is not None:
+        params["StartTime"] = since.astimezone(UTC).strftime(DATE_FORMAT)
+    return params
 
 
 class DlcSource:
@@ -146,6 +171,28 @@ class DlcSource:
             if page.items == 0 or (page.items < _PAGE_SIZE and seen >= totals[-1]):
                 return unreadable == 0 and totals[-1] >= totals[0]
         return False
+
+    async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
+        """Lines of the job's events (GetJobEvents). See `JobSource.job_events`."""
+        params = _window(since, MaxEventsNum=min(max(most, 1), _MOST_EVENTS))
+        body = await self._client.get("GetJobEvents", f"{job_path(job_id)}/events", params, about_job=job_id)
+        return lines_from_json(body, action="GetJobEvents", most=most)
+
+    async def pod_events(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 200
+    ) -> tuple[str, ...]:
+        """Lines of a pod's events (GetPodEvents). See `JobSource.pod_events`."""
+        params = _window(since, pod_uid, MaxEventsNum=min(max(most, 1), _MOST_EVENTS))
+        body = await self._client.get("GetPodEvents", f"{pod_path(job_id, pod_id)}/events", params, about_job=job_id)
+        return lines_from_json(body, action="GetPodEvents", most=most, pod_uid=pod_uid)
+
+    async def pod_logs(
+        self, job_id: JobId, pod_id: str, pod_uid: str = "", *, since: datetime | None = None, most: int = 2000
+    ) -> tuple[str, ...]:
+        """Lines of a pod's log (GetPodLogs). See `JobSource.pod_logs`."""
+        params = _window(since, pod_uid, MaxLines=min(max(most, 1), _MOST_LINES))
+        body = await self._client.get("GetPodLogs", f"{pod_path(job_id, pod_id)}/logs", params, about_job=job_id)
+        return lines_from_json(body, action="GetPodLogs", most=most, pod_uid=pod_uid)
 
     def console_url(self, job: JobSnapshot | JobSummary) -> str:
         """The job's page in the PAI console, or "" when the region is not known."""

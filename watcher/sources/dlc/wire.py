@@ -188,6 +188,7 @@ def snapshot_from_json(
         user_name=job.Username,
         quota_id=job.ResourceId,
         quota_name=job.ResourceQuotaName,
+        template_id=job.TemplateId,
         resource_level=job.ResourceLevel,
         resource_type=job.ResourceType,
         cluster_id=job.ClusterId,
@@ -272,9 +273,45 @@ def _summary(job: schema.ListedJobWire, source: SourceName) -> JobSummary:
         user_name=job.Username,
         quota_id=job.ResourceId,
         quota_name=job.ResourceQuotaName,
+        template_id=job.TemplateId,
         tags=_tags(job.Settings),
         created_at=job.GmtCreateTime,
         finished_at=job.GmtFinishTime,
         modified_at=job.GmtModifiedTime,
         max_running_time=_minutes(job.JobMaxRunningTimeMinutes),
     )
+
+
+LONGEST_LINE: Final = 2_000
+"""Characters of one line that are kept: a log may hold a whole model's weights in one."""
+MOST_TEXT: Final = 400_000
+"""Characters of all lines together, the last ones."""
+
+
+def lines_from_json(data: bytes, *, action: str, most: int, pod_uid: str = "") -> tuple[str, ...]:
+    """Read one answer of GetJobEvents, GetPodEvents or GetPodLogs: the last lines, within `LONGEST_LINE` and `MOST_TEXT`.
+
+    Args:
+        data: the body.
+        action: what was asked.
+        most: the most lines wanted.
+        pod_uid: the incarnation asked about; "" for whichever there is.
+
+    Raises:
+        GarbledAnswer: not JSON, not an object, or about another incarnation.
+    """
+    told = schema.read(schema.LinesWire, data, action)
+    if pod_uid and told.PodUid and told.PodUid != pod_uid:
+        raise GarbledAnswer(f"DLC answered {action} about another incarnation of the pod")
+    given: list[str | schema.LineWire] = _present(told.Logs if action == "GetPodLogs" else told.Events)
+    texts = [one if isinstance(one, str) else one.Content for one in given]
+    lines: list[str] = []
+    left = MOST_TEXT
+    for text in reversed(texts):
+        for line in reversed(text[-MOST_TEXT:].splitlines()):  # one text may hold several lines
+            cut = line[:LONGEST_LINE]
+            left -= len(cut) + 1
+            if left < 0 or len(lines) >= most:
+                return tuple(reversed(lines))
+            lines.append(cut)
+    return tuple(reversed(lines))

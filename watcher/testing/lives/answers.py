@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 from watcher.core.model import (
+    ElasticSpec,
     JobSettings,
     JobSnapshot,
     PodSnapshot,
@@ -40,7 +41,7 @@ class View:
         former_pods: pods bear HistoryPods.
         former_missing: how likely an entry of HistoryPods is left out.
         uids: "yes", "no", "late" (a Pending pod has none yet), or "repeated" (all incarnations of a pod bear one uid).
-        elastic: the specification keeps its first count of workers, only JobReplicaStatuses follows.
+        elastic: the job breathes: the specification keeps its first count of workers, only JobReplicaStatuses follows.
         shuffled: lists come in any order.
         repeated: entries of lists may come twice.
         missing: how likely a member that may be missing is missing. (Not the end of the newest period: without it nobody could
@@ -118,6 +119,7 @@ def answer(
         created_at=moment(0),
         priority=None if _missing(view, dice) else now(life.priorities, at),
         restarts=_counter(life, at) if view.counter and at >= view.counter_from else RestartCount(),
+        elastic=ElasticSpec(elastic_training=view.elastic),
         roles=(RoleSpec("Master", 1), RoleSpec("Worker", asked_workers(life, at, view))),
         settings=JobSettings(reserved_minutes=life.reserved_minutes),
         replicas=() if _missing(view, dice) else tuple(_listed((replica(life, at),), view, dice)),

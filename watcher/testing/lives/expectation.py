@@ -48,7 +48,7 @@ class Expectation:
         vanished: how many pods were gone.
         priorities: each new priority, in order.
         asked: each new count of workers in the specification.
-        present: each new count of workers by the counters, while the job ran and nothing else was asked for.
+        present: each new count of workers by the counters, while a job that breathes ran and nothing else was asked for.
         queues: each new set of counters.
         spot_types: each new type of spot instance.
     """
@@ -174,8 +174,8 @@ class Expectation:
             return
         if was.spot_instance_type != now.spot_instance_type:
             self.spot_types.append(now.spot_instance_type)
-        runs = self._status == reply.status == "Running"
-        if runs and not scaled and sum(_counts(was)) != sum(_counts(now)):
+        breathes = self.view.elastic and self._status == reply.status == "Running"
+        if breathes and not scaled and sum(_counts(was)) != sum(_counts(now)):
             self.present.append(sum(_counts(now)))
 
 

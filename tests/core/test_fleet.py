@@ -1,0 +1,172 @@
+"""The fleet: what it keeps of jobs, and how far back it remembers what happened to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.core.strategies import NOW, REF, at, happening, job, pod, watch
+from watcher.core import fleet as fleets
+from watcher.core.events import Event, EventId, JobFailed, PodEvicted, WatchBlind, When
+from watcher.core.fleet import EMPTY, KEEP, Fleet, Happening, Member, member_of
+from watcher.core.model import JobId, JobRef, JobSettings, RestartCount, RoleSpec, SourceName
+from watcher.core.phases import Phase
+
+OTHER = JobRef(SourceName("hangzhou"), JobId("dlc1other"))
+
+
+def failed(number: int, seconds: float = 0, *, happened: float | None = None, ref: JobRef = REF) -> JobFailed:
+    """A failure that was learnt at that time, and happened then, or earlier."""
+    when = When(observed_at=at(seconds), occurred_at=None if happened is None else at(happened))
+    found: JobFailed = happening(JobFailed, id=EventId(f"e{number}"), when=when, status="Failed", job=ref)
+    return found
+
+
+def evicted(number: int, seconds: float = 0) -> PodEvicted:
+    found: PodEvicted = happening(PodEvicted, id=EventId(f"e{number}"), when=When(observed_at=at(seconds)))
+    return found
+
+
+def ids(happenings: object) -> list[str]:
+    assert hasattr(happenings, "__iter__")
+    return [one.event.id for one in happenings]
+
+
+def test_a_member_is_what_rules_want_to_know_of_a_job() -> None:
+    snapshot = job(
+        name="llm",
+        user_id="7",
+        user_name="ann",
+        workspace_id="w1",
+        quota_id="q1",
+        quota_name="research",
+        resource_type="ECS",
+        priority=3,
+        roles=(RoleSpec("Worker", 2), RoleSpec("Master", 1)),
+        requested_gpu=16,
+        pods=(pod("b", node="n2"), pod("a", node="n1"), pod("c", node="n1"), pod("d")),
+        settings=JobSettings(tags=(("team", "nlp"),), pipeline_id="p1"),
+        reason_code="Ok",
+        created_at=at(-100),
+        submitted_at=at(-90),
+        running_at=at(-30),
+        finished_at=at(-1),
+    )
+    assert member_of(watch(snapshot)) == Member(
+        ref=REF,
+        title="llm",
+        status="Running",
+        phase=Phase.RUNNING,
+        phase_since=NOW,
+        owner="ann",
+        workspace_id="w1",
+        quota_id="q1",
+        quota_name="research",
+        resource_type="ECS",
+        priority=3,
+        gpus=16,
+        pods=3,
+        nodes=("n1", "n2"),
+        tags=(("team", "nlp"),),
+        pipeline_id="p1",
+        reason_code="Ok",
+        created_at=at(-100),
+        running_at=at(-30),
+        ended_at=at(-1),
+        waited=timedelta(seconds=60),
+    )
+    assert member_of(watch(job(user_id="7"))).owner == "7"
+
+
+@pytest.mark.parametrize(
+    ("members", "waited"),
+    [
+        ({"created_at": at(0), "running_at": at(9)}, 9),
+        ({"created_at": at(0), "submitted_at": at(4), "running_at": at(9)}, 5),
+        ({"created_at": at(0)}, None),
+        ({"running_at": at(9)}, None),
+        ({"created_at": at(9), "running_at": at(0)}, None),
+        ({"created_at": at(0), "running_at": at(9), "restarts": RestartCount.parse("1/3")}, None),
+    ],
+)
+def test_only_a_first_wait_that_dlc_tells_is_a_wait(members: dict[str, object], waited: float | None) -> None:
+    assert member_of(watch(job(**members))).waited == (None if waited is None else timedelta(seconds=waited))
+
+
+def test_a_job_is_noted_as_it_is_now_and_forgotten_when_it_is_pruned() -> None:
+    fleet = Fleet()
+    fleet.note(watch(job("Running")), (), NOW)
+    fleet.note(watch(job("Failed")), (), NOW)
+    assert [member.status for member in fleet.members.values()] == ["Failed"]
+    fleet.forget((REF, OTHER))
+    assert not fleet.members
+    assert not EMPTY.members
+
+
+def test_happenings_come_in_the_order_in_which_they_were_learnt_and_are_chosen_by_when_they_happened() -> None:
+    fleet = Fleet()
+    fleet.note(watch(job()), (failed(1, 10), failed(2, 10, happened=-500), evicted(3, 10)), at(10))
+    fleet.note(watch(job()), (failed(4, 20), failed(1, 10)), at(20))
+    assert ids(fleet.recent(at(-1000))) == ["e1", "e2", "e3", "e4"]
+    assert ids(fleet.recent(at(9))) == ["e1", "e3", "e4"]
+    assert ids(fleet.recent(at(10))) == ["e4"]
+    assert ids(fleet.recent(at(9), frozenset({"pod.evicted"}))) == ["e3"]
+    assert ids(fleet.recent(at(9999))) == []
+    assert ids(fleet.latest(at(9), before=EventId("e4"))) == ["e3", "e1"]
+    assert ids(fleet.latest(at(9), before=EventId("strange"))) == ["e4", "e3", "e1"]
+    assert ids(fleet.after(EventId("e2"))) == ["e3", "e4"]
+    assert ids(fleet.after(EventId("strange"))) == ids(fleet.after(None)) == ["e1", "e2", "e3", "e4"]
+    assert EventId("e4") in fleet
+    assert EventId("e5") not in fleet
+
+
+def test_looking_back_stops_where_nothing_later_can_follow() -> None:
+    fleet = Fleet()
+    fleet.note(None, (failed(1, 0), failed(2, 250), failed(3, 500)), at(500))
+    fleet.note(None, (failed(4, 240),), at(500))  # a look that ran beside another one
+    assert ids(fleet.recent(at(245))) == ["e2", "e3"]
+    assert ids(fleet.recent(at(495))) == ["e3"]
+
+
+def test_with_a_happening_stands_the_job_as_it_was_then() -> None:
+    fleet = Fleet(in_full=frozenset({"pod.evicted"}))
+    fleet.note(watch(job("Running")), (failed(1), evicted(2)), NOW)
+    fleet.note(watch(job("Failed")), (), NOW)
+    told, full = fleet.recent(at(-1))
+    assert told.member is not None
+    assert (told.member.status, told.job) == ("Running", None)
+    assert full.job == job("Running")
+
+
+def test_what_is_about_no_job_has_none() -> None:
+    fleet = Fleet()
+    blind = happening(WatchBlind, source=SourceName("hangzhou"), since=NOW, permanent=False, error="x")
+    fleet.note(None, (blind,), NOW)
+    assert list(fleet.recent(at(-1))) == [Happening(blind, None)]
+
+
+def test_after_a_restart_the_past_is_recalled_with_the_jobs_as_they_are_now() -> None:
+    fleet = Fleet(in_full=frozenset({"job.failed"}))
+    fleet.note(watch(job("Queuing")), (), NOW)
+    blind: Event = happening(
+        WatchBlind, id=EventId("e3"), source=SourceName("hangzhou"), since=NOW, permanent=False, error="x"
+    )
+    fleet.recall((failed(1), failed(2, ref=OTHER), blind), {REF: job("Queuing")}, NOW)
+    own, other, none = fleet.recent(at(-1))
+    assert own.member is not None
+    assert (own.member.status, own.job) == ("Queuing", job("Queuing"))
+    assert (other.member, other.job, none.member) == (None, None, None)
+
+
+def test_what_is_too_old_or_too_much_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(timedelta(seconds=100))
+    fleet.note(None, (failed(1, 0), failed(2, 50)), at(50))
+    fleet.note(None, (), at(101))
+    assert ids(fleet.recent(at(-1))) == ["e2"]
+    monkeypatch.setattr(fleets, "MOST_HAPPENINGS", 2)
+    fleet.note(None, (failed(3, 101), failed(4, 101)), at(101))
+    assert ids(fleet.recent(at(-1))) == ["e3", "e4"]
+    fleet.note(None, (), at(1000))
+    assert ids(fleet.recent(at(-1))) == []
+    assert Fleet().keep == KEEP
