@@ -97,7 +97,7 @@ class JobRestartedRule:
         yield Notify(
             headline=headline,
             facts=code + _causes(record),
-            detail=event.reason_message or ("" if record is None else record.reason),
+            detail=event.reason_message or _error(record) or ("" if record is None else record.reason),
             severity=self._severity(event, looping=looping),
         )
 
@@ -176,16 +176,24 @@ def _cost(job: JobSnapshot, record: RestartRecord | None, attempt: JobAttempt | 
     return f", {spell_duration(down)} down{hours}"
 
 
+def _error(record: RestartRecord | None) -> str:
+    """What the first error says; the one that caused the restart goes before others."""
+    causes = () if record is None else sorted(record.causes, key=lambda cause: cause.triggered_restart is not True)
+    return next((cause.error_message for cause in causes if cause.error_message), "")
+
+
 def _causes(record: RestartRecord | None) -> Facts:
     if record is None:
         return ()
     nodes = sorted({cause.node for cause in record.causes if cause.node})
+    pods = sorted({cause.pod for cause in record.causes if cause.pod})
     avoided = sorted({cause.node for cause in record.causes if cause.node and cause.node_blacklisted})
     errors = sorted({cause.error_code for cause in record.causes if cause.error_code})
     found = (
         ("Restarted", record.level),
         ("Phase", record.occurred_phase),
         ("Errors", ", ".join(errors)),
+        ("Pods at fault", ", ".join(pods)),
         ("Nodes at fault", ", ".join(nodes)),
         ("Nodes now avoided", ", ".join(avoided)),
     )

@@ -76,7 +76,7 @@ class ReservedIdleRule:
         if isinstance(found, Deadline):
             yield found
             return
-        what = f"{job.gpus:g} GPUs are" if job.gpus else "its machines are"
+        what = "its machines are" if not job.gpus else "1 GPU is" if job.gpus == 1 else f"{job.gpus:g} GPUs are"
         yield Notify(
             headline=f"Result decided {spell_duration(found.lasted)} ago, {what} still held",
             facts=_facts(job, since, context.now),

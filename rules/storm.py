@@ -157,7 +157,11 @@ class StormRule:
             return
         quiet_at = storm.seen_at + self.options.within
         if stage == _OVER:
-            yield Deadline(event.key, quiet_at) if context.now < quiet_at else _ended(storm, context.fleet)
+            yield (
+                Deadline(event.key, quiet_at)
+                if context.now < quiet_at
+                else _ended(storm, context.fleet, self.options.within)
+            )
             return
         at = min(storm.grew_at + self.options.gather, storm.opened_at + self.options.within)
         if context.now < at:
@@ -384,12 +388,12 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
     )
 
 
-def _ended(storm: _Storm, fleet: Fleet) -> Notify:
+def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
     members = _members(storm, fleet)
     running = [member for member in members if member.phase is Phase.RUNNING]
     ended = [member for member in members if member.phase in TERMINAL]
     waiting = [member for member in members if member not in running and member not in ended]
-    parts = ((len(running), "running"), (len(waiting), "not yet"), (len(ended), "ended"))
+    parts = ((len(running), "running"), (len(waiting), "not running yet"), (len(ended), "ended"))
     counted = ", ".join(f"{number} {word}" for number, word in parts if number)
     found: Facts = (
         *_what(storm),
@@ -397,6 +401,7 @@ def _ended(storm: _Storm, fleet: Fleet) -> Notify:
         ("Not running yet", _names(waiting, with_status=True)),
         ("Ended", _names(ended, with_status=True)),
         ("GPUs", _gpus(members)),
+        ("Likely pre-emptor", _preemptor(storm, members, fleet, within)),
     )
     return Notify(
         headline=f"Over: {_course(storm, fleet)}" + (f"; {counted}" if counted else ""),

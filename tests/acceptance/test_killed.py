@@ -7,9 +7,11 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -17,10 +19,14 @@ import pytest
 from anyio.abc import Process
 
 from tests.acceptance.world import World, world
+from watcher.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
 
 KILLS = 10
+AT_WORK = 0.7
+"""The part of the kills whose moment is counted from the first question to DLC, not from the start of the process."""
+
 SEED = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
 EXPECTED = {
@@ -30,6 +36,28 @@ EXPECTED = {
 } | {f"prod-eval-{number:04d}": ["Started running", "Succeeded after"] for number in range(1, 9)}
 ALLOWED = {"prod-train": ["Running again after restart 1"]}
 """Said where a look fell into the second of the restart; else the restart itself says all of it."""
+
+
+class Stopwatch:
+    """The jobs' clock. It stands still while nobody watches, so that a slow machine misses nothing of their lives."""
+
+    def __init__(self) -> None:
+        self._gone = datetime.now(UTC)
+        self._running_since: float | None = None
+
+    def __call__(self) -> datetime:
+        running = 0.0 if self._running_since is None else time.monotonic() - self._running_since
+        return self._gone + timedelta(seconds=running)
+
+    def stop(self) -> None:
+        self._gone, self._running_since = self(), None
+
+    async def start_when_asked(self, simulator: Simulator) -> None:
+        """Go on as soon as the process asks for the first time."""
+        before = simulator.counts.total()
+        while simulator.counts.total() == before:
+            await anyio.sleep(0.01)
+        self._running_since = time.monotonic()
 
 
 @asynccontextmanager
@@ -80,15 +108,25 @@ async def test_nothing_is_lost_and_each_kill_repeats_at_most_one_message(tmp_pat
     print(f"seed {SEED}: replay with TEST_SEED={SEED}")
     chance = random.Random(SEED)
     config, log = tmp_path / "dlc-watcher.yaml", tmp_path / "log"
-    async with world(tmp_path, "killed.yaml") as here:
+    lives = Stopwatch()
+    async with world(tmp_path, "killed.yaml", clock=lives) as here:
         config.write_text(here.configuration(poll="300ms"))
         for _ in range(KILLS):
-            async with running(config, log) as process:
-                await anyio.sleep(chance.uniform(0.3, 4.0))
+            at_work, moment = chance.random() < AT_WORK, chance.uniform(0.3, 4.0)
+            async with running(config, log) as process, anyio.create_task_group() as tasks:
+                if at_work:
+                    with anyio.fail_after(60):
+                        await lives.start_when_asked(here.simulator)
+                else:  # it may strike while the program starts
+                    tasks.start_soon(lives.start_when_asked, here.simulator)
+                await anyio.sleep(moment)
                 assert process.returncode is None, log.read_text()[-3000:]
                 process.send_signal(signal.SIGKILL)
+                lives.stop()
+                tasks.cancel_scope.cancel()
         async with running(config, log) as process:
-            with anyio.move_on_after(60):
+            with anyio.move_on_after(120):
+                await lives.start_when_asked(here.simulator)
                 while not (heard(slack(here)).keys() >= ALL and heard(mail(here)).keys() >= ALL):
                     await anyio.sleep(0.1)
             process.send_signal(signal.SIGTERM)

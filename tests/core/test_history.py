@@ -198,6 +198,21 @@ def test_an_old_answer_is_not_believed_twice_but_the_third_time() -> None:
     assert changes(list(look(held, old, now=at(30), cause=CAUSE).events)) == [("Running", "Queuing", None)]
 
 
+def test_an_old_answer_that_dates_what_was_told_undated_is_still_an_old_one() -> None:
+    history = past(("Queuing", -9), ("Running", 4), ("Restarting", 9))
+    held, told = watched(
+        job("Queuing", status_history=history[:1]),
+        job("Restarting", seconds=15, status_history=history[:1]),
+        job("Running", seconds=30, status_history=history[:2]),
+    )
+    assert [status for _, status, _ in changes(told)] == ["Restarting", "Running", "Running"]
+    old = job("Restarting", seconds=45, status_history=history)
+    observed = look(held, old, now=at(45), cause=CAUSE)
+    assert (observed.events, observed.stale) == ((), True)
+    again = (*history, *past(("Running", 20), ("Restarting", 40)))
+    assert not look(held, job("Restarting", seconds=45, status_history=again), now=at(45), cause=CAUSE).stale
+
+
 def test_without_a_course_nothing_reads_backwards() -> None:
     assert not reads_backwards(Watch(job(), 1, at(0), at(0)).course, job())
 

@@ -132,7 +132,8 @@ async def test_deadlines_that_wait_do_not_hold_up_those_behind_them() -> None:
     world = World(*many, rules=STUCK)
     await live(world, timedelta(minutes=1))
     await world.clock.advance(timedelta(hours=1))
-    keeper = Keeper(world.ledger, {world.source.name: world.source}, None, lambda ref: ref.job_id == "dlc149")
+    sources = {world.source.name: world.source}
+    keeper = Keeper(world.ledger, sources, None, world.investigator(), lambda ref: ref.job_id == "dlc149")
     assert await keeper.pass_due() == 1
     assert len(await world.told()) == 1
 

@@ -113,7 +113,7 @@ async def test_twelve_jobs_of_one_quota_are_one_notification_and_a_closing_line(
 
     assert told(owed) == [
         "12 jobs of quota quota-a100 evicted within 1 m 50 s",
-        "Over: 12 jobs of quota quota-a100 evicted within 1 m 50 s; 12 not yet",
+        "Over: 12 jobs of quota quota-a100 evicted within 1 m 50 s; 12 not running yet",
     ]
     begun = next(one.notification for one in owed if one.notification.rule == "storm")
     facts = dict(begun.facts)
@@ -218,7 +218,7 @@ async def test_a_storm_is_seen_through_a_restart_of_the_watcher(store: Store) ->
     owed = await store.deliveries(limit=10_000)
     assert told(owed) == [
         "12 jobs of quota quota-a100 evicted within 1 m 50 s",
-        "Over: 12 jobs of quota quota-a100 evicted within 1 m 50 s; 12 not yet",
+        "Over: 12 jobs of quota quota-a100 evicted within 1 m 50 s; 12 not running yet",
     ]
 
 

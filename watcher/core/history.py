@@ -193,9 +193,17 @@ def reads_backwards(course: Course, answer: JobSnapshot) -> bool:
         return True
     if answer.status == present.status or start is None:
         return False
-    names = [(entry.status, entry.started_at) for entry in earlier]
     before_our_time = course.since is not None and start <= course.since
-    return newest.ended_at is None if (newest.status, start) in names else before_our_time
+    return newest.ended_at is None if _is_one_of(earlier, newest, periods) else before_our_time
+
+
+def _is_one_of(earlier: Iterable[StatusEntry], newest: StatusPeriod, periods: Sequence[StatusPeriod]) -> bool:
+    """Whether the newest period is an entry that is known to be over, by its date or, where that was never told, by its look."""
+    return any(
+        (entry.status, entry.started_at) == (newest.status, newest.started_at)
+        or (not entry.listed and _period_of(entry, periods, periods, None, None) == (newest.started_at, newest))
+        for entry in earlier
+    )
 
 
 # --- merging: while it goes on, an entry that is new has no number yet (nth 0) -----------------------------------------------
