@@ -13,6 +13,7 @@ from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
 from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
+from watcher.core.silencing import Silencing, SilencingId
 from watcher.settings import Settings
 
 Permit = Callable[[], Awaitable[None]]
@@ -238,6 +239,20 @@ class Store(Protocol):
         """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
         ...
 
+    # silences
+
+    async def add_silence(self, silencing: Silencing) -> None:
+        """Keep a silence. One with a known id is left as it is."""
+        ...
+
+    async def end_silence(self, silencing_id: SilencingId, at: datetime, by: str) -> bool:
+        """End a silence before its time. False when there is none, or a person ended it already."""
+        ...
+
+    async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
+        """All silences, oldest first; with `now`, those that time or a person has not ended. Whether a job ended is not asked."""
+        ...
+
     # reading, for people
 
     async def events(
@@ -270,7 +285,10 @@ class Store(Protocol):
         ...
 
     async def prune(self, before: datetime) -> frozenset[JobRef]:
-        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs."""
+        """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs.
+
+        Silences that were over before this time go, too.
+        """
         ...
 
 

@@ -140,6 +140,25 @@ def test_other_routes_and_severities_are_told_apart_from_what_is_said() -> None:
     assert (difference.added, difference.removed, difference.moved) == ((), (), ())
 
 
+def test_a_rule_or_route_that_goes_into_shadow_is_told_as_such_and_counts_apart() -> None:
+    events, snapshots, then = record()
+    rules = RULES.replace("- use: job-failed", "- {use: job-failed, shadow: true}")
+    difference = compare(then, rehearse(events, snapshots, book(rules)))
+    (rerouted,) = difference.rerouted
+    assert rerouted.now.notification.rule == "job-failed"
+    assert rerouted.now.receivers == ("oncall (shadow)", "team (shadow)")
+    assert (difference.added, difference.removed) == ((), ())
+    assert difference.receivers == {
+        "oncall": (1, 0),
+        "oncall (shadow)": (0, 1),
+        "team": (4, 3),
+        "team (shadow)": (0, 1),
+    }
+    trial = PLAIN.replace("continue: true", "shadow: true")
+    (other,) = compare(then, rehearse(events, snapshots, book(route=trial))).rerouted
+    assert other.now.receivers == ("oncall (shadow)", "team")
+
+
 def test_a_deadline_that_passed_late_then_passes_as_late_again() -> None:
     events, snapshots, _ = record()
     late = timedelta(minutes=7)

@@ -246,6 +246,15 @@ def test_replay_tells_what_changed_and_who_would_hear_it(cli: Cli, tmp_path: Pat
     assert "-> terminal: [critical]" in ended.out
     steps = json.loads(cli("replay", "1.json", "2.json", "--json").out)
     assert [one["rule"] for one in steps[1]["would_send"]] == ["job-failed"]
+    assert steps[1]["would_record"] == []
+    (tmp_path / "trial.yaml").write_text(
+        "sources: {replay: {kind: dlc, region: cn-hangzhou}}\nreceivers: {team: {console: {}}}\n"
+        "rules: [{use: job-failed, shadow: true}]\n"
+    )
+    trial = cli("replay", "1.json", "2.json", "-c", "trial.yaml")
+    assert "(shadow: not sent to team: Failed: JobFailed; rule job-failed is in shadow)" in trial.out
+    (row,) = json.loads(cli("replay", "1.json", "2.json", "-c", "trial.yaml", "--json").out)[1]["would_record"]
+    assert row == {"receiver": "team", "rule": "job-failed", "headline": "Failed: JobFailed", "reason": "shadow"}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ RULES = """\
   - use: pod-evicted
   - use: watch-blind
   - {name: any-failure, on: job.failed}
+  - {name: on-trial, on: job.failed, severity: critical, summary: "Would be told", shadow: true}
   - {name: out-of-memory, on: job.failed, when: 'event.reason_code == "OOM"'}
 """
 CONFIGURATION = """\
@@ -108,9 +109,20 @@ def test_of_a_failure_every_rule_s_answer_is_told_with_the_value_that_did_not_fi
     assert "  any-failure  notified: Failed" in ended.out
     assert "    -> team  dead (permanent), given up at " in ended.out
     assert ": no such channel" in ended.out
+    assert "  on-trial  notified: Would be told" in ended.out
+    assert "    -> team  withheld (shadow), recorded at " in ended.out
+    assert ", nothing was sent: rule on-trial is in shadow" in ended.out
     silent = next(line for line in ended.out.splitlines() if "not asked" in line)
     assert silent.endswith(": stuck-pending, job-started, pod-evicted, watch-blind")
     assert "(with --config" not in ended.out
+
+
+def test_story_and_deliveries_show_what_was_recorded_in_shadow(cli: Cli, database: Path) -> None:
+    told = cli("story", "dlc1", "--store", database).out
+    assert '-> team  withheld (shadow): rule on-trial is in shadow  "Would be told"' in told
+    rows = json.loads(cli("deliveries", "--state", "withheld", "--store", database, "--json").out)
+    assert {(row["reason"], row["notification"]["rule"]) for row in rows} == {("shadow", "on-trial")}
+    assert "shadow" in cli("deliveries", "--state", "withheld", "--store", database).out
 
 
 def test_without_a_configuration_the_rows_alone_are_told(cli: Cli, database: Path) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import typer
 
 from watcher.cli import configuration, demo, look, replay, running, simulate, why
+from watcher.cli.routes import routes
 from watcher.cli.rules import rules
+from watcher.cli.silence import silence
 from watcher.errors import ConfigurationError, WatcherError
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ for _panel, _functions in _COMMANDS:
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
 app.add_typer(rules, name="rules", rich_help_panel="Configure")
+app.add_typer(routes, name="routes", rich_help_panel="Configure")
+app.add_typer(silence, name="silence", rich_help_panel="Watch")
 
 
 @app.callback(invoke_without_command=True)

@@ -202,7 +202,9 @@ async def _summary(store: Store, simulator: Simulator) -> dict[str, Any]:
     seen = Counter(event.kind for event in await store.events(limit=1_000_000))
     deliveries = await store.deliveries(limit=1_000_000)
     states = Counter(delivery.state for delivery in deliveries)
-    lost, folded = states[DeliveryState.DEAD], states[DeliveryState.FOLDED]
+    lost, folded, withheld = (
+        states[state] for state in (DeliveryState.DEAD, DeliveryState.FOLDED, DeliveryState.WITHHELD)
+    )
     return {
         "requests": dict(simulator.counts),
         "scripted": dict(sorted(scripted.items())),
@@ -210,7 +212,7 @@ async def _summary(store: Store, simulator: Simulator) -> dict[str, Any]:
         "told": dict(
             sorted(Counter(d.notification.rule for d in deliveries if d.state is DeliveryState.DELIVERED).items())
         ),
-        "waiting": len(deliveries) - states[DeliveryState.DELIVERED] - lost - folded,
+        "waiting": len(deliveries) - states[DeliveryState.DELIVERED] - lost - folded - withheld,
         "folded": folded,
         "lost": lost,
     }

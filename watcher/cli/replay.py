@@ -98,6 +98,15 @@ def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None
                         }
                         for delivery in step.sent
                     ],
+                    "would_record": [
+                        {
+                            "receiver": delivery.receiver,
+                            "rule": delivery.notification.rule,
+                            "headline": delivery.notification.headline,
+                            "reason": delivery.reason.value,
+                        }
+                        for delivery in step.recorded
+                    ],
                 }
                 for step in steps
             ]
@@ -115,6 +124,12 @@ def _replay_files(files: list[Path], config: Path | None, *, json: bool) -> None
             said = delivery.notification
             out.print(
                 safe(f"    -> {delivery.receiver}: [{said.severity}] {said.headline}  ({said.rule})"), style="cyan"
+            )
+        for delivery in step.recorded:
+            said = delivery.notification
+            out.print(
+                safe(f"    ({delivery.reason}: not sent to {delivery.receiver}: {said.headline}; {delivery.error})"),
+                style="dim",
             )
         if not step.follows.events:
             out.print(
@@ -134,6 +149,11 @@ class _Step:
     def sent(self) -> tuple[Delivery, ...]:
         """What is owed, without what is folded into larger news from the start."""
         return tuple(delivery for delivery in self.follows.deliveries if delivery.settled_at is None)
+
+    @property
+    def recorded(self) -> tuple[Delivery, ...]:
+        """What is settled from the start, without being sent."""
+        return tuple(delivery for delivery in self.follows.deliveries if delivery.settled_at is not None)
 
 
 def _read(file: Path, index: int) -> tuple[Path, JobSnapshot]:

@@ -7,7 +7,7 @@ were not asked, and which value and pattern did not fit where a rule's `match` k
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -181,18 +181,13 @@ def _explained(decision: Mapping[str, Any], bound: BoundRule | None, labels: Lab
         return "this rule is not in the configuration"
     if decision["reason"] == "not-matched":
         label = decision["note"]
-        pattern = dict(bound.match.patterns).get(label)
-        if pattern is None:
+        tests = [test for test in bound.match.tests if test.label == label]
+        if not tests:
             return f"the configuration no longer asks for {label}"
-        values = [value for value in labels.get(label, ()) if value]
-        return f"{label} is {_listed(values) or 'not told'}, wanted is {_listed(pattern)}"
+        return next((test for test in tests if not test.holds(labels)), tests[0]).refusal(labels)
     if decision["reason"] == "condition-false":
         return f"when: {getattr(bound.when, 'text', '') or 'no longer in the configuration'}"
     return ""
-
-
-def _listed(words: Iterable[str]) -> str:
-    return " or ".join(json_text.dumps(word, ensure_ascii=False) for word in words)
 
 
 def _outcome(decision: Mapping[str, Any], owed: Sequence[object], story: Sequence[StoryLine]) -> str:
@@ -272,6 +267,7 @@ def _delivery(data: Mapping[str, Any]) -> str:
         "retrying": f"next try at {_clock(data['not_before'])}",
         "delivered": f"at {_clock(data['settled_at'])}" + (f", {where}" if where else ""),
         "dead": f"given up at {_clock(data['settled_at'])}",
+        "withheld": f"recorded at {_clock(data['settled_at'])}, nothing was sent",
         "folded": f"not sent by itself, folded at {_clock(data['settled_at'])}",
     }[data["state"]]
     tries = f", {data['attempt']} tries" if data["attempt"] > 1 else ""

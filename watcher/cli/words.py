@@ -123,7 +123,7 @@ def _decision(data: Mapping[str, Any], zone: tzinfo | None) -> Words:
 def _delivery(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     tries = f", try {data['attempt']}" if data["attempt"] > 1 else ""
     error = f": {data['error']}" if data["error"] else ""
-    style = {"dead": "red", "folded": "dim"}.get(data["state"], "cyan")
+    style = {"dead": "red", "folded": "dim", "withheld": "dim"}.get(data["state"], "cyan")
     said = data["notification"]["headline"]
     return Words(f'    -> {data["receiver"]}  {data["state"]} ({data["reason"]}{tries}){error}  "{said}"', style)
 

@@ -11,6 +11,7 @@ from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_recei
 from watcher.config.findings import Findings, as_mapping
 from watcher.config.matches import ROUTE_LABELS, vocabulary
 from watcher.config.model import Outline, ServiceSettings, StoreSettings
+from watcher.config.mutes import check_mutes
 from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
 from watcher.config.wording import listed
@@ -75,11 +76,15 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     binder = RuleBinder(found, kinds, vocabulary(named_sources))
     binder.bind()
     _check_route(found, named_receivers, vocabulary(named_sources, binder.names), binder.labels)
+    mutes = {} if outline is None else {name: one.interval(name) for name, one in outline.mute_intervals.items()}
+    check_mutes(found, mutes)
     problems = [*document.problems, *found.problems]
     if problems or outline is None:
         raise ConfigurationError(_in_order(problems, file))
     root = outline.route
-    tree = route_tree(root if root.receiver else root.model_copy(update={"receiver": next(iter(receivers))}))
+    tree = route_tree(
+        root if root.receiver else root.model_copy(update={"receiver": next(iter(receivers))}), mutes=mutes
+    )
     return Loaded(
         file=file,
         sources=sources,

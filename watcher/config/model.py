@@ -6,8 +6,9 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from watcher.config.mutes import MuteSettings
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
 from watcher.core.wishes import Wish
@@ -25,8 +26,37 @@ def _name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 """Name of a source, a receiver or a rule. It stands in the database, in metrics and in links, so it keeps to plain characters."""
 
-Match = dict[str, OneOrMany]
-"""Label -> glob, or list of globs of which one must fit. All labels named must fit."""
+
+class LabelPattern(Settings):
+    """What one label must be and must not be; all that is given must hold. A glob or list alone is short for `is`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    is_: OneOrMany | None = Field(default=None, alias="is")
+    """Globs, of which one must fit."""
+    not_: OneOrMany | None = Field(default=None, alias="not")
+    """Globs, of which none may fit."""
+    regex: OneOrMany | None = None
+    """Regular expressions (RE2) over the whole value, of which one must fit."""
+    not_regex: OneOrMany | None = None
+    """Regular expressions (RE2) over the whole value, of which none may fit."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> LabelPattern:
+        if not self.model_fields_set:
+            raise ValueError("says nothing about the label; give one of: is, not, regex, not_regex")
+        return self
+
+
+def _form(value: object) -> str:
+    return "tests" if isinstance(value, dict | LabelPattern) else "globs"
+
+
+Match = dict[
+    str,
+    Annotated[Annotated[OneOrMany, Tag("globs")] | Annotated[LabelPattern, Tag("tests")], Discriminator(_form)],
+]
+"""Label -> glob, list of globs of which one must fit, or tests by name. All labels named must fit."""
 
 
 def _store_url(url: str) -> str:
@@ -93,20 +123,26 @@ class RouteSettings(Settings):
     receiver: str | None = None
     """Name of a receiver. A child without one uses its parent's; the root must have one."""
     match: Match = Field(default={})
-    """Label patterns; all must fit. The root has none: it takes what nobody else takes."""
+    """Label -> glob, list of globs, or {is, not, regex, not_regex}; all must fit. The root has none: it takes what is left."""
     continue_: bool = Field(default=False, alias="continue")
     """Go on to the next sibling after this one took it."""
     group_by: OneOrMany | None = None
     """Labels; notifications with the same values may be told as one. Inherited; the root's default is `source` and `job`."""
     group_wait: Duration | None = None
     """How long a group collects before it speaks. Inherited; the root's default is 0 s: at once."""
+    mute: OneOrMany | None = None
+    """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
+    mute_except: OneOrMany | None = None
+    """Severities that are not held, for example critical. Inherited; by default everything is held."""
+    shadow: bool | None = None
+    """true: a trial beside the tree. What it takes is recorded and not sent, the other routes are asked as if it were not there."""
     routes: tuple[RouteSettings, ...] = ()
     """Children, asked in order."""
 
 
 class _Narrowing(Settings):
     match: Match = Field(default={})
-    """Label patterns that the event and its job must fit; all of them. Globs."""
+    """Label -> glob, list of globs, or {is, not, regex, not_regex}; the event and its job must fit all of them."""
     when: str | None = None
     """A CEL expression over `event`, `job` and `pod` that must come to true."""
     severity: Severity | None = None
@@ -115,6 +151,8 @@ class _Narrowing(Settings):
     """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
     labels: dict[Name, str] = Field(default={})
     """Labels of your own on what the rule says, for routes to choose and group by: `{team: vision}`."""
+    shadow: bool = False
+    """true: on trial. It decides as ever; what it says is recorded with the reason shadow, and not sent."""
 
 
 class UseRule(_Narrowing):
@@ -171,6 +209,8 @@ class Outline(Settings):
     """Who can be told: name -> one kind of notifier -> its settings."""
     route: RouteSettings = RouteSettings()
     """Which notification goes to whom. May be left out when there is one receiver."""
+    mute_intervals: dict[Name, MuteSettings] = Field(default={})
+    """Times at which routes may hold what they have to tell: name -> zone, weekdays, dates, from, to."""
     rules: tuple[dict[str, Any], ...] = ()
     """What is worth telling. Left out: the packaged default rules. An empty list: nothing."""
     store: StoreSettings = StoreSettings()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from watcher.config.document import Place
 from watcher.config.findings import Findings
-from watcher.config.matches import Vocabulary, check_labels, check_match
+from watcher.config.matches import Vocabulary, check_labels, check_match, matcher_of
 from watcher.config.model import RouteSettings
 from watcher.config.wording import listed, unknown
-from watcher.core.matching import Matcher
+from watcher.core.muting import MuteInterval
 from watcher.core.routing import Route
 
 _ROOT: Place = ("route",)
+_INHERITED: Final = ("receiver", "group_by", "group_wait", "mute", "mute_except", "shadow")
+"""What a child takes over from its parent where it says nothing itself."""
 
 
 def check_routes(
@@ -24,6 +28,7 @@ def check_routes(
     labels: Collection[str],
     *,
     place: Place = _ROOT,
+    shadow: bool = False,
 ) -> None:
     """Everything that can be wrong with a route and its children, beyond their shape. `labels` are all there are."""
     if not isinstance(node, dict):
@@ -41,25 +46,50 @@ def check_routes(
     if isinstance(groups, str):
         spots = {groups: (*place, "group_by")}
     check_labels(found, {label: spot for label, spot in spots.items() if isinstance(label, str)}, labels)
+    if shadow and node.get("shadow") is False:
+        told = "this route is in shadow, as the one above it is; put it beside that one, or leave shadow out"
+        found.add(told, (*place, "shadow"))
     children = node.get("routes")
-    for index, child in enumerate(children if isinstance(children, list) else ()):
-        check_routes(found, child, receivers, words, labels, place=(*place, "routes", index))
-        if (
-            index + 1 < len(children or ())
-            and isinstance(child, dict)
-            and not child.get("match")
-            and not child.get("continue")
-        ):
-            spot = (*place, "routes", index)
+    written = children if isinstance(children, list) else []
+    for index, child in enumerate(written):
+        check_routes(
+            found,
+            child,
+            receivers,
+            words,
+            labels,
+            place=(*place, "routes", index),
+            shadow=shadow or bool(node.get("shadow")),
+        )
+    _warn_of_the_unheard(found, written, (*place, "routes"))
+
+
+def _warn_of_the_unheard(found: Findings, children: Sequence[object], place: Place) -> None:
+    """Routes that an earlier sibling leaves nothing to. Only what is plain: the same match, or none at all."""
+    takers: dict[str, int] = {}
+    for index, child in enumerate(children):
+        if not isinstance(child, dict):
+            continue
+        match, goes_on = child.get("match") or {}, child.get("continue") or child.get("shadow")
+        if not match and not goes_on and index + 1 < len(children):
             message = (
                 "this route takes everything, so the ones after it are never asked; give it a match, or continue: true"
             )
-            found.warnings.append(found.document.problem(message, spot))
+            found.warnings.append(found.document.problem(message, (*place, index)))
+        same = takers.get(repr(match))
+        if same is not None and match:
+            message = f"this route is never asked: routes.{same} has the same match and does not continue"
+            found.warnings.append(found.document.problem(message, (*place, index)))
+        if not goes_on:
+            takers.setdefault(repr(match), index)
 
 
 def _check_root(found: Findings, node: dict[str, object], receivers: Collection[str]) -> None:
     if "receiver" not in node:
         found.add_at_key(f"the root of the routes needs a receiver; there are: {listed(receivers)}", _ROOT)
+    if node.get("shadow") is True:
+        message = "the root is in shadow, and so are all routes: everything is recorded and nothing is sent to anybody"
+        found.warnings.append(found.document.problem(message, (*_ROOT, "shadow")))
     for key in ("match", "continue"):
         if node.get(key):
             message = (
@@ -68,21 +98,32 @@ def _check_root(found: Findings, node: dict[str, object], receivers: Collection[
             found.add_at_key(message, (*_ROOT, key))
 
 
-def route_tree(settings: RouteSettings, path: str = "route", parent: Route | None = None) -> Route:
+def route_tree(
+    settings: RouteSettings,
+    path: str = "route",
+    parent: Route | None = None,
+    mutes: Mapping[str, MuteInterval] = MappingProxyType({}),
+) -> Route:
     """A checked route and its children, inheritance applied."""
     above = parent or Route(path="", receiver="")
     node = Route(
         path=path,
         receiver=settings.receiver or above.receiver,
-        match=Matcher.of(settings.match),
+        match=matcher_of(settings.match),
         continue_=settings.continue_,
         group_by=above.group_by if settings.group_by is None else settings.group_by,
         group_wait=above.group_wait if settings.group_wait is None else settings.group_wait,
+        mute=above.mute if settings.mute is None else tuple(mutes[name] for name in settings.mute),
+        mute_except=above.mute_except if settings.mute_except is None else settings.mute_except,
+        shadow=above.shadow or bool(settings.shadow),
+        written=frozenset(name for name in _INHERITED if getattr(settings, name) is not None),
     )
-    children = tuple(route_tree(child, f"{path}.routes[{index}]", node) for index, child in enumerate(settings.routes))
+    children = tuple(
+        route_tree(child, f"{path}.routes[{index}]", node, mutes) for index, child in enumerate(settings.routes)
+    )
     return replace(node, routes=children)
 
 
 def receivers_of(tree: Route) -> frozenset[str]:
     """Every receiver that something can be sent to."""
-    return frozenset({tree.receiver}).union(*(receivers_of(child) for child in tree.routes))
+    return frozenset(node.receiver for node in tree.walk())

@@ -8,13 +8,12 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from watcher.config.document import Place, parse
 from watcher.config.findings import Findings
-from watcher.config.matches import ROUTE_LABELS, RULE_LABELS, Vocabulary, check_labels, check_match
+from watcher.config.matches import ROUTE_LABELS, RULE_LABELS, Vocabulary, check_labels, check_match, matcher_of
 from watcher.config.model import DeclareRule, IncludeRules, RuleList, UseRule
 from watcher.config.wording import unknown
 from watcher.core.declared import LISTENABLE, declared_rule, passage_faults
 from watcher.core.events import DeadlinePassed, kind_of
 from watcher.core.expression import ExpressionError, compile_condition
-from watcher.core.matching import Matcher
 from watcher.core.passage import STATES, Passage
 from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity
 from watcher.core.summary import compile_summary
@@ -176,11 +175,12 @@ class RuleBinder:
             bound = BoundRule(
                 name=settings.name or str(item.written.get("use")),
                 rule=rule,
-                match=Matcher.of(settings.match),
+                match=matcher_of(settings.match),
                 when=when,
                 severity=settings.severity,
                 summary=summary,
                 labels=tuple(settings.labels.items()),
+                shadow=settings.shadow,
             )
             self.bound.append(bound)
 

@@ -20,7 +20,9 @@ from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import Absorption, BoundRule, Context, Decision, Notification, RuleDeadline, Severity
+from watcher.core.silencing import Silencing, ended_jobs, silenced
 from watcher.core.wishes import Wish, wishes_of
+from watcher.core.withholding import held, in_shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Book:
         rules: what is worth telling.
         tree: who hears it.
         wishes: what jobs may wish by their tags.
+        silencings: the silences there are.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
@@ -38,6 +41,7 @@ class Book:
     tree: Route
     wishes: frozenset[Wish] = frozenset()
     patient: bool = True
+    silencings: tuple[Silencing, ...] = ()
 
     def new_fleet(self) -> Fleet:
         """An empty fleet that remembers what these rules want to look back at."""
@@ -50,7 +54,8 @@ class Book:
         """How long this waits before it is sent, because a rule may absorb it. Critical news never waits."""
         if not self.patient or notification.severity is Severity.CRITICAL:
             return timedelta(0)
-        return max((rule.holds.get(notification.rule, timedelta(0)) for rule in self.rules), default=timedelta(0))
+        held = (rule.holds.get(notification.rule, timedelta(0)) for rule in self.rules if not rule.shadow)
+        return max(held, default=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,30 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         names = {bound.name for bound in book.rules}
         context = replace(context, wishes=wishes_of(context.job.tags, book.wishes, names, context.now))
     evaluation = evaluate(book.rules, events, context)
+    on_trial = {rule.name for rule in book.rules if rule.shadow}
     owed = (
-        owe(route, notification, now, book.hold(notification))
+        held(
+            in_shadow(
+                owe(route, notification, now, book.hold(notification)),
+                route,
+                now,
+                rule_is=notification.rule in on_trial,
+            ),
+            route,
+        )
         for notification in evaluation.notifications
         for route in routes_of(book.tree, dict(notification.labels))
     )
+    # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
+    each = {delivery.id: delivery for delivery in reversed(tuple(owed))}
+    ended = ended_jobs(events, context.job)
     deliveries = tuple(
-        reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
-        for delivery in owed
+        reduce(
+            lambda one, absorption: absorbed(one, absorption, now),
+            evaluation.absorptions,
+            silenced(delivery, book.silencings, now, ended),
+        )
+        for delivery in reversed(each.values())
     )
     return Consequences(
         events=(*events, *evaluation.faults),

@@ -5,6 +5,8 @@
        |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
        `--part of larger news--> FOLDED
 
+    WITHHELD from the start: decided and recorded, and not to be sent (see `core.withholding`)
+
 A row is marked SENDING, with its attempt number, before the network is touched. So a row found SENDING after a crash means "maybe
 sent"; it is sent again under the same flush id, and the far side, or a look-up there, can tell the copy.
 
@@ -35,6 +37,8 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     FOLDED = "folded"
     """Not told by itself: it is part of larger news."""
+    WITHHELD = "withheld"
+    """Recorded and not to be sent; the reason says why."""
 
 
 class DeliveryReason(StrEnum):
@@ -56,9 +60,17 @@ class DeliveryReason(StrEnum):
     """It was tried for as long as the schedule allows."""
     PART_OF_STORM = "part-of-storm"
     """A rule that looks at many jobs tells it with others; the row names that notification."""
+    SHADOW = "shadow"
+    """Its rule or its route is on trial: what it would have told is recorded."""
+    MUTED = "muted"
+    """Waiting for the end of its route's mute intervals."""
+    SILENCED = "silenced"
+    """A person did not want to hear it for a while; the row names the silence."""
 
 
-TERMINAL_STATES: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.FOLDED})
+TERMINAL_STATES: Final = frozenset(
+    {DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.FOLDED, DeliveryState.WITHHELD}
+)
 
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED}),
@@ -67,6 +79,7 @@ LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.DELIVERED: frozenset(),
     DeliveryState.DEAD: frozenset(),
     DeliveryState.FOLDED: frozenset(),
+    DeliveryState.WITHHELD: frozenset(),
 }
 """Which state may follow which."""
 

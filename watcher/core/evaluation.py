@@ -82,7 +82,9 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             )
             if job is not None:
                 deadlines.extend(_deadlines(bound, intents, event, job, context.now))
-            absorptions.extend(_absorption(bound, intent) for intent in intents if isinstance(intent, Absorb))
+            absorptions.extend(
+                _absorption(bound, intent) for intent in intents if isinstance(intent, Absorb) and not bound.shadow
+            )
             if reason is RuleReason.FAILED:
                 yield _fault(bound, event, note)
 

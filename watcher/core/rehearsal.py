@@ -19,7 +19,7 @@ from itertools import count, groupby
 from typing import Final
 
 from watcher.core.consequence import Book, Consequences, consequences
-from watcher.core.delivery import Delivery, DeliveryState, absorbed
+from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, absorbed
 from watcher.core.events import (
     CauseId,
     DeadlinePassed,
@@ -269,11 +269,16 @@ def _said(deliveries: Iterable[Delivery]) -> dict[NotificationId, Said]:
         one: Said(
             owed[0].notification,
             min(delivery.created_at for delivery in owed),
-            tuple(sorted({delivery.receiver for delivery in owed})),
+            tuple(sorted({_receiver(delivery) for delivery in owed})),
         )
         for one, owed in grouped.items()
     }
     return dict(sorted(said.items(), key=lambda item: (item[1].at, item[0])))
+
+
+def _receiver(delivery: Delivery) -> str:
+    """Who hears it; what is only recorded counts apart, as nobody hears that."""
+    return f"{delivery.receiver} (shadow)" if delivery.reason is DeliveryReason.SHADOW else delivery.receiver
 
 
 def _per_receiver(said: Mapping[NotificationId, Said]) -> Counter[str]:

@@ -287,6 +287,8 @@ class BoundRule:
     summary: Summary | None = None
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of its own for what it says: what routes choose by, beside those of the event."""
+    shadow: bool = False
+    """It is on trial: it decides, and what it says is recorded and not sent."""
 
     @property
     def kinds(self) -> frozenset[str]:

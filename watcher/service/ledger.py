@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import anyio
 
 from watcher.core.consequence import Book, Consequences
-from watcher.core.delivery import DeliveryState
+from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
 from watcher.core.fleet import MOST_HAPPENINGS
 from watcher.errors import StaleObservation, StoreError
@@ -56,6 +57,17 @@ class Ledger:
         happened = await self.store.events(since=now - self.fleet.keep, limit=MOST_HAPPENINGS)
         self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in watches}, now)
 
+    async def heed_silences(self) -> None:
+        """Take over the silences that the store holds now; commands write them there beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        silencings = await self.store.silences(self.clock.now())
+        if silencings != self.book.silencings:
+            self.book = replace(self.book, silencings=silencings)
+            log.info("silences_changed", silences=len(silencings))
+
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
 
@@ -90,7 +102,7 @@ class Ledger:
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
         for delivery in observation.deliveries:
-            if delivery.state is DeliveryState.FOLDED:
+            if delivery.state in TERMINAL_STATES:
                 self.metrics.deliveries.labels(delivery.receiver, delivery.reason.value).inc()
 
 

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 __all__ = ["open_store"]
 
 
-def open_store(url: str, *, read_only: bool = False) -> Store:
+def open_store(url: str, *, read_only: bool = False, beside: bool = False) -> Store:
     """The store that a URL names. It is still to be opened: `await store.open()`.
 
     Args:
         url: `sqlite:///watcher.db` (relative to the working directory), `sqlite:////data/watcher.db` (absolute),
             `postgresql://user@host/database` (with the extra `postgres`), or `memory:`.
         read_only: for commands that look while a watcher runs. They take no lock and change nothing.
+        beside: for commands that write a word (a silence) while a watcher runs. They take no lock and migrate nothing.
 
     Raises:
         StoreError: the URL is none of these, or the driver is missing; the sentence says what to write or install.
@@ -27,4 +28,4 @@ def open_store(url: str, *, read_only: bool = False) -> Store:
         return MemoryStore()
     from watcher.store.sql import SqlStore  # noqa: PLC0415 - as above
 
-    return SqlStore(url, read_only=read_only)
+    return SqlStore(url, read_only=read_only, beside=beside)

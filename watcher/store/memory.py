@@ -27,6 +27,7 @@ from watcher.core.events import Event, EventId, job_of
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
+from watcher.core.silencing import Silencing, SilencingId
 from watcher.ports import Lease, Observation, StoryLine
 from watcher.store import outbox, queue, rows, writing
 from watcher.store.queue import Waiting
@@ -55,6 +56,7 @@ class MemoryStore:
         self._threads: dict[tuple[str, str], str] = {}
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
+        self._silences: dict[SilencingId, Silencing] = {}
 
     async def open(self) -> None:
         """Nothing is to be made ready."""
@@ -225,6 +227,28 @@ class MemoryStore:
             self._put(due)
         return len(left)
 
+    async def add_silence(self, silencing: Silencing) -> None:
+        """See `Store.add_silence`."""
+        await checkpoint()
+        self._silences.setdefault(silencing.id, silencing)
+
+    async def end_silence(self, silencing_id: SilencingId, at: datetime, by: str) -> bool:
+        """See `Store.end_silence`."""
+        await checkpoint()
+        held = self._silences.get(silencing_id)
+        if held is None or held.ended_at is not None:
+            return False
+        self._silences[silencing_id] = replace(held, ended_at=at, ended_by=by)
+        return True
+
+    async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
+        """See `Store.silences`."""
+        await checkpoint()
+        found = sorted(self._silences.values(), key=lambda one: (one.created_at, one.id))
+        return tuple(
+            one for one in found if now is None or (one.ended_at is None and (one.until is None or one.until > now))
+        )
+
     async def events(
         self,
         *,
@@ -312,6 +336,11 @@ class MemoryStore:
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`."""
         await checkpoint()
+        self._silences = {
+            key: one
+            for key, one in self._silences.items()
+            if not any(end is not None and end < before for end in (one.until, one.ended_at))
+        }
         untold = {
             delivery.notification.job
             for delivery in self._deliveries.values()
@@ -326,6 +355,7 @@ class MemoryStore:
         self._decisions = {k: made for k, made in self._decisions.items() if made[1] not in gone}
         self._events = {k: event for k, event in self._events.items() if job_of(event) not in gone}
         self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
+        self._silences = {k: one for k, one in self._silences.items() if one.job not in gone}
         threads = {f"job:{ref}" for ref in gone}
         self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
         for ref in gone:

@@ -31,15 +31,18 @@ class PostgresDatabase:
     Args:
         url: where; the password is shown nowhere.
         read_only: change nothing, take no lock.
+        beside: write single words beside the watcher that has the database: take no lock, migrate nothing.
         patience: how long to wait for somebody else's lock, or for a connection.
 
     Raises:
         StoreError: psycopg is not installed.
     """
 
-    def __init__(self, url: URL, *, read_only: bool = False, patience: timedelta = timedelta(seconds=5)) -> None:
+    def __init__(
+        self, url: URL, *, read_only: bool = False, beside: bool = False, patience: timedelta = timedelta(seconds=5)
+    ) -> None:
         self.place = url.render_as_string(hide_password=True)
-        self._read_only = read_only
+        self._guest = read_only or beside
         self._guard: AsyncConnection | None = None
         self._ready = False
         seconds = patience.total_seconds()
@@ -70,7 +73,7 @@ class PostgresDatabase:
             return
         self._ready = True
         try:
-            if self._read_only:
+            if self._guest:
                 await self.read(lambda connection: must_be_current(connection, self.place))
                 return
             await self._take()

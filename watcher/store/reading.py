@@ -151,7 +151,16 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
     keys = [{"of_source": ref.source, "of_job": ref.job_id} for ref in refs]
     flushes = _flushes(connection, refs)
     # deliveries before the notifications they point at
-    for table in (deliveries, schema.notifications, schema.decisions, events, schema.snapshots, schema.deadlines, jobs):
+    for table in (
+        deliveries,
+        schema.notifications,
+        schema.decisions,
+        events,
+        schema.snapshots,
+        schema.deadlines,
+        schema.silences,
+        jobs,
+    ):
         match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))
         connection.execute(delete(table).where(match), keys)
     if flushes:

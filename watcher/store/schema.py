@@ -30,10 +30,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -246,4 +246,20 @@ sights: Final = Table(
     Column("error", Words, nullable=False),
     Column("seen_at", Instant),
     comment="Whether we see a source's jobs.",
+)
+
+silences: Final = Table(
+    "silences",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("match", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("author", Words, nullable=False),
+    Column("comment", Words, nullable=False),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("ended_at", Instant),
+    Column("ended_by", Words, nullable=False),
+    comment="What people do not want to hear for a while. Source and job name the job that a silence ends with.",
 )

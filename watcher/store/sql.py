@@ -16,9 +16,10 @@ from watcher.core.events import Event, EventId
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import RuleDeadline
 from watcher.core.sight import Sight
+from watcher.core.silencing import Silencing, SilencingId
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, reading, writing
+from watcher.store import outbox, reading, silences, writing
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -50,7 +51,7 @@ class Database(Protocol):
         ...
 
 
-def _database(url: str, *, read_only: bool, patience: timedelta) -> Database:
+def _database(url: str, *, read_only: bool, beside: bool, patience: timedelta) -> Database:
     if url.startswith(SQLITE):
         name = url.removeprefix(SQLITE)
         if not name or name.startswith(":"):
@@ -59,7 +60,7 @@ def _database(url: str, *, read_only: bool, patience: timedelta) -> Database:
             )
         if "\0" in name:
             raise StoreError("store.url: a file name cannot hold a NUL character")
-        return SqliteDatabase(Path(name), read_only=read_only, patience=patience)
+        return SqliteDatabase(Path(name), read_only=read_only, beside=beside, patience=patience)
     if url.startswith(POSTGRESQL):
         from watcher.store.postgres import PostgresDatabase  # noqa: PLC0415 - only who uses it pays for loading it
 
@@ -68,7 +69,7 @@ def _database(url: str, *, read_only: bool, patience: timedelta) -> Database:
         except (ArgumentError, ValueError):
             # Not chained: the text of theirs quotes the URL, and with it the password.
             raise StoreError("store.url: write postgresql://user:password@host:port/database") from None
-        return PostgresDatabase(parsed, read_only=read_only, patience=patience)
+        return PostgresDatabase(parsed, read_only=read_only, beside=beside, patience=patience)
     scheme = url.partition(":")[0][:20]
     raise StoreError(
         f"store.url: {scheme!r} is not a kind of store. Write sqlite:///watcher.db (a file in the working directory), "
@@ -83,14 +84,17 @@ class SqlStore:
         url: `sqlite:///watcher.db` (relative to the working directory), `sqlite:////data/watcher.db` (absolute), or
             `postgresql://user@host/database`.
         read_only: for commands that look while a watcher runs: takes no lock, changes nothing; writing raises `StoreUnavailable`.
+        beside: for commands that write a word while a watcher runs: takes no right to watch, migrates nothing.
         patience: how long to wait for a lock that somebody else holds on the database, before `StoreUnavailable`.
 
     Raises:
         StoreError: the URL is none of these.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False, patience: timedelta = timedelta(seconds=5)) -> None:
-        self._database = _database(url, read_only=read_only, patience=patience)
+    def __init__(
+        self, url: str, *, read_only: bool = False, beside: bool = False, patience: timedelta = timedelta(seconds=5)
+    ) -> None:
+        self._database = _database(url, read_only=read_only, beside=beside, patience=patience)
 
     async def open(self) -> None:
         """See `Store.open`. Also takes the right to watch with this database; `StoreUnavailable` when another process has it."""
@@ -140,6 +144,18 @@ class SqlStore:
         """See `Store.release`."""
         return await self._database.write(partial(outbox.release, now=now))
 
+    async def add_silence(self, silencing: Silencing) -> None:
+        """See `Store.add_silence`."""
+        await self._database.write(partial(silences.add, silencing=silencing))
+
+    async def end_silence(self, silencing_id: SilencingId, at: datetime, by: str) -> bool:
+        """See `Store.end_silence`."""
+        return await self._database.write(partial(silences.end, silencing_id=silencing_id, at=at, by=by))
+
+    async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
+        """See `Store.silences`."""
+        return await self._database.read(partial(silences.kept, now=now))
+
     async def events(
         self,
         *,
@@ -173,6 +189,7 @@ class SqlStore:
 
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
+        await self._database.write(partial(silences.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
             pruned |= portion

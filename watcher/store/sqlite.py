@@ -42,13 +42,21 @@ class SqliteDatabase:
     Args:
         path: the file; it and its log are made readable for their owner only. Its directory must exist.
         read_only: change nothing, take no lock.
+        beside: write single words beside the watcher that has the file: take no lock, migrate nothing.
         patience: how long to wait for somebody else's lock on the database.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, patience: timedelta = timedelta(seconds=5)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        beside: bool = False,
+        patience: timedelta = timedelta(seconds=5),
+    ) -> None:
         self.place = str(path)
         self._path = path.resolve()  # two names of one file must mean one lock
-        self._read_only = read_only
+        self._read_only, self._beside = read_only, beside
         self._patience = patience
         self._guard: int | None = None
         self._writer: Engine | None = None
@@ -94,15 +102,17 @@ class SqliteDatabase:
             return
         try:
             with translating(self.place):
-                if self._read_only:
+                if self._read_only or self._beside:
                     self._must_exist()
                 else:
                     self._take()
                 examine(self._path)
                 self._reader = self._engine(read_only=True)
-                if self._read_only:
+                if self._read_only or self._beside:
                     with self._reader.begin() as connection:
                         must_be_current(connection, self.place)
+                    if self._beside:
+                        self._writer = self._engine(read_only=False)
                     return
                 # Before the first byte is written: a file that is not ours keeps even its journal mode.
                 with self._reader.begin() as connection:

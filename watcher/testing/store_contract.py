@@ -35,10 +35,13 @@ from watcher.core.delivery import (
     settle,
 )
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.phases import Phase, phase_of
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
+from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.withholding import withheld
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
 
@@ -125,6 +128,21 @@ def a_delivery(
         thread_key=thread if thread is not None else (f"job:{job}" if job else "group:route{}"),
         not_before=at + wait,
         created_at=at,
+    )
+
+
+def a_silence(number: int = 1) -> Silencing:
+    """A silence of an hour, with tests of every sort; the number makes its id."""
+    match = Matcher.of(
+        {"name": ["prod-*", "caf\u00e9"], "user": {"not": "bob", "regex": "svc-[0-9]+", "not_regex": "x"}}
+    )
+    return Silencing(
+        id=SilencingId(f"silence-{number}"),
+        match=match,
+        created_at=T0,
+        until=T0 + timedelta(hours=1),
+        author="ann \u2713",
+        comment="maintenance",
     )
 
 
@@ -673,6 +691,7 @@ class StoreContract:
             "deliveries.delivered": 1,
             "deliveries.dead": 1,
             "deliveries.folded": 0,
+            "deliveries.withheld": 0,
             "receipts": 1,
             "deadlines": 1,
         }
@@ -710,6 +729,44 @@ class StoreContract:
         assert await store.next_due(receiver="team") is None
         assert await store.prune(T0 + MOMENT) == NOBODY
         assert await store.prune(T0 + 2 * MOMENT) == {JOB}
+
+    async def test_what_is_withheld_is_kept_with_its_reason_and_is_never_owed(self, store: Store) -> None:
+        kept = withheld(a_delivery(2), DeliveryReason.SHADOW, "rule r is in shadow", T0)
+        await store.commit(replace(an_observation(kept, a_delivery(1)), watch=a_watch(status="Failed")))
+        assert [delivery.id for delivery in (await leased(store)).deliveries] == [a_delivery(1).id]
+        assert await store.release(T0) == 1
+        assert await store.deliveries(states=frozenset({DeliveryState.WITHHELD})) == (kept,)
+        assert (await store.counts())["deliveries.withheld"] == 1
+        assert [line.data["error"] for line in await store.story(JOB) if line.data.get("state") == "withheld"] == [
+            "rule r is in shadow"
+        ]
+
+    async def test_silences_are_kept_oldest_first_until_time_or_a_person_ends_them(self, store: Store) -> None:
+        timed = replace(a_silence(2), created_at=T0 + MOMENT)
+        with_job = replace(a_silence(1), until=None, job=JOB)
+        for one in (timed, with_job, replace(timed, comment="another")):
+            await store.add_silence(one)
+        assert await store.silences() == (with_job, timed)
+        assert await store.silences(T0 + timedelta(hours=1) - MOMENT) == (with_job, timed)
+        assert await store.silences(T0 + timedelta(hours=1)) == (with_job,)
+        assert await store.end_silence(with_job.id, T0 + MOMENT, "bob")
+        assert not await store.end_silence(with_job.id, T0 + 2 * MOMENT, "eve")
+        assert not await store.end_silence(SilencingId("nothing"), T0, "eve")
+        assert await store.silences(T0 + timedelta(hours=1)) == ()
+        assert await store.silences() == (replace(with_job, ended_at=T0 + MOMENT, ended_by="bob"), timed)
+
+    async def test_silences_that_are_over_are_dropped_in_time_and_those_of_a_job_with_it(self, store: Store) -> None:
+        await store.commit(an_observation(watch=a_watch(status="Failed")))
+        timed, cut, own, other = (a_silence(number) for number in range(1, 5))
+        for one in (timed, cut, replace(own, until=None, job=JOB), replace(other, until=None, job=OTHER_JOB)):
+            await store.add_silence(one)
+        await store.end_silence(cut.id, T0, "bob")
+        await store.prune(T0)
+        assert [one.id for one in await store.silences()] == [timed.id, cut.id, own.id, other.id]
+        await store.prune(T0 + MOMENT)
+        assert [one.id for one in await store.silences()] == [timed.id, other.id]
+        await store.prune(T0 + timedelta(hours=2))
+        assert [one.id for one in await store.silences()] == [other.id]
 
     async def test_an_absorption_covers_what_is_owed_with_it_and_survives_nothing_being_owed(
         self, store: Store
