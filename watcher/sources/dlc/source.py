@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-import httpx2
-
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import InvalidRequest
 from watcher.ports import Permit
@@ -59,7 +57,6 @@ class DlcSource:
         settings: DlcSettings,
         *,
         wall: WallClock = utc_now,
-        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """Prepare, without asking anything yet.
 
@@ -67,7 +64,6 @@ class DlcSource:
             name: the source's name in the configuration.
             settings: what the user said.
             wall: the real time, for request dates and for `observed_at`. Not an accelerated clock: servers refuse a wrong date.
-            transport: instead of the network, for callers that bring their own.
         """
         self._name, self._settings, self._wall = name, settings, wall
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
@@ -82,7 +78,6 @@ class DlcSource:
             proxy=proxy,
             ca_file=settings.ca_file,
             wall=wall,
-            transport=transport,
         )
 
     @property
