@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Protocol
 
-from watcher.sources.dlc.acs3 import AccessKey, canonical_query, signed_headers
+from watcher.sources.dlc.acs3 import AccessKey, Signer, canonical_query
 from watcher.sources.dlc.connection import Reply
 from watcher.sources.dlc.connections import Connections
 from watcher.sources.dlc.endpoints import Endpoint
@@ -69,6 +69,8 @@ class SignedClient:
     ) -> None:
         self.clock_offset = timedelta(0)
         self._endpoint, self._keys, self._wall = endpoint, keys, wall
+        self._signers: dict[str, Signer] = {}
+        self._signers_key: AccessKey | None = None
         self._connections = Connections(
             endpoint,
             user_agent=_user_agent(),
@@ -132,10 +134,18 @@ class SignedClient:
             )
 
     async def _attempt(self, action: str, path: str, query: str, key: AccessKey, date: datetime) -> Reply:
-        headers = signed_headers(
-            action, self._endpoint.authority, key, date, secrets.token_hex(16), path=path, query=query
-        )
-        return await self._connections.get(f"{path}?{query}" if query else path, headers, action)
+        lines = self._signer(action, key).lines(date, secrets.token_hex(16), path, query)
+        return await self._connections.get(f"{path}?{query}" if query else path, lines, action)
+
+    def _signer(self, action: str, key: AccessKey) -> Signer:
+        """Made anew with every new key: only one key is in use."""
+        signer = self._signers.get(action)
+        if signer is None or key != self._signers_key:
+            if key != self._signers_key:
+                self._signers.clear()
+            signer = self._signers[action] = Signer(action, self._endpoint.authority, key)
+            self._signers_key = key
+        return signer
 
     async def aclose(self) -> None:
         """Drop all connections. May be called twice."""

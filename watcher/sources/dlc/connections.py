@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -84,17 +83,18 @@ class Connections:
             f" HTTP/1.1\r\naccept-encoding: gzip\r\nuser-agent: {user_agent}\r\n"
             f"{self._proxy.header if absolute and self._proxy else ''}"
         )
+        self._late = f"no complete answer from {{where}} within {timeout_s:g} s"
         self._slots = asyncio.Semaphore(limit)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._closed = False
 
-    async def get(self, target: str, headers: Mapping[str, str], action: str) -> Reply:
+    async def get(self, target: str, lines: str, action: str) -> Reply:
         """One GET and its answer, whatever its status. Redirects are answers like others.
 
         Args:
             target: path and query, as they are to go on the wire.
-            headers: to send, Host included.
+            lines: the headers as they are to go on the wire, Host included, each line with its end.
             action: what is asked, for messages. No message repeats headers or body.
 
         Raises:
@@ -103,7 +103,7 @@ class Connections:
         where = f"{self._endpoint} ({action})"
         if self._closed:
             raise Unreachable(f"{action} was not sent: the source is closed")
-        request = self._request(target, headers, where)
+        request = self._request(target, lines, where)
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
             if self._slots.locked():
@@ -112,7 +112,7 @@ class Connections:
             else:
                 await self._slots.acquire()  # does not wait
         except TimeoutError as exc:
-            raise self._late(where) from exc
+            raise Failed(Unreachable, self._late).error(where) from exc
         try:
             return await self._exchange(request, where, action, deadline)
         finally:
@@ -125,7 +125,7 @@ class Connections:
             connection.abort()
             raise Unreachable(f"{action} was broken off: the source was closed")
         self._busy.add(connection)
-        timer = loop.call_at(deadline, connection.abort, Failed(Unreachable, str(self._late("{where}"))))
+        timer = loop.call_at(deadline, self._overdue, connection)
         try:
             reply = await connection.ask(request)
         except Failed as failure:
@@ -146,6 +146,9 @@ class Connections:
             connection.abort()
         return reply
 
+    def _overdue(self, connection: Connection) -> None:
+        connection.abort(Failed(Unreachable, self._late))
+
     def _kept(self, now: float) -> Connection | None:
         """The connection used last, so that those which are not needed grow old."""
         while self._idle:
@@ -155,19 +158,13 @@ class Connections:
             connection.abort()
         return None
 
-    def _request(self, target: str, headers: Mapping[str, str], where: str) -> bytes:
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        text = f"{self._before_target}{target}{self._after_target}{lines}\r\n"
-        breaks = len(headers)
-        if lines.count("\r") != breaks or lines.count("\n") != breaks or not target.isprintable() or " " in target:
-            raise InvalidRequest(f"the request could not be sent to {where}: it holds a line break or a space")
+    def _request(self, target: str, lines: str, where: str) -> bytes:
+        if not target.isprintable() or " " in target:
+            raise InvalidRequest(f"the request could not be sent to {where}: its target holds a space or a line break")
         try:
-            return text.encode("ascii")
+            return f"{self._before_target}{target}{self._after_target}{lines}\r\n".encode("ascii")
         except UnicodeEncodeError:
             raise InvalidRequest(f"the request could not be sent to {where}: it holds more than ASCII") from None
-
-    def _late(self, where: str) -> Unreachable:
-        return Unreachable(f"no complete answer from {where} within {self._timeout_s:g} s")
 
     # --- connecting -----------------------------------------------------------------------------------------------------------
 
