@@ -23,7 +23,7 @@ from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, RestartCount, SourceName
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
-from watcher.ports import Observation, Permit, Store, Wire
+from watcher.ports import Fetched, Observation, Permit, Store, Wire
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics
@@ -138,7 +138,7 @@ class FakeSource:
         self.next_failures: dict[str, deque[SourceError]] = {"GetJob": deque(), "ListJobs": deque()}
         self.asked: list[tuple[datetime, str, str]] = []
         self.under_way = self.most_under_way = 0
-        self.closed = 0
+        self.closed = self.unread = 0
 
     @property
     def name(self) -> SourceName:
@@ -158,6 +158,12 @@ class FakeSource:
         if isinstance(told, SourceError):
             raise told
         return told
+
+    async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
+        told = await self.fetch(job_id)
+        digest = repr(replace(told, observed_at=START, duration=None)).encode()
+        self.unread += known == digest
+        return None if known == digest else Fetched(told, digest)
 
     async def list_jobs(self, permit: Permit) -> Listing:
         await permit()

@@ -19,9 +19,10 @@ from typing import Final, TypeVar
 from uuid import uuid4
 
 import anyio
+from anyio import to_thread
 
 from watcher.core import observation as reading
-from watcher.core import pacing
+from watcher.core import pacing, recognition
 from watcher.core.consequence import consequences
 from watcher.core.events import CauseId
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, Watch
@@ -30,7 +31,7 @@ from watcher.core.rule import Context
 from watcher.core.selection import Selection
 from watcher.core.sight import Sight
 from watcher.errors import JobNotFound, SourceError, StaleObservation, StoreUnavailable
-from watcher.ports import JobSource
+from watcher.ports import Fetched, JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger, observation
 from watcher.service.outlook import JOB_SCOPED, Outlook
@@ -40,6 +41,9 @@ from watcher.service.waiting import sleep_or
 from watcher.settings import Select, SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
+
+_MANY_PODS: Final = 500
+"""More are compared in a thread."""
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
@@ -238,12 +242,13 @@ class Poller:
             self._slots.release()
 
     async def _ask(self, entry: Entry) -> None:
-        cause = CauseId(str(uuid4()))
         entry.error = None
+        known = recognition.digest_to_ask_with(entry.known, entry.summary)
         try:
-            answer = await self._question("GetJob", lambda: self._source.fetch(entry.ref.job_id))
+            fetched = await self._question("GetJob", lambda: self._source.fetch_if_changed(entry.ref.job_id, known))
         except JobNotFound:
             await self._outlook.answered("GetJob")
+            cause = CauseId(str(uuid4()))
             await self._record(entry, lambda watch: self._missed(watch, cause), cause)
         except SourceError as exc:
             entry.failures += 1
@@ -252,9 +257,20 @@ class Poller:
             self._back_off(entry)
         else:
             await self._outlook.answered("GetJob")
-            # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
-            answer = replace(reading.merge_summary(answer, entry.summary), observed_at=self._ledger.clock.now())
-            await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
+            if fetched is None:
+                entry.seen_at, entry.failures = self._ledger.clock.now(), 0
+                self._again(entry)
+            else:
+                await self._take(entry, fetched)
+
+    async def _take(self, entry: Entry, fetched: Fetched) -> None:
+        """Commit what follows from an answer, and keep by what an equal one is recognised."""
+        cause, lent_by = CauseId(str(uuid4())), entry.summary
+        # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
+        answer = replace(reading.merge_summary(fetched.snapshot, lent_by), observed_at=self._ledger.clock.now())
+        looked = await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
+        if looked is not None:
+            entry.known = recognition.known_by(*looked, fetched.digest, lent_by)
 
     def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
         now = self._ledger.clock.now()
@@ -279,17 +295,24 @@ class Poller:
         return began >= since and watch.snapshot.ref not in listed
 
     async def _record(
-        self, entry: Entry, conclude: Callable[[Watch | None], reading.Observed | None], cause: CauseId
-    ) -> None:
-        """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again."""
+        self, entry: Entry, conclude: Conclude, cause: CauseId
+    ) -> tuple[Watch | None, reading.Observed] | None:
+        """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again.
+
+        Returns what was held before and what followed, or None when nothing could be concluded or committed.
+        """
+        if entry.watch is not None:
+            entry.watch = recognition.confirmed(entry.watch, entry.seen_at)
+        entry.known = entry.seen_at = None
         while True:
-            observed = conclude(entry.watch)
+            before = entry.watch
+            observed = await _concluded(conclude, before)
             if observed is None:
                 if not entry.failures:
                     log.warning("job_unknown_to_dlc", job=str(entry.ref))
                 entry.failures += 1
                 self._back_off(entry, least=self._settings.poll_every)
-                return
+                return None
             try:
                 try:
                     await self._commit(entry, observed, cause)
@@ -299,7 +322,7 @@ class Poller:
             except StoreUnavailable as exc:
                 log.error("observation_put_off", job=str(entry.ref), error=str(exc))
                 self._roster.schedule(entry, self._ledger.clock.now() + _STORE_PATIENCE)
-                return
+                return None
             break
         entry.failures = 0
         if observed.watch.live or observed.watch.doubts.live_again:
@@ -307,6 +330,7 @@ class Poller:
         else:
             self._roster.retire(entry)
             self._count()
+        return before, observed
 
     async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
         if observed.stale:
@@ -355,6 +379,16 @@ class Poller:
 
     def _count(self) -> None:
         self._ledger.metrics.jobs_watched.labels(self.name).set(len(self._roster))
+
+
+Conclude = Callable[[Watch | None], reading.Observed | None]
+
+
+async def _concluded(conclude: Conclude, watch: Watch | None) -> reading.Observed | None:
+    """What follows from a look; where very many pods are compared, without holding everybody else up."""
+    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
+        return await to_thread.run_sync(conclude, watch)
+    return conclude(watch)
 
 
 def selection_of(select: Select) -> Selection:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.core.model import JobRef, JobSummary, Watch
+from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
@@ -24,6 +25,8 @@ class Entry:
         failures: questions that failed in a row.
         error: how the last question failed, or None.
         asking: a question about it is under way.
+        known: what an answer that need not be read is recognised by, if one can be.
+        seen_at: when such an answer last came; newer than `watch` then.
     """
 
     ref: JobRef
@@ -33,6 +36,8 @@ class Entry:
     failures: int = 0
     error: SourceError | None = None
     asking: bool = False
+    known: Known | None = None
+    seen_at: datetime | None = None
 
 
 class Roster:

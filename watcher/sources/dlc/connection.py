@@ -70,7 +70,9 @@ class _Unzipping:
 
     def __init__(self, encodings: list[str], cap: int) -> None:
         if len(encodings) > _LAYERS or not set(encodings) <= _ZIPPED:
-            raise Failed(GarbledAnswer, "the answer from {where} cannot be decompressed: it is packed in an unknown way")
+            raise Failed(
+                GarbledAnswer, "the answer from {where} cannot be decompressed: it is packed in an unknown way"
+            )
         self._layers = [zlib.decompressobj(_GZIP) for _ in encodings]
         self._sizes, self._cap, self._any = [0] * len(encodings), cap, False
 

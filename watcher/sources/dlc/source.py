@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
+from anyio import to_thread
+
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import InvalidRequest
-from watcher.ports import Permit
+from watcher.ports import Fetched, Permit
 from watcher.sources.dlc.acs3 import DATE_FORMAT, percent_encode
 from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
 from watcher.sources.dlc.credentials import Keyring
 from watcher.sources.dlc.endpoints import job_console_url
+from watcher.sources.dlc.likeness import digest, recognisable
 from watcher.sources.dlc.settings import DlcSettings
 from watcher.sources.dlc.wire import listing_from_json, snapshot_from_json
 
@@ -22,6 +25,8 @@ _PAGE_SIZE: Final = 100
 _EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Before there was any job."""
 _LONGEST_ID: Final = 256
+_LARGE_BYTES: Final = 128 * 1024
+"""Answers above it (some 300 pods) are read in a thread, so that reading them holds nobody up."""
 
 
 def job_path(job_id: str) -> str:
@@ -90,7 +95,25 @@ class DlcSource:
 
     async def fetch(self, job_id: JobId) -> JobSnapshot:
         """Ask for one job (GetJob). See `JobSource.fetch`."""
-        body = await self._client.get("GetJob", job_path(job_id), {}, about_job=job_id)
+        return self._snapshot(await self._asked(job_id), job_id)
+
+    async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
+        """Ask for one job (GetJob), and read the answer if it is news. See `JobSource.fetch_if_changed`."""
+        body = await self._asked(job_id)
+        if len(body) > _LARGE_BYTES:
+            return await to_thread.run_sync(self._read_if_changed, body, job_id, known)
+        return self._read_if_changed(body, job_id, known)
+
+    async def _asked(self, job_id: JobId) -> bytes:
+        return await self._client.get("GetJob", job_path(job_id), {}, about_job=job_id)
+
+    def _read_if_changed(self, body: bytes, job_id: JobId, known: bytes) -> Fetched | None:
+        told = digest(body)
+        if told and told == known:
+            return None
+        return Fetched(self._snapshot(body, job_id), told if recognisable(body) else b"")
+
+    def _snapshot(self, body: bytes, job_id: JobId) -> JobSnapshot:
         return snapshot_from_json(
             body, source=self._name, observed_at=self._wall(), region=self._settings.region_id, asked_for=job_id
         )
