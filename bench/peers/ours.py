@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import anyio
-import httpx2
 
 from bench.peers import EXPECTED_STATUS, KEY_ID, SECRET, BenchFailed, Site, expect
 from watcher.core.consequence import Book
@@ -25,22 +24,17 @@ _BUDGET_SPEED = 1000.0
 
 
 def source_of(site: Site) -> tuple[DlcSource, DlcSettings]:
-    """The source as the program makes it. Only for HTTPS with a certificate of our own the transport is brought along, too."""
+    """The source as the program makes it."""
     settings = DlcSettings.model_validate(
         {
             "endpoint": site.url,
             "credentials": {"kind": "access_key", "key_id": KEY_ID, "secret": SECRET},
             "budget": {"requests_per_second": 1000, "concurrency": site.concurrent},
             "select": {"jobs": list(site.job_ids)},
+            "ca_file": site.ca_file if site.scheme == "https" else None,
         }
     )
-    tls, transport = site.tls(), None
-    if tls is not None:
-        limits = httpx2.Limits(
-            max_connections=site.concurrent, max_keepalive_connections=site.concurrent, keepalive_expiry=30
-        )
-        transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
-    return DlcSource(_SOURCE, settings, transport=transport), settings
+    return DlcSource(_SOURCE, settings), settings
 
 
 async def fetch_all(source: DlcSource, job_ids: Sequence[str], concurrent: int) -> int:

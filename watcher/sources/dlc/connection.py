@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -143,6 +144,15 @@ class Connection(asyncio.Protocol):
     def open(self) -> bool:
         """Whether nobody has closed it, as far as is known here."""
         return self._transport is not None and not self._transport.is_closing()
+
+    def spoken_to(self) -> bool:
+        """Whether something has come that the event loop, being busy, has not told yet: of an idle connection that is its end."""
+        socket = None if self._transport is None else self._transport.get_extra_info("socket")
+        if socket is None:
+            return True
+        waiting = select.poll()
+        waiting.register(socket.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     @property
     def transport(self) -> asyncio.Transport | None:

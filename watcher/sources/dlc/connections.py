@@ -20,6 +20,8 @@ from watcher.sources.dlc.endpoints import Endpoint
 
 _KEEPALIVE_S: Final = 30.0
 """Idle connections are dropped after it, before the far side's own usual minute is over."""
+_FRESH_S: Final = 1.0
+"""A connection that was idle for longer may have been closed meanwhile without our having been told."""
 _PORTS: Final = {"http": 80, "https": 443}
 _HAPPY_EYEBALLS_S: Final = 0.25
 """Before the next address of a name is tried beside one that does not answer (RFC 8305)."""
@@ -153,8 +155,10 @@ class Connections:
         """The connection used last, so that those which are not needed grow old."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.open and connection.reusable and now - connection.idle_since < _KEEPALIVE_S:
-                return connection
+            idle = now - connection.idle_since
+            if connection.open and connection.reusable and idle < _KEEPALIVE_S:
+                if idle < _FRESH_S or not connection.spoken_to():
+                    return connection
             connection.abort()
         return None
 
