@@ -57,6 +57,7 @@ class Outlook:
         self._ledger, self._jitter = ledger, jitter
         self._lock = anyio.Lock()
         self._failing: dict[str, SourceError] = {}
+        self._last_answer = ledger.metrics.last_answer.labels(source)
         self._failures = 0
         self._failed_looks = 0
         self.sight = Sight(source=source)
@@ -90,7 +91,7 @@ class Outlook:
             self._failed_looks = 0
         self._budget.answered()
         self._failing.pop(action, None)
-        self._ledger.metrics.last_answer.labels(self._source).set(self._ledger.clock.now().timestamp())
+        self._last_answer.set(self._ledger.clock.now().timestamp())
         if not self._failing:
             self._failures = 0
             if self.sight.watching_since is None or self.sight.failing_since is not None:

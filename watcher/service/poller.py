@@ -12,9 +12,10 @@ Still long: finding and looking share the roster, and what a look means depends 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Final, TypeVar
 from uuid import uuid4
 
@@ -77,7 +78,6 @@ class Poller:
         self._budget = RequestBudget(settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name)
         self._outlook = Outlook(self.name, settings.blind_after, self._budget, ledger, jitter)
         self._roster = Roster()
-        self._slots = anyio.Semaphore(settings.budget.concurrency)
         self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
 
     @property
@@ -127,10 +127,7 @@ class Poller:
             tasks.start_soon(self._cancel_when_refused, tasks.cancel_scope)
             waiting = self._roster.entries()
             for _ in range(_TRIES):
-                async with anyio.create_task_group() as looks:
-                    for entry in waiting:
-                        await self._slots.acquire()
-                        looks.start_soon(self._look, entry)
+                await self._look_at(waiting)
                 waiting = tuple(
                     entry for entry in waiting if entry.error is not None and not isinstance(entry.error, JOB_SCOPED)
                 )
@@ -144,10 +141,9 @@ class Poller:
 
     async def _question(self, action: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask, and count how it went. A source is a stranger's code: whatever it raises is a `SourceError` from here on."""
-        metrics, outcome = self._ledger.metrics, "ok"
+        began, outcome = perf_counter(), "ok"
         try:
-            with metrics.request_seconds.labels(self.name, action).time():
-                return await ask()
+            return await ask()
         except SourceError as exc:
             outcome = type(exc).__name__
             raise
@@ -156,7 +152,7 @@ class Poller:
             log.exception("source_raised", source=self.name, action=action)
             raise SourceError(f"{action}: the source raised {outcome}") from exc
         finally:
-            metrics.requests.labels(self.name, action, outcome).inc()
+            self._ledger.metrics.asked(self.name, action, outcome, perf_counter() - began)
 
     # --- finding jobs ----------------------------------------------------------------------------------------------------------
 
@@ -216,30 +212,50 @@ class Poller:
     # --- looking at jobs -------------------------------------------------------------------------------------------------------
 
     async def _look_at_all(self) -> None:
-        clock = self._ledger.clock
-        async with anyio.create_task_group() as tasks:
+        """As many workers as questions may be under way. One of them waits for the next job that is due, the others for it."""
+        turn = anyio.Lock(fast_acquire=True)
+
+        async def work() -> None:
             while True:
-                rung = self._roster.bell.listen()
-                entry = self._roster.take_due(clock.now())
-                if entry is None:
-                    due_at = self._roster.next_due
-                    await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
-                    continue
-                await self._slots.acquire()
-                tasks.start_soon(self._look, entry)
+                async with turn:
+                    entry = await self._next_due()
+                await self._look(entry)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._settings.budget.concurrency):
+                tasks.start_soon(work)
+
+    async def _look_at(self, entries: Iterable[Entry]) -> None:
+        """Look at each of them once."""
+        waiting = iter(entries)
+
+        async def work() -> None:
+            for entry in waiting:
+                await self._look(entry)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._settings.budget.concurrency):
+                tasks.start_soon(work)
+
+    async def _next_due(self) -> Entry:
+        clock = self._ledger.clock
+        while True:
+            rung = self._roster.bell.listen()
+            entry = self._roster.take_due(clock.now())
+            if entry is not None:
+                return entry
+            due_at = self._roster.next_due
+            await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
 
     async def _look(self, entry: Entry) -> None:
-        """Ask for one job and commit what follows. Owns one slot, and gives it back."""
-        try:
-            await self._budget.permit()
-            if self._roster.get(entry.ref) is entry and not entry.asking:
-                entry.asking = True
-                try:
-                    await self._ask(entry)
-                finally:
-                    entry.asking = False
-        finally:
-            self._slots.release()
+        """Ask for one job and commit what follows."""
+        await self._budget.permit()
+        if self._roster.get(entry.ref) is entry and not entry.asking:
+            entry.asking = True
+            try:
+                await self._ask(entry)
+            finally:
+                entry.asking = False
 
     async def _ask(self, entry: Entry) -> None:
         entry.error = None
@@ -256,18 +272,19 @@ class Poller:
             await self._outlook.look_failed(entry.ref, exc, len(self._roster))
             self._back_off(entry)
         else:
+            # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
+            seen_at = self._ledger.clock.now()
             await self._outlook.answered("GetJob")
             if fetched is None:
-                entry.seen_at, entry.failures = self._ledger.clock.now(), 0
+                entry.seen_at, entry.failures = seen_at, 0
                 self._again(entry)
             else:
-                await self._take(entry, fetched)
+                await self._take(entry, fetched, seen_at)
 
-    async def _take(self, entry: Entry, fetched: Fetched) -> None:
+    async def _take(self, entry: Entry, fetched: Fetched, seen_at: datetime) -> None:
         """Commit what follows from an answer, and keep by what an equal one is recognised."""
         cause, lent_by = CauseId(str(uuid4())), entry.summary
-        # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster).
-        answer = replace(reading.merge_summary(fetched.snapshot, lent_by), observed_at=self._ledger.clock.now())
+        answer = replace(reading.merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
         looked = await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
         if looked is not None:
             entry.known = recognition.known_by(*looked, fetched.digest, lent_by)
