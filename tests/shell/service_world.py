@@ -139,6 +139,8 @@ class FakeSource:
         self.asked: list[tuple[datetime, str, str]] = []
         self.under_way = self.most_under_way = 0
         self.closed = self.unread = 0
+        self.lend: dict[str, Any] = {}
+        """What lists say beyond what GetJob says."""
 
     @property
     def name(self) -> SourceName:
@@ -171,7 +173,8 @@ class FakeSource:
         await self._take_time()
         self._fail("ListJobs")
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
-        return Listing(tuple(summary(one) for one in told if isinstance(one, JobSnapshot)), self.complete)
+        items = (replace(summary(one), **self.lend) for one in told if isinstance(one, JobSnapshot))
+        return Listing(tuple(items), self.complete)
 
     async def _take_time(self) -> None:
         self.under_way += 1

@@ -477,3 +477,52 @@ async def test_a_stale_answer_is_counted_and_otherwise_ignored() -> None:
         await world.clock.advance(seconds(25))
     assert await world.kinds() == ["job.appeared"]
     assert world.metrics.stale_reads.labels("hz")._value.get() >= 1
+
+
+# --- answers that need not be read ----------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_says_the_same_is_not_read_and_a_change_after_many_of_them_is_told_with_its_bounds() -> (
+    None
+):
+    world = World()
+    world.source.jobs["dlc1"] = turning((0, job("dlc1", "Queuing")), (605, job("dlc1")))  # type: ignore[assignment]
+    async with world.polling():
+        await world.clock.advance(seconds(600))
+        asked = world.source.times("GetJob")
+        assert world.source.unread == asked - 2
+        last_look = max(at for at, action, _ in world.source.asked if action == "GetJob")
+        await world.clock.advance(seconds(60))
+    (change,) = await world.events("job.status_changed")
+    assert change.when.not_before == last_look
+
+
+async def test_what_a_list_adds_makes_the_next_answer_be_read() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(300))
+        unread, asked = world.source.unread, world.source.times("GetJob")
+        assert unread == asked - 2
+        entry = poller._roster.entries()[0]
+        assert entry.summary is not None
+        world.source.lend = {"user_name": "ada"}
+        await world.clock.advance(seconds(300))
+        assert world.source.times("GetJob") - asked > world.source.unread - unread + 1
+        assert entry.watch is not None
+        assert entry.watch.snapshot.user_name == "ada"
+
+
+async def test_a_job_that_was_missing_for_a_moment_is_read_again() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(300))
+        world.source.next_failures["GetJob"].append(JobNotFound("not found", code="NotFound"))
+        while world.source.next_failures["GetJob"]:
+            await world.clock.advance(seconds(1))
+        (entry,) = poller._roster.entries()
+        assert entry.watch is not None
+        assert entry.watch.doubts.not_found_count == 1
+        await world.clock.advance(seconds(120))
+        assert entry.watch.doubts.not_found_count == 0
+        assert entry.known is not None
+    assert await world.kinds() == ["job.appeared"]
