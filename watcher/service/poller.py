@@ -12,7 +12,7 @@ Still long: finding and looking share the roster, and what a look means depends 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -225,7 +225,7 @@ class Poller:
             for _ in range(self._settings.budget.concurrency):
                 tasks.start_soon(work)
 
-    async def _look_at(self, entries: Iterable[Entry]) -> None:
+    async def _look_at(self, entries: Sequence[Entry]) -> None:
         """Look at each of them once."""
         waiting = iter(entries)
 
@@ -234,7 +234,7 @@ class Poller:
                 await self._look(entry)
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(self._settings.budget.concurrency):
+            for _ in range(min(self._settings.budget.concurrency, len(entries))):
                 tasks.start_soon(work)
 
     async def _next_due(self) -> Entry:
