@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 from anyio.abc import SocketStream
@@ -64,7 +65,7 @@ def then_closes(*parts: bytes) -> Answer:
     async def answer(stream: SocketStream, asked: Asked) -> None:
         for part in parts:
             await stream.send(part)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         await stream.aclose()
 
     return answer
@@ -72,16 +73,20 @@ def then_closes(*parts: bytes) -> Answer:
 
 # what an answer is
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Hint\r\nA: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+TWICE = gzip.compress(gzip.compress(b"{}"))
+
 
 @pytest.mark.parametrize(
     "answer",
     [
         pytest.param(then_closes(b"HTTP/1.1 200 OK\r\n\r\n{", b"}"), id="until it closes"),
         pytest.param(then_closes(b"HTTP/1.0 200 OK\r\n\r\n{}"), id="HTTP/1.0"),
-        pytest.param(says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\nA: b\r\n\r\n"), id="chunked"),
-        pytest.param(says(b"HTTP/1.1 103 Hint\r\nA: b\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + response(200, b"{}")), id="1xx before it"),
+        pytest.param(says(CHUNKED + b"1\r\n{\r\n1;x=y\r\n}\r\n0\r\nA: b\r\n\r\n"), id="chunked"),
+        pytest.param(says(HINTS + response(200, b"{}")), id="1xx before it"),
         pytest.param(then_closes(*(bytes([byte]) for byte in response(200, b"{}"))), id="byte by byte"),
-        pytest.param(says(response(200, gzip.compress(gzip.compress(b"{}")), {"Content-Encoding": "gzip, x-gzip"})), id="gzip twice"),
+        pytest.param(says(response(200, TWICE, {"Content-Encoding": "gzip, x-gzip"})), id="gzip twice"),
         pytest.param(says(response(200, b"{}", {"Content-Encoding": "identity"})), id="identity"),
     ],
 )  # fmt: skip
@@ -182,7 +187,7 @@ async def test_those_who_wait_for_a_connection_may_give_up() -> None:
                     await ask(pool)
 
             tasks.start_soon(fails)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             with anyio.move_on_after(0.05) as scope:
                 await ask(pool)
             assert scope.cancelled_caught

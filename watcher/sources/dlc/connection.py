@@ -78,6 +78,7 @@ class _Unzipping:
         self._sizes, self._cap, self._any = [0] * len(encodings), cap, False
 
     def feed(self, data: bytes) -> bytes:
+        """The next part, decompressed."""
         self._any = True
         for number, layer in enumerate(self._layers):
             try:
@@ -90,11 +91,13 @@ class _Unzipping:
         return data
 
     def finish(self) -> None:
+        """Refuse what has no end."""
         if self._any and not all(layer.eof for layer in self._layers):
             raise Failed(GarbledAnswer, "the answer from {where} cannot be decompressed: its end is missing")
 
 
 def too_large(cap: int) -> Failed:
+    """There is more of it than we take."""
     return Failed(GarbledAnswer, f"DLC's answer is larger than {cap} bytes")
 
 
@@ -174,10 +177,12 @@ class Connection(asyncio.Protocol):
     # --- what the transport tells ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is there."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream connection it always is
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """A part of an answer, or what nobody asked for."""
         if self._answered is None or self._answered.done():
             self.abort()  # nobody asked
             return
@@ -196,6 +201,7 @@ class Connection(asyncio.Protocol):
                 self.abort(_not_http())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """It has ended; for an answer without a length that is its end, too."""
         self._transport = None
         if self._answered is None or self._answered.done():
             return
@@ -214,14 +220,17 @@ class Connection(asyncio.Protocol):
     # --- what the parser tells ------------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        """An answer begins."""
         if self._head_done:
             raise _not_http()  # an answer that nobody asked for, behind ours
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; trailers are left out."""
         if not self._head_done:
             self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
+        """The head is read: what its body will be is known."""
         self._status = self._parser.get_status_code()
         if self._status < _INFORMATIONAL:
             return
@@ -241,6 +250,7 @@ class Connection(asyncio.Protocol):
         self._unzip = _Unzipping(encodings, self._cap) if encodings else None
 
     def on_body(self, body: bytes) -> None:
+        """A part of the body."""
         if self._answered is None or self._answered.done():
             return
         self._body_bytes += len(body)
@@ -251,6 +261,7 @@ class Connection(asyncio.Protocol):
         self._chunks.append(data)
 
     def on_message_complete(self) -> None:
+        """The answer is complete, or one that only announced it."""
         if self._status < _INFORMATIONAL:
             self._lines.clear()
         else:

@@ -156,9 +156,9 @@ class Connections:
         while self._idle:
             connection = self._idle.pop()
             idle = now - connection.idle_since
-            if connection.open and connection.reusable and idle < _KEEPALIVE_S:
-                if idle < _FRESH_S or not connection.spoken_to():
-                    return connection
+            kept = connection.open and connection.reusable and idle < _KEEPALIVE_S
+            if kept and (idle < _FRESH_S or not connection.spoken_to()):
+                return connection
             connection.abort()
         return None
 
@@ -203,25 +203,26 @@ class Connections:
         if not self._tls:
             return outer
         try:
-            host = f"[{self._host}]" if ":" in self._host else self._host
-            there = f"{host}:{self._port}"
-            reply = await outer.ask(
-                f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n{proxy.header}\r\n".encode("ascii"), tunnel=True
-            )
-            if reply.status // 100 != 2:  # noqa: PLR2004 - 2xx
-                raise Failed(Unreachable, f"the proxy did not connect to {{where}} (HTTP {reply.status})")
-            inner = Connection(self._cap)
-            assert outer.transport is not None  # noqa: S101 - it has just answered
-            assert self._context is not None  # noqa: S101 - made for HTTPS
-            transport = await asyncio.get_running_loop().start_tls(
-                outer.transport, inner, self._context, server_hostname=self._host
-            )
-            if transport is None:
-                raise Failed(Unreachable, "the proxy did not connect to {where}: it closed the connection")
-            inner.connection_made(transport)
+            return await self._tunnel(outer, proxy)
         except BaseException:
             outer.abort()
             raise
+
+    async def _tunnel(self, outer: Connection, proxy: _Proxy) -> Connection:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        there = f"{host}:{self._port}"
+        reply = await outer.ask(
+            f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n{proxy.header}\r\n".encode("ascii"), tunnel=True
+        )
+        if reply.status // 100 != 2 or outer.transport is None or self._context is None:  # noqa: PLR2004 - 2xx
+            raise Failed(Unreachable, f"the proxy did not connect to {{where}} (HTTP {reply.status})")
+        inner = Connection(self._cap)
+        transport = await asyncio.get_running_loop().start_tls(
+            outer.transport, inner, self._context, server_hostname=self._host
+        )
+        if transport is None:
+            raise Failed(Unreachable, "the proxy did not connect to {where}: it closed the connection")
+        inner.connection_made(transport)
         return inner
 
     async def aclose(self) -> None:
