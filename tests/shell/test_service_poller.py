@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.shell.service_world import START, FlakyStore, World, job, seconds
-from watcher.core.model import JobSnapshot
+from watcher.core.events import CauseId
+from watcher.core.model import JobSnapshot, PodSnapshot, Watch
+from watcher.core.observation import first_sight
 from watcher.errors import (
     AuthRefused,
     ClockSkewed,
@@ -21,6 +25,7 @@ from watcher.errors import (
     Throttled,
     Unreachable,
 )
+from watcher.service.poller import _concluded
 
 pytestmark = pytest.mark.anyio
 
@@ -526,3 +531,19 @@ async def test_a_job_that_was_missing_for_a_moment_is_read_again() -> None:
         assert entry.watch.doubts.not_found_count == 0
         assert entry.known is not None
     assert await world.kinds() == ["job.appeared"]
+
+
+async def test_very_many_pods_are_compared_in_a_thread_and_a_few_where_we_are() -> None:
+    pods = tuple(PodSnapshot(f"worker-{number}") for number in range(600))
+    threads = []
+
+    def conclude(watch: Watch | None) -> None:
+        threads.append(threading.get_ident())
+
+    for count in (0, 600):
+        held = replace(job("dlc1"), pods=pods[:count])
+        watch = first_sight(held, now=START, cause=CauseId("c"), watching_since=None).watch
+        await _concluded(conclude, watch)
+    await _concluded(conclude, None)
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False, True]
