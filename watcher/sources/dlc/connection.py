@@ -13,7 +13,7 @@ import select
 import ssl
 import zlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
@@ -178,8 +178,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream connection it always is
-        self._transport = transport
+        # Not checked: other loops' transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer, or what nobody asked for."""
