@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench picture lock clean
+.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench bench-quick picture lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ dockerfile: $(READY)  ## hadolint
 
 bench: $(READY)  ## polls per second and CPU per poll, beside the official SDK
 	$(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(READY)  ## the same in little: does it work, and sees everybody what is there? nothing timed is asserted
+	$(BIN)/python -m bench --quick $(ARGS)
 
 picture: $(READY)  ## docs/demo.svg anew, from a real run of the demo
 	$(BIN)/python docs/demo_picture.py

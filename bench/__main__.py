@@ -19,14 +19,15 @@ from rich.console import Console
 from bench import measure, report
 from bench.peers import BenchFailed, Peer, Site
 from bench.peers.official_sdk import OfficialSdk
-from bench.peers.ours import Fetch, Service
+from bench.peers.ours import Client, Fetch, Service
 from bench.peers.plain_httpx import PlainHttpx
+from bench.peers.raw_socket import RawSocket
 from bench.server import Served, serving
 from watcher.service.telemetry import set_up_logging
 
-PEERS = (Fetch, Service, PlainHttpx, OfficialSdk)
-BASELINE = OfficialSdk.name
-MODES = (("http", 1), ("http", 16), ("https", 1), ("https", 16))
+PEERS = (Service, Client, Fetch, RawSocket, PlainHttpx, OfficialSdk)
+BASELINE, SCRIPT = OfficialSdk.name, PlainHttpx.name
+MODES = (("https", 16), ("https", 1), ("https", 64), ("http", 16), ("http", 1), ("http", 64))
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Size:
     seconds: float
 
 
-FULL = Size(jobs=300, rounds=9, seconds=90)
+FULL = Size(jobs=320, rounds=9, seconds=150)
 QUICK = Size(jobs=16, rounds=2, seconds=4)
 
 
@@ -64,7 +65,7 @@ async def run_modes(served: Served, size: Size, console: Console) -> list[report
             if console.is_terminal:  # a line, no spinner: that would be a thread whose CPU is charged to the peers
                 console.print(f"{scheme}, {concurrent} at once ...")
             rounds = await measure.interleave(peers, size.jobs, size.rounds, now + share)
-        found.append(report.mode(scheme, concurrent, rounds, BASELINE))
+        found.append(report.mode(scheme, concurrent, rounds, BASELINE, SCRIPT))
     return found
 
 

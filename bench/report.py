@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.measure import Round, Spread
 from bench.server import Served
 
-_LIBRARIES = ("dlc-watcher", "alibabacloud-pai-dlc20201203", "httpx2", "pydantic")
+_LIBRARIES = ("dlc-watcher", "alibabacloud-pai-dlc20201203", "httpx2", "httptools", "pydantic")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Row:
 
     Attributes:
         cpu_ratio: CPU per poll as a share of the SDK's; less is better.
+        script_ratio: CPU per poll as a share of the plain script's.
         rate_ratio: polls per second as a multiple of the SDK's; more is better.
         cpu_us: CPU microseconds per poll.
         per_second: polls per second.
@@ -31,6 +32,7 @@ class Row:
 
     peer: str
     cpu_ratio: Spread
+    script_ratio: Spread
     rate_ratio: Spread
     cpu_us: Spread
     per_second: Spread
@@ -79,13 +81,14 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
 
 
-def mode(scheme: str, concurrent: int, found: Mapping[str, Sequence[Round]], baseline: str) -> Mode:
+def mode(scheme: str, concurrent: int, found: Mapping[str, Sequence[Round]], baseline: str, script: str) -> Mode:
     """Sum up the rounds of one mode."""
-    against = found[baseline]
+    against, scripts = found[baseline], found[script]
     rows = [
         Row(
             peer=name,
             cpu_ratio=Spread.of([a.cpu_us / b.cpu_us for a, b in zip(rounds, against, strict=True)]),
+            script_ratio=Spread.of([a.cpu_us / b.cpu_us for a, b in zip(rounds, scripts, strict=True)]),
             rate_ratio=Spread.of([a.per_second / b.per_second for a, b in zip(rounds, against, strict=True)]),
             cpu_us=Spread.of([a.cpu_us for a in rounds]),
             per_second=Spread.of([a.per_second for a in rounds]),
@@ -117,7 +120,7 @@ def show(report: Report, console: Console) -> None:
     """Print it."""
     facts, table = report.machine, Table(title="GetJob polls: median (min..max) of the rounds")
     table.add_column("polled by", no_wrap=True)
-    for heading in ("CPU / SDK", "rate / SDK", "CPU µs/poll", "polls/s"):
+    for heading in ("CPU / SDK", "CPU / script", "rate / SDK", "CPU µs/poll", "polls/s"):
         table.add_column(heading, justify="right", overflow="fold")
     for one in report.modes:
         table.add_row(f"[bold]{one.scheme}, {one.concurrent} at once")
@@ -125,6 +128,7 @@ def show(report: Report, console: Console) -> None:
             table.add_row(
                 f"  {row.peer}",
                 _cell(row.cpu_ratio, 2),
+                _cell(row.script_ratio, 2),
                 _cell(row.rate_ratio, 2),
                 _cell(row.cpu_us),
                 _cell(row.per_second),

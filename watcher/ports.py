@@ -32,6 +32,20 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer about a job that was read.
+
+    Attributes:
+        snapshot: what it says.
+        digest: to recognise an answer that says the same; b"" when that cannot be done for this one. It means something to its
+            source only, and only in this run of the program.
+    """
+
+    snapshot: JobSnapshot
+    digest: bytes = b""
+
+
 class JobSource(Protocol):
     """Where jobs are looked up.
 
@@ -51,6 +65,22 @@ class JobSource(Protocol):
         Raises:
             JobNotFound: the far side says it does not know this id.
             SourceError: any other leaf.
+        """
+        ...
+
+    async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
+        """Ask for one job; None when the answer says what the one with the digest `known` said.
+
+        Two answers say the same when `core.carry_over.differ` finds no difference between their snapshots and they tell the same
+        `modified_at`, that is, when only durations and the like have run on. When in doubt they do not. A source that cannot tell
+        gives `Fetched(await self.fetch(job_id))`.
+
+        Args:
+            job_id: which job.
+            known: the digest that came with an earlier answer of this source; b"" fits none.
+
+        Raises:
+            SourceError: as `fetch` does.
         """
         ...
 

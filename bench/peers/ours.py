@@ -1,11 +1,10 @@
-"""dlc-watcher itself, twice: the client alone, and the service's own poller around it."""
+"""dlc-watcher itself, three times: every answer read, the client as the service uses it, and the service's own poller around it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import anyio
-import httpx2
 
 from bench.peers import EXPECTED_STATUS, KEY_ID, SECRET, BenchFailed, Site, expect
 from watcher.core.consequence import Book
@@ -25,22 +24,17 @@ _BUDGET_SPEED = 1000.0
 
 
 def source_of(site: Site) -> tuple[DlcSource, DlcSettings]:
-    """The source as the program makes it. Only for HTTPS with a certificate of our own the transport is brought along, too."""
+    """The source as the program makes it."""
     settings = DlcSettings.model_validate(
         {
             "endpoint": site.url,
             "credentials": {"kind": "access_key", "key_id": KEY_ID, "secret": SECRET},
             "budget": {"requests_per_second": 1000, "concurrency": site.concurrent},
             "select": {"jobs": list(site.job_ids)},
+            "ca_file": site.ca_file if site.scheme == "https" else None,
         }
     )
-    tls, transport = site.tls(), None
-    if tls is not None:
-        limits = httpx2.Limits(
-            max_connections=site.concurrent, max_keepalive_connections=site.concurrent, keepalive_expiry=30
-        )
-        transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
-    return DlcSource(_SOURCE, settings, transport=transport), settings
+    return DlcSource(_SOURCE, settings), settings
 
 
 async def fetch_all(source: DlcSource, job_ids: Sequence[str], concurrent: int) -> int:
@@ -64,7 +58,7 @@ async def fetch_all(source: DlcSource, job_ids: Sequence[str], concurrent: int) 
 class Fetch:
     """`DlcSource.fetch`: sign, send, read under a cap and a time limit, parse into a `JobSnapshot`."""
 
-    name = "dlc-watcher, fetch"
+    name = "dlc-watcher, reading all"
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -80,8 +74,52 @@ class Fetch:
         await self._source.aclose()
 
 
+class Client:
+    """`DlcSource.fetch_if_changed` with the digest of the answer before: what a poll without news costs the client.
+
+    The first answer about a job is read and checked; the others must be recognised as the same.
+    """
+
+    name = "dlc-watcher, client"
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._source, _ = source_of(site)
+        self._known: dict[str, bytes] = {}
+
+    async def warm(self) -> None:
+        await self._poll_all(self._site.first_ids)
+
+    async def sweep(self) -> int:
+        return await self._poll_all(self._site.job_ids)
+
+    async def _poll_all(self, job_ids: Sequence[str]) -> int:
+        waiting: Iterator[str] = iter(job_ids)
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            for job_id in waiting:
+                known = self._known.get(job_id, b"")
+                fetched = await self._source.fetch_if_changed(JobId(job_id), known)
+                if fetched is not None:
+                    expect(job_id, fetched.snapshot.ref.job_id, fetched.snapshot.status)
+                    if known or not fetched.digest:
+                        raise BenchFailed(f"an answer about {job_id} that says the same was not recognised")
+                    self._known[job_id] = fetched.digest
+                done += 1
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._site.concurrent):
+                tasks.start_soon(work)
+        return done
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
 class Service:
-    """`Poller.pass_once`: budget, fetch, metrics, comparison with what is held, and the decision that there is no news.
+    """`Poller.pass_once`: budget, fetch, metrics, recognition of what is held, and the decision that there is no news.
 
     Whether every poll went well is read where an operator would read it: each must have counted as a good GetJob, and must have
     added no event; the first sweep's snapshots, which the others were compared with, must be of the right jobs in the right status.

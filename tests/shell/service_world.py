@@ -31,7 +31,7 @@ from watcher.core.model import (
 )
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
-from watcher.ports import Observation, Permit, Store, Wire
+from watcher.ports import Fetched, Observation, Permit, Store, Wire
 from watcher.service.aside import Aside
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
@@ -152,7 +152,9 @@ class FakeSource:
         self.lines: dict[tuple[str, str], tuple[str, ...] | SourceError] = {}
         """What events and logs answer, by action and pod id ("" for the job)."""
         self.under_way = self.most_under_way = 0
-        self.closed = 0
+        self.closed = self.unread = 0
+        self.lend: dict[str, Any] = {}
+        """What lists say beyond what GetJob says."""
 
     @property
     def name(self) -> SourceName:
@@ -173,13 +175,20 @@ class FakeSource:
             raise told
         return told
 
+    async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
+        told = await self.fetch(job_id)
+        digest = repr(replace(told, observed_at=START, duration=None)).encode()
+        self.unread += known == digest
+        return None if known == digest else Fetched(told, digest)
+
     async def list_jobs(self, permit: Permit) -> Listing:
         await permit()
         self.asked.append((self.clock.now(), "ListJobs", ""))
         await self._take_time()
         self._fail("ListJobs")
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
-        return Listing(tuple(summary(one) for one in told if isinstance(one, JobSnapshot)), self.complete)
+        items = (replace(summary(one), **self.lend) for one in told if isinstance(one, JobSnapshot))
+        return Listing(tuple(items), self.complete)
 
     async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
         return await self._read("GetJobEvents", str(job_id), "")

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from watcher.errors import InvalidRequest
 from watcher.sources.dlc.acs3 import (
     ALGORITHM,
     AccessKey,
+    Signer,
     authorization,
     canonical_query,
     canonical_request,
@@ -150,3 +152,38 @@ def test_without_a_token_no_token_header_is_sent() -> None:
 
 def test_the_repr_of_a_key_shows_no_secret() -> None:
     assert repr(STS) == "AccessKey(key_id='STS.fake-id')"
+
+
+texts = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_size=1, max_size=40)
+
+
+@given(
+    token=st.none() | texts,
+    date=st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    nonce=texts,
+    job=st.text(max_size=20),
+    params=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+)
+def test_a_signer_for_many_requests_makes_what_the_single_one_makes(
+    token: str | None, date: datetime, nonce: str, job: str, params: dict[str, str]
+) -> None:
+    try:
+        path, query = f"/api/v1/jobs/{percent_encode(job)}", canonical_query(params)
+    except UnicodeEncodeError:
+        return
+    key = AccessKey("LTAI-fake-id", "fake-secret-0123456789", token)
+    once = signed_headers("GetJob", "127.0.0.1:80", key, date, nonce, path=path, query=query)
+    lines = Signer("GetJob", "127.0.0.1:80", key).lines(date, nonce, path, query)
+    assert lines.endswith("\r\n")
+    assert dict(line.split(": ", 1) for line in lines[:-2].split("\r\n")) == once
+
+
+@pytest.mark.parametrize("token", ["fake\r\nx-evil: 1", "fake ", "", "fäke"], ids=["lines", "space", "empty", "umlaut"])
+def test_a_token_that_cannot_stand_in_a_header_is_refused_without_being_repeated(token: str) -> None:
+    key = AccessKey("LTAI-fake-id", "fake-secret-0123456789", token)
+    if not token:
+        assert "security-token" not in Signer("GetJob", "h", key).lines(datetime.now(UTC), "n", "/")
+        return
+    with pytest.raises(InvalidRequest, match="cannot be sent") as caught:
+        Signer("GetJob", "h", key)
+    assert token not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +14,13 @@ from anyio.abc import SocketStream
 from pydantic import ValidationError
 
 from tests.shell.dlc_server import JOB, KEY_ID, SECRET, Answer, Asked, Peer, refusal, response, says, serving
-from watcher.core.model import JobId, SourceName
+from watcher.core.model import JobId, JobSnapshot, SourceName
 from watcher.errors import GarbledAnswer, InvalidRequest, ServerFault
 from watcher.ports import JobSource
 from watcher.sources.dlc import DlcSettings, DlcSource
+from watcher.sources.dlc import source as dlc_source
 from watcher.sources.dlc.endpoints import parse_endpoint
+from watcher.sources.dlc.wire import snapshot_from_json
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +57,58 @@ async def test_a_job_is_fetched_and_its_page_is_linked() -> None:
     assert source.console_url(snapshot) == (
         "https://pai.console.aliyun.com/?regionId=cn-hangzhou&workspaceId=268#/dlc/jobs/dlc1fake/overview"
     )
+
+
+async def test_an_answer_that_says_the_same_is_recognised_and_any_other_is_read() -> None:
+    told = [
+        response(200, {**JOB, "RequestId": f"R-{number}", "Duration": number, "Status": status})
+        for number, status in enumerate(("Running", "Running", "Stopping", "Running"))
+    ]
+    async with serving(says(*told)) as peer:
+        source: JobSource = source_of(peer)
+        first = await source.fetch_if_changed(JobId("dlc1fake"), b"")
+        assert first is not None
+        assert first.snapshot.status == "Running"
+        assert await source.fetch_if_changed(JobId("dlc1fake"), first.digest) is None
+        changed = await source.fetch_if_changed(JobId("dlc1fake"), first.digest)
+        assert changed is not None
+        assert changed.snapshot.status == "Stopping"
+        again = await source.fetch_if_changed(JobId("dlc1fake"), changed.digest)
+        assert again is not None
+        assert again.digest == first.digest
+        await source.aclose()
+
+
+async def test_an_answer_that_cannot_be_recognised_is_read_every_time() -> None:
+    odd = response(200, {**JOB, "Settings": {"Tags": {"Duration": 5}}})
+    async with serving(says(odd)) as peer:
+        source = source_of(peer)
+        for _ in range(2):
+            fetched = await source.fetch_if_changed(JobId("dlc1fake"), b"")
+            assert fetched is not None
+            assert fetched.digest == b""
+            assert fetched.snapshot.settings.tags == (("Duration", "5"),)
+        await source.aclose()
+
+
+async def test_thousands_of_pods_are_read_in_a_thread_and_a_few_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[int] = []
+
+    def noted(*given: Any, **named: Any) -> JobSnapshot:
+        readers.append(threading.get_ident())
+        return snapshot_from_json(*given, **named)
+
+    monkeypatch.setattr(dlc_source, "snapshot_from_json", noted)
+    pods = [{"PodId": f"worker-{number}", "Status": "Running", "NodeName": "n" * 20} for number in range(5000)]
+    for count in (2, 5000):
+        async with serving(says(response(200, {**JOB, "Pods": pods[:count]}))) as peer:
+            source = source_of(peer)
+            fetched = await source.fetch_if_changed(JobId("dlc1fake"), b"")
+            assert fetched is not None
+            assert len(fetched.snapshot.pods or ()) == count
+            assert await source.fetch_if_changed(JobId("dlc1fake"), fetched.digest) is None
+            await source.aclose()
+    assert readers[0] == threading.get_ident() != readers[1]
 
 
 async def test_an_answer_about_another_job_is_refused() -> None:

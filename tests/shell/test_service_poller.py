@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +11,9 @@ import pytest
 
 from tests.shell.service_world import START, FlakyStore, World, job, seconds
 from watcher.core.absence import Absence
-from watcher.core.model import JobSnapshot, StatusPeriod
+from watcher.core.events import CauseId
+from watcher.core.model import JobSnapshot, PodSnapshot, StatusPeriod, Watch
+from watcher.core.observation import first_sight
 from watcher.errors import (
     AuthRefused,
     ClockSkewed,
@@ -23,6 +26,7 @@ from watcher.errors import (
     Throttled,
     Unreachable,
 )
+from watcher.service.poller import _concluded
 
 pytestmark = pytest.mark.anyio
 
@@ -576,3 +580,68 @@ async def test_a_job_that_is_there_again_is_told_though_the_answer_is_old() -> N
         world.source.put(job("dlc1", modified_at=START - seconds(60)))
         await world.clock.advance(seconds(45))
     assert "job.reappeared" in await world.kinds()
+
+
+# --- answers that need not be read ----------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_says_the_same_is_not_read_and_a_change_after_many_of_them_is_told_with_its_bounds() -> (
+    None
+):
+    world = World()
+    world.source.jobs["dlc1"] = turning((0, job("dlc1", "Queuing")), (605, job("dlc1")))  # type: ignore[assignment]
+    async with world.polling():
+        await world.clock.advance(seconds(600))
+        asked = world.source.times("GetJob")
+        assert world.source.unread == asked - 2
+        last_look = max(at for at, action, _ in world.source.asked if action == "GetJob")
+        await world.clock.advance(seconds(60))
+    (change,) = await world.events("job.status_changed")
+    assert change.when.not_before == last_look
+
+
+async def test_what_a_list_adds_makes_the_next_answer_be_read() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(300))
+        unread, asked = world.source.unread, world.source.times("GetJob")
+        assert unread == asked - 2
+        entry = poller._roster.entries()[0]
+        assert entry.summary is not None
+        world.source.lend = {"user_name": "ada"}
+        await world.clock.advance(seconds(300))
+        assert world.source.times("GetJob") - asked > world.source.unread - unread + 1
+        assert entry.watch is not None
+        assert entry.watch.snapshot.user_name == "ada"
+
+
+async def test_a_job_that_was_missing_for_a_moment_is_read_again() -> None:
+    world = World(job("dlc1"))
+    async with world.polling() as poller:
+        await world.clock.advance(seconds(300))
+        world.source.next_failures["GetJob"].append(JobNotFound("not found", code="NotFound"))
+        while world.source.next_failures["GetJob"]:
+            await world.clock.advance(seconds(1))
+        (entry,) = poller._roster.entries()
+        assert entry.watch is not None
+        assert entry.watch.doubts.not_found_count == 1
+        await world.clock.advance(seconds(120))
+        assert entry.watch.doubts.not_found_count == 0
+        assert entry.known is not None
+    assert await world.kinds() == ["job.appeared"]
+
+
+async def test_very_many_pods_are_compared_in_a_thread_and_a_few_where_we_are() -> None:
+    pods = tuple(PodSnapshot(f"worker-{number}") for number in range(600))
+    threads = []
+
+    def conclude(watch: Watch | None) -> None:
+        threads.append(threading.get_ident())
+
+    for count in (0, 600):
+        held = replace(job("dlc1"), pods=pods[:count])
+        watch = first_sight(held, now=START, cause=CauseId("c"), watching_since=None).watch
+        await _concluded(conclude, watch)
+    await _concluded(conclude, None)
+    here = threading.get_ident()
+    assert [thread == here for thread in threads] == [True, False, True]

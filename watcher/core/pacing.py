@@ -56,13 +56,14 @@ class TokenBucket:
 def take(bucket: TokenBucket, now: datetime) -> tuple[TokenBucket, timedelta]:
     """Take one token: the bucket after it, and how long to wait before using it. A clock that went backwards adds nothing."""
     filled = _refill(bucket, now)
-    left = replace(filled, level=filled.level - 1)
-    return left, timedelta(seconds=max(0.0, -left.level / left.rate))
+    left = TokenBucket(filled.rate, filled.burst, filled.level - 1, filled.at)
+    return left, timedelta(seconds=-left.level / left.rate) if left.level < 0 else timedelta(0)
 
 
 def _refill(bucket: TokenBucket, now: datetime) -> TokenBucket:
     passed = max(0.0, (now - bucket.at).total_seconds())
-    return replace(bucket, level=min(bucket.burst, bucket.level + passed * bucket.rate), at=max(now, bucket.at))
+    level = min(bucket.burst, bucket.level + passed * bucket.rate)
+    return TokenBucket(bucket.rate, bucket.burst, level, max(now, bucket.at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def permit(pace: Pace, now: datetime) -> tuple[Pace, timedelta]:
     """Ask for one request: the pace after it, and how long to wait before sending it."""
     start = max(now, pace.blocked_until or now)
     bucket, wait = take(pace.bucket, start)
-    return replace(pace, bucket=bucket), wait + (start - now)
+    return Pace(pace.ceiling, bucket, pace.moved_at, pace.halved_at, pace.blocked_until), wait + (start - now)
 
 
 def spare(pace: Pace, now: datetime) -> timedelta:

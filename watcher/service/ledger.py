@@ -21,15 +21,18 @@ class Bell:
     """Wakes sleepers. A ring is not lost on somebody who is just about to sleep."""
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        self._event: anyio.Event | None = None
 
     def ring(self) -> None:
         """Wake everybody who waits."""
-        self._event.set()
-        self._event = anyio.Event()
+        if self._event is not None:
+            self._event.set()
+            self._event = None
 
     def listen(self) -> anyio.Event:
         """What to wait for; take it before looking for work."""
+        if self._event is None:
+            self._event = anyio.Event()
         return self._event
 
 

@@ -71,6 +71,7 @@ class Outlook:
         self._failing: dict[str, SourceError] = {}
         self._answered_at: dict[str, datetime] = {}
         """By action, since the start. All actions were answered at `sight.seen_at`."""
+        self._last_answer = ledger.metrics.last_answer.labels(source)
         self._failures = 0
         self._failed_looks = 0
         self.sight = Sight(source=source)
@@ -109,8 +110,8 @@ class Outlook:
             self._failed_looks = 0
         self._budget.answered()
         self._failing.pop(action, None)
-        self._ledger.metrics.last_answer.labels(self._source).set(self._ledger.clock.now().timestamp())
         now = self._ledger.clock.now()
+        self._last_answer.set(now.timestamp())
         self._end_absence(action, now)
         if not self._failing:
             self._failures = 0

@@ -12,16 +12,18 @@ Still long: finding and looking share the roster, and what a look means depends 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Final, TypeVar
 from uuid import uuid4
 
 import anyio
+from anyio import to_thread
 
 from watcher.core import observation as reading
-from watcher.core import pacing
+from watcher.core import pacing, recognition
 from watcher.core.absence import Absence, mark_late, may_be_judged
 from watcher.core.consequence import consequences
 from watcher.core.events import CauseId
@@ -31,7 +33,7 @@ from watcher.core.rule import Context
 from watcher.core.selection import Selection
 from watcher.core.sight import Sight
 from watcher.errors import JobNotFound, SourceError, StaleObservation, StoreUnavailable
-from watcher.ports import JobSource
+from watcher.ports import Fetched, JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger, observation
 from watcher.service.outlook import JOB_SCOPED, Outlook
@@ -41,6 +43,9 @@ from watcher.service.waiting import sleep_or
 from watcher.settings import Select, SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
+
+_MANY_PODS: Final = 500
+"""More are compared in a thread."""
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
@@ -87,7 +92,6 @@ class Poller:
         )
         self._passing = False
         self._roster = Roster()
-        self._slots = anyio.Semaphore(settings.budget.concurrency)
         self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
 
     @property
@@ -155,10 +159,7 @@ class Poller:
             tasks.start_soon(self._cancel_when_refused, tasks.cancel_scope)
             waiting = self._roster.entries()
             for _ in range(_TRIES):
-                async with anyio.create_task_group() as looks:
-                    for entry in waiting:
-                        await self._slots.acquire()
-                        looks.start_soon(self._look, entry)
+                await self._look_at(waiting)
                 waiting = tuple(
                     entry for entry in waiting if entry.error is not None and not isinstance(entry.error, JOB_SCOPED)
                 )
@@ -172,10 +173,9 @@ class Poller:
 
     async def _question(self, action: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask, and count how it went. A source is a stranger's code: whatever it raises is a `SourceError` from here on."""
-        metrics, outcome = self._ledger.metrics, "ok"
+        began, outcome = perf_counter(), "ok"
         try:
-            with metrics.request_seconds.labels(self.name, action).time():
-                return await ask()
+            return await ask()
         except SourceError as exc:
             outcome = type(exc).__name__
             raise
@@ -184,7 +184,7 @@ class Poller:
             log.exception("source_raised", source=self.name, action=action)
             raise SourceError(f"{action}: the source raised {outcome}") from exc
         finally:
-            metrics.requests.labels(self.name, action, outcome).inc()
+            self._ledger.metrics.asked(self.name, action, outcome, perf_counter() - began)
 
     # --- finding jobs ----------------------------------------------------------------------------------------------------------
 
@@ -244,38 +244,59 @@ class Poller:
     # --- looking at jobs -------------------------------------------------------------------------------------------------------
 
     async def _look_at_all(self) -> None:
-        clock = self._ledger.clock
-        async with anyio.create_task_group() as tasks:
+        """As many workers as questions may be under way. One of them waits for the next job that is due, the others for it."""
+        turn = anyio.Lock(fast_acquire=True)
+
+        async def work() -> None:
             while True:
-                rung = self._roster.bell.listen()
-                entry = self._roster.take_due(clock.now())
-                if entry is None:
-                    due_at = self._roster.next_due
-                    await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
-                    continue
-                await self._slots.acquire()
-                tasks.start_soon(self._look, entry)
+                async with turn:
+                    entry = await self._next_due()
+                await self._look(entry)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._settings.budget.concurrency):
+                tasks.start_soon(work)
+
+    async def _look_at(self, entries: Sequence[Entry]) -> None:
+        """Look at each of them once."""
+        waiting = iter(entries)
+
+        async def work() -> None:
+            for entry in waiting:
+                await self._look(entry)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(self._settings.budget.concurrency, len(entries))):
+                tasks.start_soon(work)
+
+    async def _next_due(self) -> Entry:
+        clock = self._ledger.clock
+        while True:
+            rung = self._roster.bell.listen()
+            entry = self._roster.take_due(clock.now())
+            if entry is not None:
+                return entry
+            due_at = self._roster.next_due
+            await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
 
     async def _look(self, entry: Entry) -> None:
-        """Ask for one job and commit what follows. Owns one slot, and gives it back."""
-        try:
-            await self._budget.permit()
-            if self._roster.get(entry.ref) is entry and not entry.asking:
-                entry.asking = True
-                try:
-                    await self._ask(entry)
-                finally:
-                    entry.asking = False
-        finally:
-            self._slots.release()
+        """Ask for one job and commit what follows."""
+        await self._budget.permit()
+        if self._roster.get(entry.ref) is entry and not entry.asking:
+            entry.asking = True
+            try:
+                await self._ask(entry)
+            finally:
+                entry.asking = False
 
     async def _ask(self, entry: Entry) -> None:
-        cause = CauseId(str(uuid4()))
         entry.error = None
+        known = recognition.digest_to_ask_with(entry.known, entry.summary)
         try:
-            answer = await self._question("GetJob", lambda: self._source.fetch(entry.ref.job_id))
+            fetched = await self._question("GetJob", lambda: self._source.fetch_if_changed(entry.ref.job_id, known))
         except JobNotFound:
             await self._outlook.answered("GetJob")
+            cause = CauseId(str(uuid4()))
             await self._record(entry, lambda watch: self._missed(watch, cause), cause)
             self._asked(entry)
         except SourceError as exc:
@@ -288,9 +309,13 @@ class Poller:
         else:
             # Stamped here, so that all of this program's times are read off one clock (the demo's runs faster), and before it is
             # said that we see: what was looked at before an absence was so before the absence began.
-            answer = replace(reading.merge_summary(answer, entry.summary), observed_at=self._ledger.clock.now())
+            seen_at = self._ledger.clock.now()
             await self._outlook.answered("GetJob")
-            await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
+            if fetched is None:
+                entry.seen_at, entry.failures = seen_at, 0
+                self._again(entry)
+            else:
+                await self._take(entry, fetched, seen_at)
             self._asked(entry)
 
     def _asked(self, entry: Entry) -> None:
@@ -299,6 +324,14 @@ class Poller:
         entry.asked_at = self._ledger.clock.now()
         if waited and self.may_judge(entry.ref):
             self._ledger.deadlines_bell.ring()
+
+    async def _take(self, entry: Entry, fetched: Fetched, seen_at: datetime) -> None:
+        """Commit what follows from an answer, and keep by what an equal one is recognised."""
+        cause, lent_by = CauseId(str(uuid4())), entry.summary
+        answer = replace(reading.merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
+        looked = await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
+        if looked is not None:
+            entry.known = recognition.known_by(*looked, fetched.digest, lent_by)
 
     def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
         now = self._ledger.clock.now()
@@ -323,17 +356,24 @@ class Poller:
         return began >= since and watch.snapshot.ref not in listed
 
     async def _record(
-        self, entry: Entry, conclude: Callable[[Watch | None], reading.Observed | None], cause: CauseId
-    ) -> None:
-        """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again."""
+        self, entry: Entry, conclude: Conclude, cause: CauseId
+    ) -> tuple[Watch | None, reading.Observed] | None:
+        """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again.
+
+        Returns what was held before and what followed, or None when nothing could be concluded or committed.
+        """
+        if entry.watch is not None:
+            entry.watch = recognition.confirmed(entry.watch, entry.seen_at)
+        entry.known = entry.seen_at = None
         while True:
-            observed = conclude(entry.watch)
+            before = entry.watch
+            observed = await _concluded(conclude, before)
             if observed is None:
                 if not entry.failures:
                     log.warning("job_unknown_to_dlc", job=str(entry.ref))
                 entry.failures += 1
                 self._back_off(entry, least=self._settings.poll_every)
-                return
+                return None
             try:
                 try:
                     await self._commit(entry, observed, cause)
@@ -343,7 +383,7 @@ class Poller:
             except StoreUnavailable as exc:
                 log.error("observation_put_off", job=str(entry.ref), error=str(exc))
                 self._roster.schedule(entry, self._ledger.clock.now() + _STORE_PATIENCE)
-                return
+                return None
             break
         entry.failures = 0
         if observed.watch.live or observed.watch.doubts.live_again:
@@ -351,6 +391,7 @@ class Poller:
         else:
             self._roster.retire(entry)
             self._count()
+        return before, observed
 
     async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
         if observed.stale:  # it may still leave a doubt behind, or show that a job is there again
@@ -402,6 +443,16 @@ class Poller:
 
     def _count(self) -> None:
         self._ledger.metrics.jobs_watched.labels(self.name).set(len(self._roster))
+
+
+Conclude = Callable[[Watch | None], reading.Observed | None]
+
+
+async def _concluded(conclude: Conclude, watch: Watch | None) -> reading.Observed | None:
+    """What follows from a look; where very many pods are compared, without holding everybody else up."""
+    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
+        return await to_thread.run_sync(conclude, watch)
+    return conclude(watch)
 
 
 def selection_of(select: Select) -> Selection:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from watcher.core.model import JobRef, JobSummary, Watch
+from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
@@ -25,6 +26,8 @@ class Entry:
         error: how the last question failed, or None.
         asking: a question about it is under way.
         asked_at: when it was last answered, or refused for its own sake.
+        known: what an answer that need not be read is recognised by, if one can be.
+        seen_at: when such an answer last came; newer than `watch` then.
     """
 
     ref: JobRef
@@ -35,6 +38,8 @@ class Entry:
     error: SourceError | None = None
     asking: bool = False
     asked_at: datetime | None = None
+    known: Known | None = None
+    seen_at: datetime | None = None
 
 
 class Roster:

@@ -90,6 +90,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         add: dict[str, Any] = {"registry": self.registry, "namespace": "dlc_watcher"}
+        self._asked: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.requests = Counter("source_requests", "Requests sent to DLC.", ["source", "action", "outcome"], **add)
         self.request_seconds = Histogram(
             "source_request_seconds",
@@ -122,3 +123,12 @@ class Metrics:
         )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)
+
+    def asked(self, source: str, action: str, outcome: str, seconds: float) -> None:
+        """A request went so, and took so long. On the way of every poll, so what belongs to its labels is looked up once."""
+        found = self._asked.get((source, action, outcome))
+        if found is None:
+            found = self.requests.labels(source, action, outcome), self.request_seconds.labels(source, action)
+            self._asked[source, action, outcome] = found
+        found[0].inc()
+        found[1].observe(seconds)

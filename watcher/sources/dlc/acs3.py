@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
+from watcher.errors import InvalidRequest
+
 ALGORITHM: Final = "ACS3-HMAC-SHA256"
 API_VERSION: Final = "2020-12-03"
 DATE_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -134,3 +136,51 @@ def signed_headers(
         headers["x-acs-security-token"] = key.security_token
     headers["Authorization"] = authorization(key, method, path, query, headers, payload_hash)
     return headers
+
+
+class Signer:
+    """Signs many GET requests of one action to one host under one key: what they have in common is made once.
+
+    What it makes is what `signed_headers` makes, as lines for the wire.
+
+    Args:
+        action: API action, for example GetJob.
+        host: value of the Host header.
+        key: what to sign with.
+
+    Raises:
+        InvalidRequest: the key or its token cannot stand in a header; perhaps a file has more in it than the key.
+    """
+
+    def __init__(self, action: str, host: str, key: AccessKey) -> None:
+        pattern = signed_headers(action, host, key, datetime.fromtimestamp(0, UTC), "", path="/")
+        del pattern["Authorization"]
+        if not all(value.isprintable() and value.isascii() and value == value.strip() for value in pattern.values()):
+            raise InvalidRequest(
+                "the access key cannot be sent: it holds spaces, line breaks or more than ASCII",
+                fix="Check that the key and the token are whole and alone where they stand",
+            )
+        own = {"x-acs-date": "\0", "x-acs-signature-nonce": "\1"}
+        block = "".join(f"{name}:{value}\n" for name, value in sorted((pattern | own).items()))
+        names = ";".join(sorted(pattern))
+        self._head, rest = block.split("\0")
+        self._middle, self._tail = rest.split("\1")
+        self._tail += f"\n{names}\n{pattern['x-acs-content-sha256']}"
+        fixed = "".join(f"{name}: {value}\r\n" for name, value in pattern.items() if name not in own)
+        self._fixed = f"{fixed}Authorization: {ALGORITHM} Credential={key.key_id},SignedHeaders={names},Signature="
+        self._secret = key.secret.encode()
+
+    def lines(self, date: datetime, nonce: str, path: str, query: str = "") -> str:
+        """The headers of one attempt, each with its line end. A further attempt needs a new date and nonce.
+
+        Args:
+            date: now on the server's clock, in UTC.
+            nonce: never used before under this key.
+            path: encoded path as on the wire.
+            query: canonical query as on the wire.
+        """
+        at = f"{date:%Y-%m-%dT%H:%M:%SZ}"
+        canonical = f"GET\n{path}\n{query}\n{self._head}{at}{self._middle}{nonce}{self._tail}"
+        to_sign = f"{ALGORITHM}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        signed = hmac.digest(self._secret, to_sign.encode(), "sha256").hex()
+        return f"{self._fixed}{signed}\r\nx-acs-date: {at}\r\nx-acs-signature-nonce: {nonce}\r\n"

@@ -1,7 +1,8 @@
 """What DLC writes, and how far it may stray: models of GetJob and ListJobs answers under their wire names.
 
 The models hold only the members the program uses. Everything else is skipped inside the parser and never
-becomes a Python object: environment variables, user commands, image passwords, credential configuration, code sources.
+becomes a Python object: environment variables, user commands, image passwords, credential configuration, code sources. Pods alone
+come as plain values, because there may be thousands (`pods`).
 
 Tolerance. The schema is a promise that DLC itself does not always keep: unset structures come as `{}` even where a text belongs
 (EcsSpec), numbers as texts and texts as numbers (RequestGPU, ResourceConfig), lists as null. So an optional member of a wrong
@@ -12,9 +13,9 @@ readable JobId and Status is no answer.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
 
 from watcher.errors import GarbledAnswer
 
@@ -22,7 +23,8 @@ _EARLIEST: Final = 1971
 """Years before it mean "never happened": Go's zero time is 0001-01-01, the epoch's is 1970-01-01."""
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """What is no text but may stand for one; "" for what may not."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -36,7 +38,8 @@ def _as_text(value: object) -> str:
             return ""
 
 
-def _as_time(value: object) -> datetime | None:
+def as_time(value: object) -> datetime | None:
+    """A time that can be one, else None."""
     if not isinstance(value, str) or not value:
         return None
     try:
@@ -53,14 +56,22 @@ W = TypeVar("W", bound="WireModel")
 # The left side is decided inside the parser; the right side, in Python, sees only what the left would not have.
 _Lost = Annotated[None, PlainValidator(lambda _: None)]
 _OrLost = Field(union_mode="left_to_right")
-_Text = Annotated[str | Annotated[str, PlainValidator(_as_text)], _OrLost]
+_Text = Annotated[str | Annotated[str, PlainValidator(as_text)], _OrLost]
 _Int = Annotated[int | _Lost, _OrLost]
 _Float = Annotated[Annotated[float, Field(allow_inf_nan=False)] | _Lost, _OrLost]
 _Bool = Annotated[bool | _Lost, _OrLost]
-_Time = Annotated[datetime | None, PlainValidator(_as_time)]
+_Time = Annotated[datetime | None, PlainValidator(as_time)]
 _Member = Annotated[T | _Lost, _OrLost]
 _Members = Annotated[list[Annotated[T | _Lost, _OrLost]] | _Lost, _OrLost]
 _Needed = Annotated[str, Field(strict=True, min_length=1)]
+
+
+_NUMBER: Final = TypeAdapter[float | None](_Float)
+
+
+def as_number(value: object) -> float | None:
+    """A number, also one that is written as a text; None for what is none."""
+    return _NUMBER.validate_python(value)
 
 
 class WireModel(BaseModel):
@@ -131,37 +142,6 @@ class ElasticSpecWire(WireModel):
     MinParallelism: _Int = None
     MaxParallelism: _Int = None
     ElasticStrategy: _Text = ""
-
-
-class PodIpWire(WireModel):
-    """An entry of `PodIps`."""
-
-    Ip: _Text = ""
-
-
-class HistoryPodWire(WireModel):
-    """An entry of `HistoryPods`; with `PodIp`, which only lists have."""
-
-    PodId: _Text = ""
-    PodUid: _Text = ""
-    Type: _Text = ""
-    Status: _Text = ""
-    SubStatus: _Text = ""
-    NodeName: _Text = ""
-    Ip: _Text = ""
-    PodIp: _Text = ""
-    PodIps: _Members[PodIpWire] = None
-    ResourceType: _Text = ""
-    GmtCreateTime: _Time = None
-    GmtStartTime: _Time = None
-    GmtFinishTime: _Time = None
-    Duration: _Float = None
-
-
-class PodWire(HistoryPodWire):
-    """An entry of `Pods`."""
-
-    HistoryPods: _Members[HistoryPodWire] = None
 
 
 class StatusPeriodWire(WireModel):
@@ -260,7 +240,8 @@ class JobWire(ListedJobWire):
     EnabledDebugger: _Bool = None
     ElasticSpec: _Member[ElasticSpecWire] = None
     JobSpecs: _Members[JobSpecWire] = None
-    Pods: _Members[PodWire] = None
+    Pods: Any = None
+    """Read by `pods`."""
     StatusHistory: _Members[StatusPeriodWire] = None
     RestartRecord: _Members[RestartRecordWire] = None
     JobReplicaStatuses: _Members[ReplicaStatusWire] = None

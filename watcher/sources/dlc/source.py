@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-import httpx2
+from anyio import to_thread
 
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import InvalidRequest
-from watcher.ports import Permit
+from watcher.ports import Fetched, Permit
 from watcher.sources.dlc.acs3 import DATE_FORMAT, percent_encode
 from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
 from watcher.sources.dlc.credentials import Keyring
 from watcher.sources.dlc.endpoints import job_console_url
+from watcher.sources.dlc.likeness import digest, recognisable
 from watcher.sources.dlc.settings import DlcSettings
 from watcher.sources.dlc.wire import lines_from_json, listing_from_json, snapshot_from_json
 
@@ -27,6 +28,8 @@ _LONGEST_ID: Final = 256
 _MOST_EVENTS: Final = 10_000
 _MOST_LINES: Final = 2_000
 """What DLC takes for MaxEventsNum and MaxLines; of the latter only the default is documented."""
+_LARGE_BYTES: Final = 128 * 1024
+"""Answers above it (some 300 pods) are read in a thread, so that reading them holds nobody up."""
 
 
 def job_path(job_id: str) -> str:
@@ -84,7 +87,6 @@ class DlcSource:
         settings: DlcSettings,
         *,
         wall: WallClock = utc_now,
-        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """Prepare, without asking anything yet.
 
@@ -92,7 +94,6 @@ class DlcSource:
             name: the source's name in the configuration.
             settings: what the user said.
             wall: the real time, for request dates and for `observed_at`. Not an accelerated clock: servers refuse a wrong date.
-            transport: instead of the network, for callers that bring their own.
         """
         self._name, self._settings, self._wall = name, settings, wall
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
@@ -107,7 +108,6 @@ class DlcSource:
             proxy=proxy,
             ca_file=settings.ca_file,
             wall=wall,
-            transport=transport,
         )
 
     @property
@@ -120,7 +120,25 @@ class DlcSource:
 
     async def fetch(self, job_id: JobId) -> JobSnapshot:
         """Ask for one job (GetJob). See `JobSource.fetch`."""
-        body = await self._client.get("GetJob", job_path(job_id), {}, about_job=job_id)
+        return self._snapshot(await self._asked(job_id), job_id)
+
+    async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
+        """Ask for one job (GetJob), and read the answer if it is news. See `JobSource.fetch_if_changed`."""
+        body = await self._asked(job_id)
+        if len(body) > _LARGE_BYTES:
+            return await to_thread.run_sync(self._read_if_changed, body, job_id, known)
+        return self._read_if_changed(body, job_id, known)
+
+    async def _asked(self, job_id: JobId) -> bytes:
+        return await self._client.get("GetJob", job_path(job_id), {}, about_job=job_id)
+
+    def _read_if_changed(self, body: bytes, job_id: JobId, known: bytes) -> Fetched | None:
+        told = digest(body)
+        if told and told == known:
+            return None
+        return Fetched(self._snapshot(body, job_id), told if recognisable(body) else b"")
+
+    def _snapshot(self, body: bytes, job_id: JobId) -> JobSnapshot:
         return snapshot_from_json(
             body, source=self._name, observed_at=self._wall(), region=self._settings.region_id, asked_for=job_id
         )

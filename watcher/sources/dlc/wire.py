@@ -11,20 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from watcher.core import model
-from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, PodSnapshot, RestartCount, SourceName
+from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, RestartCount, SourceName
 from watcher.errors import GarbledAnswer
 from watcher.sources.dlc import schema
+from watcher.sources.dlc.pods import length, pods_of
 
 T = TypeVar("T")
-_LONGEST_S: Final = 10**10
-
-
-def _length(seconds: float | None) -> timedelta | None:
-    return timedelta(seconds=seconds) if seconds is not None and 0 <= seconds < _LONGEST_S else None
 
 
 def _minutes(minutes: int | None) -> timedelta | None:
-    return _length(minutes * 60) if minutes is not None and minutes > 0 else None
+    return length(minutes * 60) if minutes is not None and minutes > 0 else None
 
 
 def _present(members: Iterable[T | None] | None) -> list[T]:
@@ -33,37 +29,6 @@ def _present(members: Iterable[T | None] | None) -> list[T]:
 
 def _tags(settings: schema.SettingsWire | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((settings.Tags or {}).items())) if settings else ()
-
-
-def _pod(pod: schema.HistoryPodWire, pod_id: str, history: tuple[PodSnapshot, ...] = ()) -> PodSnapshot:
-    ips = [pod.Ip, pod.PodIp, *(entry.Ip for entry in _present(pod.PodIps))]
-    return PodSnapshot(
-        pod_id=pod_id,
-        uid=pod.PodUid,
-        role=pod.Type.lower(),
-        status=pod.Status,
-        sub_status=pod.SubStatus,
-        node=pod.NodeName,
-        ip=next(filter(None, ips), ""),
-        resource_type=pod.ResourceType,
-        created_at=pod.GmtCreateTime,
-        started_at=pod.GmtStartTime,
-        finished_at=pod.GmtFinishTime,
-        duration=_length(pod.Duration),
-        history=history,
-    )
-
-
-def _pods(pods: list[schema.PodWire | None] | None) -> tuple[PodSnapshot, ...] | None:
-    if pods is None:
-        return None
-    told = []
-    for pod in _present(pods):
-        pod_id = pod.PodId or pod.PodUid
-        if pod_id:  # a pod without any identity cannot be followed
-            history = tuple(_pod(former, former.PodId or pod_id) for former in _present(pod.HistoryPods))
-            told.append(_pod(pod, pod_id, history))
-    return tuple(told)
 
 
 def _role(spec: schema.JobSpecWire) -> model.RoleSpec:
@@ -124,7 +89,7 @@ def _restart(record: schema.RestartRecordWire) -> model.RestartRecord:
         reason=record.Reason,
         status=record.RestartStatus,
         fail_reason=record.RestartFailReason,
-        duration=_length(record.RestartDurationInSec),
+        duration=length(record.RestartDurationInSec),
         job_restart_count=record.JobRestartCount,
         causes=tuple(
             model.RestartCause(
@@ -202,7 +167,7 @@ def snapshot_from_json(
         stopped_at=job.GmtStoppedTime,
         finished_at=job.GmtFinishTime,
         modified_at=job.GmtModifiedTime,
-        duration=_length(job.Duration),
+        duration=length(job.Duration),
         max_running_time=_minutes(job.JobMaxRunningTimeMinutes),
         roles=tuple(_role(spec) for spec in _present(job.JobSpecs)),
         requested_cpu=job.RequestCPU,
@@ -211,7 +176,7 @@ def snapshot_from_json(
         settings=_job_settings(job.Settings),
         elastic=_elastic(job.ElasticSpec),
         debugger=job.EnabledDebugger,
-        pods=_pods(job.Pods),
+        pods=pods_of(job.Pods),
         status_history=tuple(
             model.StatusPeriod(p.Status, p.StartTime, p.EndTime, p.ReasonCode, p.ReasonMessage)
             for p in _present(job.StatusHistory)

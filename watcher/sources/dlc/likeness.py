@@ -1,0 +1,60 @@
+"""Whether two GetJob answers say the same, told from their bytes: most polls need no parsing at all.
+
+Theory. Between two polls of a quiet job an answer differs in its RequestId and in the `Duration` of the job, its pods and their
+former lives, which only run on; none of these is ever compared (`core.model`). So their values are cut out of the bytes, each
+leaving a mark that cannot stand in JSON, and the rest is hashed. That alone would not be right: a text search knows no structure,
+and would cut a tag or a variable of the same name, too. `recognisable` therefore looks, once for each answer that was parsed
+anyway, where its cuts lie. If they are all in the right places, then every other answer with the same digest has its cuts in the
+same places of the same JSON, as it has the same bytes around them: what is cut is a whole number or a whole plain text in both. So
+a digest that is kept must be of a recognisable answer, and a new one is then compared with it without a look inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from typing import Any, Final
+
+_CUT: Final = re.compile(
+    rb'("Duration"\s*:\s*(?=[-0-9])|"RequestId"\s*:\s*(?="))'
+    rb'(?:-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?|"[0-9A-Za-z-]{0,64}")'
+)
+_MARK: Final = b"\0"
+"""Stands for what was cut. No JSON text holds this byte, not even in a string."""
+_DIGEST_BYTES: Final = 16
+
+_PLACEHOLDER: Final = f"cut {secrets.token_hex(16)}"
+"""Put in place of what is cut, to see where that lies. Nobody can have written it."""
+
+
+def digest(body: bytes) -> bytes:
+    """Equal for two answers that differ only in what runs on; b"" for what is no JSON text anyway."""
+    if _MARK in body:
+        return b""
+    return hashlib.sha256(_MARK.join(_CUT.split(body))).digest()[:_DIGEST_BYTES]
+
+
+def recognisable(body: bytes) -> bool:
+    """Whether everything that `digest` leaves out of this answer is a RequestId or Duration in its own place."""
+    told, cuts = _CUT.subn(lambda match: match[1] + f'"{_PLACEHOLDER}"'.encode(), body)
+    try:
+        answer = json.loads(told)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(answer, dict):
+        return False
+    # A member given twice is lost in parsing, and what was cut from the first one is then missing here.
+    found = (answer.get("RequestId") == _PLACEHOLDER) + _runs_on(answer)
+    for pod in _objects(answer.get("Pods")):
+        found += _runs_on(pod) + sum(map(_runs_on, _objects(pod.get("HistoryPods"))))
+    return bool(found == cuts)
+
+
+def _runs_on(thing: dict[str, Any]) -> bool:
+    return bool(thing.get("Duration") == _PLACEHOLDER)
+
+
+def _objects(members: object) -> list[dict[str, Any]]:
+    return [member for member in members if isinstance(member, dict)] if isinstance(members, list) else []
