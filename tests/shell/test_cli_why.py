@@ -77,7 +77,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             world.source.failing["GetJob"] = Forbidden("GetJob: this key may not", fix="Give it the right")
             world.source.failing["ListJobs"] = Forbidden("ListJobs: this key may not", fix="Give it the right")
             await world.clock.advance(seconds(3600))
-            await world.poller.list_once()
+            await world.poller._finder.list_once()
         finally:
             await store.aclose()
 

@@ -1,4 +1,4 @@
-"""Asks DLC: one poller for each source finds jobs through ListJobs and looks at each with GetJob.
+"""Asks DLC: one poller for each source looks at each of its jobs with GetJob; `finder` finds them.
 
 What to ask next, how long to wait and what an answer means is decided by the core (`pacing`, `selection`, `observation`); here the
 questions are sent, under one budget and one limit on concurrency, and what follows from the answers is committed.
@@ -6,17 +6,16 @@ questions are sent, under one budget and one limit on concurrency, and what foll
 Two kinds of failure are kept apart. A job that cannot be read is asked again later. A source that cannot be read makes us blind
 (`outlook`): that is told once, and says nothing about its jobs.
 
-Still long: finding and looking share the roster, and what a look means depends on what was listed.
+Longer than most: what an answer means, who else wrote meanwhile and when to ask again are one loop.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final
 from uuid import uuid4
 
 import anyio
@@ -27,20 +26,20 @@ from watcher.core import pacing, recognition
 from watcher.core.absence import Absence, mark_late, may_be_judged
 from watcher.core.consequence import consequences
 from watcher.core.events import CauseId
-from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, Watch
-from watcher.core.phases import TERMINAL
+from watcher.core.model import JobId, JobRef, JobSnapshot, Watch
 from watcher.core.rule import Context
-from watcher.core.selection import Selection
 from watcher.core.sight import Sight
 from watcher.errors import JobNotFound, SourceError, StaleObservation, StoreUnavailable
 from watcher.ports import Fetched, JobSource
 from watcher.service.budget import RequestBudget
+from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger, observation
 from watcher.service.outlook import JOB_SCOPED, Outlook
+from watcher.service.questions import put
 from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
-from watcher.settings import Select, SourceSettings
+from watcher.settings import SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
 
@@ -49,8 +48,6 @@ _MANY_PODS: Final = 500
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
-
-Answer = TypeVar("Answer")
 
 
 class Poller:
@@ -76,9 +73,7 @@ class Poller:
         retention: timedelta | None = None,
     ) -> None:
         self._source, self._settings, self._ledger, self._jitter = source, settings, ledger, jitter
-        self._retention = retention
         self.name = source.name
-        self._selection = selection_of(settings.select)
         self.budget = self._budget = RequestBudget(
             settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name
         )
@@ -91,8 +86,17 @@ class Poller:
             round_of=max(settings.poll_every, settings.discover_every),
         )
         self._passing = False
-        self._roster = Roster()
-        self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
+        self._roster = Roster(ledger.metrics.jobs_watched.labels(self.name))
+        self._finder = Finder(
+            source=source,
+            settings=settings,
+            ledger=ledger,
+            roster=self._roster,
+            outlook=self._outlook,
+            budget=self._budget,
+            jitter=jitter,
+            retention=retention,
+        )
 
     @property
     def sight(self) -> Sight:
@@ -113,20 +117,19 @@ class Poller:
                 self._roster.enrol(watch.snapshot.ref, now, watch=watch)
             else:
                 self._roster.ended.add(watch.snapshot.ref)
-        for job_id in self._selection.jobs:
+        for job_id in self._finder.selection.jobs:
             ref = JobRef(self.name, JobId(job_id))
             if not self._roster.knows(ref):
                 self._roster.enrol(ref, now)
-        listing = () if self._selection.only_ids else ("ListJobs",)
+        listing = () if self._finder.selection.only_ids else ("ListJobs",)
         looked_at = max((watch.snapshot.observed_at for watch in watches), default=None)
         await self._outlook.load((*listing, "GetJob") if self._roster else listing, looked_at)
-        self._count()
 
     async def poll(self) -> None:
         """Run until cancelled."""
         async with anyio.create_task_group() as tasks:
-            if not self._selection.only_ids:
-                tasks.start_soon(self._discover)
+            if not self._finder.selection.only_ids:
+                tasks.start_soon(self._finder.discover)
             tasks.start_soon(self._look_at_all)
 
     async def rest(self) -> None:
@@ -148,9 +151,9 @@ class Poller:
     async def pass_once(self) -> bool:
         """List, then look at every job once; what fails in passing is tried again. Returns whether the source could be seen."""
         self._passing = True
-        if not self._selection.only_ids:
+        if not self._finder.selection.only_ids:
             for _ in range(_TRIES):
-                await self.list_once()
+                await self._finder.list_once()
                 if not self._outlook.fails("ListJobs") or self._outlook.refused.is_set():
                     break
             if self._outlook.fails("ListJobs"):
@@ -170,76 +173,6 @@ class Poller:
         """One pass does not sit out the pause after a failure that only a person can mend."""
         await self._outlook.refused.wait()
         scope.cancel()
-
-    async def _question(self, action: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask, and count how it went. A source is a stranger's code: whatever it raises is a `SourceError` from here on."""
-        began, outcome = perf_counter(), "ok"
-        try:
-            return await ask()
-        except SourceError as exc:
-            outcome = type(exc).__name__
-            raise
-        except Exception as exc:
-            outcome = type(exc).__name__
-            log.exception("source_raised", source=self.name, action=action)
-            raise SourceError(f"{action}: the source raised {outcome}") from exc
-        finally:
-            self._ledger.metrics.asked(self.name, action, outcome, perf_counter() - began)
-
-    # --- finding jobs ----------------------------------------------------------------------------------------------------------
-
-    async def _discover(self) -> None:
-        while True:
-            await self.list_once()
-            await self._ledger.clock.sleep(self._settings.discover_every * (0.9 + 0.2 * self._jitter()))
-
-    async def list_once(self) -> None:
-        """One pass over ListJobs."""
-        began = self._ledger.clock.now()
-        try:
-            listing = await self._question("ListJobs", lambda: self._source.list_jobs(self._budget.permit))
-        except SourceError as exc:
-            await self._outlook.failed("ListJobs", exc)
-            return
-        await self._outlook.answered("ListJobs")
-        try:
-            await self._take_in(listing, began)
-        except StoreUnavailable as exc:
-            log.error("listing_put_off", source=self.name, error=str(exc))
-
-    async def _take_in(self, listing: Listing, began: datetime) -> None:
-        now = self._ledger.clock.now()
-        if listing.complete:
-            self._last_listing = (began, frozenset(summary.ref for summary in listing.jobs))
-        for summary in listing.jobs:
-            entry = self._roster.get(summary.ref)
-            if entry is not None:
-                entry.summary = summary
-                changed = entry.watch is not None and reading.summary_differs(entry.watch, summary)
-                if changed and not entry.asking:
-                    self._roster.schedule(entry, now)
-            elif summary.ref in self._roster.ended:
-                if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
-                    self._roster.enrol(summary.ref, now, watch=held, summary=summary)
-            elif self._selection.chooses(summary) and self._is_news(summary):
-                self._roster.enrol(summary.ref, now, summary=summary)
-        self._count()
-
-    def _is_news(self, summary: JobSummary) -> bool:
-        """Whether a job that is not known is worth a look: it lives, or it ended after we began to watch."""
-        if summary.phase not in TERMINAL:
-            return True
-        since = self._news_since
-        ended = summary.finished_at or summary.modified_at or summary.created_at
-        return since is not None and ended is not None and ended >= since
-
-    @property
-    def _news_since(self) -> datetime | None:
-        """What ended before this is old news: from before we began to watch, or so old that it may have been told and pruned."""
-        since = self.sight.watching_since
-        if since is None or self._retention is None:
-            return since
-        return max(since, self._ledger.clock.now() - self._retention)
 
     # --- looking at jobs -------------------------------------------------------------------------------------------------------
 
@@ -293,7 +226,12 @@ class Poller:
         entry.error = None
         known = recognition.digest_to_ask_with(entry.known, entry.summary)
         try:
-            fetched = await self._question("GetJob", lambda: self._source.fetch_if_changed(entry.ref.job_id, known))
+            fetched = await put(
+                self._ledger.metrics,
+                self.name,
+                "GetJob",
+                lambda: self._source.fetch_if_changed(entry.ref.job_id, known),
+            )
         except JobNotFound:
             await self._outlook.answered("GetJob")
             cause = CauseId(str(uuid4()))
@@ -336,24 +274,14 @@ class Poller:
     def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
         now = self._ledger.clock.now()
         if watch is None:
-            return reading.first_sight(answer, now=now, cause=cause, watching_since=self._news_since)
+            return reading.first_sight(answer, now=now, cause=cause, watching_since=self._finder.news_since)
         return reading.look(watch, answer, now=now, cause=cause)
 
     def _missed(self, watch: Watch | None, cause: CauseId) -> reading.Observed | None:
         if watch is None:
             return None
-        absent = self._absent_from_list(watch)
+        absent = self._finder.absent(watch)
         return reading.not_found(watch, now=self._ledger.clock.now(), cause=cause, absent_from_list=absent)
-
-    def _absent_from_list(self, watch: Watch) -> bool:
-        """Whether a full pass that began after the doubt did not show the job. Where nothing is listed, GetJob alone decides."""
-        if self._selection.only_ids:
-            return True
-        since = watch.doubts.not_found_since
-        if self._last_listing is None or since is None:
-            return False
-        began, listed = self._last_listing
-        return began >= since and watch.snapshot.ref not in listed
 
     async def _record(
         self, entry: Entry, conclude: Conclude, cause: CauseId
@@ -390,7 +318,6 @@ class Poller:
             self._again(entry)
         else:
             self._roster.retire(entry)
-            self._count()
         return before, observed
 
     async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
@@ -441,9 +368,6 @@ class Poller:
         pause = max(least, pacing.backoff(entry.failures, self._jitter()))
         self._roster.schedule(entry, self._ledger.clock.now() + pause)
 
-    def _count(self) -> None:
-        self._ledger.metrics.jobs_watched.labels(self.name).set(len(self._roster))
-
 
 Conclude = Callable[[Watch | None], reading.Observed | None]
 
@@ -453,16 +377,3 @@ async def _concluded(conclude: Conclude, watch: Watch | None) -> reading.Observe
     if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
         return await to_thread.run_sync(conclude, watch)
     return conclude(watch)
-
-
-def selection_of(select: Select) -> Selection:
-    """The settings as the core's value."""
-    return Selection(
-        name=select.name,
-        user=select.user,
-        status=select.status,
-        quota=select.quota,
-        type=select.type,
-        tags=dict(select.tags),
-        jobs=select.jobs,
-    )

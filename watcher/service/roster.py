@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass
 from datetime import datetime
 
+from prometheus_client import Gauge
+
 from watcher.core.model import JobRef, JobSummary, Watch
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
@@ -43,9 +45,11 @@ class Entry:
 
 
 class Roster:
-    """The jobs of one source. `bell` rings whenever somebody's time was set."""
+    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: Gauge) -> None:
+        self._size = size
+        size.set(0)
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self._entries: dict[JobRef, Entry] = {}
@@ -73,11 +77,13 @@ class Roster:
         """Put a job on the roster; one that had ended is alive again."""
         self.ended.discard(ref)
         entry = self._entries[ref] = Entry(ref, due_at, watch, summary)
+        self._size.set(len(self._entries))
         self.schedule(entry, due_at)
 
     def retire(self, entry: Entry) -> None:
         """The job has ended or is gone."""
         self._entries.pop(entry.ref, None)
+        self._size.set(len(self._entries))
         self.ended.add(entry.ref)
 
     def schedule(self, entry: Entry, due_at: datetime) -> None:

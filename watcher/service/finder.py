@@ -1,0 +1,136 @@
+"""Finds jobs: passes over ListJobs, which put new jobs on the roster and say of known ones that they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from watcher.core.model import JobRef, JobSummary, Listing, Watch
+from watcher.core.observation import summary_differs
+from watcher.core.phases import TERMINAL
+from watcher.core.selection import Selection
+from watcher.errors import SourceError, StoreUnavailable
+from watcher.ports import JobSource
+from watcher.service.budget import RequestBudget
+from watcher.service.ledger import Ledger
+from watcher.service.outlook import Outlook
+from watcher.service.questions import put
+from watcher.service.roster import Roster
+from watcher.service.telemetry import log
+from watcher.settings import Select, SourceSettings
+
+
+class Finder:
+    """Finds the jobs of one source.
+
+    Args:
+        source: where to ask.
+        settings: how often, which jobs.
+        ledger: clock, metrics, and what is stored about jobs that ended.
+        roster: where found jobs go.
+        outlook: what a failed or a good pass means.
+        budget: waited for before each request.
+        jitter: draws from 0 to 1.
+        retention: see `Poller`.
+
+    Attributes:
+        selection: which jobs are watched.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: JobSource,
+        settings: SourceSettings,
+        ledger: Ledger,
+        roster: Roster,
+        outlook: Outlook,
+        budget: RequestBudget,
+        jitter: Callable[[], float],
+        retention: timedelta | None,
+    ) -> None:
+        self.selection = selection_of(settings.select)
+        self._source, self._every, self._ledger, self._roster = source, settings.discover_every, ledger, roster
+        self._outlook, self._budget, self._jitter, self._retention = outlook, budget, jitter, retention
+        self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
+
+    async def discover(self) -> None:
+        """Pass after pass, until cancelled."""
+        while True:
+            await self.list_once()
+            await self._ledger.clock.sleep(self._every * (0.9 + 0.2 * self._jitter()))
+
+    async def list_once(self) -> None:
+        """One pass over ListJobs."""
+        began = self._ledger.clock.now()
+        try:
+            listing = await put(
+                self._ledger.metrics,
+                self._source.name,
+                "ListJobs",
+                lambda: self._source.list_jobs(self._budget.permit),
+            )
+        except SourceError as exc:
+            await self._outlook.failed("ListJobs", exc)
+            return
+        await self._outlook.answered("ListJobs")
+        try:
+            await self._take_in(listing, began)
+        except StoreUnavailable as exc:
+            log.error("listing_put_off", source=self._source.name, error=str(exc))
+
+    async def _take_in(self, listing: Listing, began: datetime) -> None:
+        now = self._ledger.clock.now()
+        if listing.complete:
+            self._last_listing = (began, frozenset(summary.ref for summary in listing.jobs))
+        for summary in listing.jobs:
+            entry = self._roster.get(summary.ref)
+            if entry is not None:
+                entry.summary = summary
+                changed = entry.watch is not None and summary_differs(entry.watch, summary)
+                if changed and not entry.asking:
+                    self._roster.schedule(entry, now)
+            elif summary.ref in self._roster.ended:
+                if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
+                    self._roster.enrol(summary.ref, now, watch=held, summary=summary)
+            elif self.selection.chooses(summary) and self._is_news(summary):
+                self._roster.enrol(summary.ref, now, summary=summary)
+
+    def _is_news(self, summary: JobSummary) -> bool:
+        """Whether a job that is not known is worth a look: it lives, or it ended after we began to watch."""
+        if summary.phase not in TERMINAL:
+            return True
+        since = self.news_since
+        ended = summary.finished_at or summary.modified_at or summary.created_at
+        return since is not None and ended is not None and ended >= since
+
+    @property
+    def news_since(self) -> datetime | None:
+        """What ended before this is old news: from before we began to watch, or so old that it may have been told and pruned."""
+        since = self._outlook.sight.watching_since
+        if since is None or self._retention is None:
+            return since
+        return max(since, self._ledger.clock.now() - self._retention)
+
+    def absent(self, watch: Watch) -> bool:
+        """Whether a full pass that began after the doubt did not show the job. Where nothing is listed, GetJob alone decides."""
+        if self.selection.only_ids:
+            return True
+        since = watch.doubts.not_found_since
+        if self._last_listing is None or since is None:
+            return False
+        began, listed = self._last_listing
+        return began >= since and watch.snapshot.ref not in listed
+
+
+def selection_of(select: Select) -> Selection:
+    """The settings as the core's value."""
+    return Selection(
+        name=select.name,
+        user=select.user,
+        status=select.status,
+        quota=select.quota,
+        type=select.type,
+        tags=dict(select.tags),
+        jobs=select.jobs,
+    )
