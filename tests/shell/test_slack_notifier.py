@@ -203,6 +203,28 @@ async def test_without_the_right_to_look_it_is_sent_again(
     assert len({post.raw["client_msg_id"] for post in slack.posts}) == 1
 
 
+@pytest.mark.parametrize("fault", ["429", "500", "503", "html"])
+async def test_while_it_cannot_be_looked_for_it_is_put_off_and_not_sent_twice(
+    slack: SlackServer, notifier: SlackNotifier, fault: Any
+) -> None:
+    slack.fail("reset_after_accept")
+    await _fail(notifier)
+    slack.fail_look(fault)
+    error = await _fail(notifier, again(SINGLE))
+    assert (error.ambiguous, error.permanent) == (True, False)
+    receipt = await notifier.send(notifier.render(SINGLE), again(again(SINGLE)))
+    assert [post.ts for post in slack.posts] == [receipt.reference]
+
+
+async def test_what_can_never_be_looked_for_is_sent_in_the_end(slack: SlackServer, notifier: SlackNotifier) -> None:
+    slack.fail("reset_before_accept")
+    await _fail(notifier)
+    late = replace(SINGLE, attempt=7)
+    slack.fail_look("500")
+    await notifier.send(notifier.render(late), late)
+    assert len(slack.posts) == 1
+
+
 # refusals
 
 

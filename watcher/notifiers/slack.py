@@ -38,6 +38,9 @@ _LOOK_BACK: Final = GIVE_UP_AFTER + timedelta(hours=1)
 
 _MOST_PAGES: Final = 5
 
+_LOOKS: Final = 6
+"""Attempts that are put off when the look-up fails in passing; after them at least once counts for more than at most once."""
+
 # Everything that slack-sdk lets through: its own errors, those of aiohttp, and for a 200 that is not JSON an AttributeError or
 # ValueError from its insides.
 _FOREIGN: Final = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError, AttributeError, ValueError)
@@ -216,15 +219,23 @@ class SlackNotifier:
         return client
 
     async def _look_up(self, message: Message) -> Receipt | None:
-        """The receipt of a copy that an earlier attempt has left there; None when there is none, or when we may not look."""
+        """The receipt of a copy that an earlier attempt has left there; None when there is none, or when we may not look.
+
+        Raises:
+            NotifierError: the look-up failed in passing, so nobody knows yet; ambiguous, as it was before.
+        """
         try:
             channel = self._channel_id or await self._channel_by_name()
             if not channel:
                 return None
             self._channel_id = channel
             ts = await self._search(channel, message)
-        except _FOREIGN:
-            return None  # at least once: a look-up that fails must not keep the message back
+        except _FOREIGN as exc:
+            refusal = classify(exc, place=f"Slack channel {self._settings.to}, looked through for an earlier copy,")
+            if refusal.permanent or message.attempt > _LOOKS:
+                return None  # at least once: where nobody may look, the message must not be kept back
+            refusal.ambiguous = True
+            raise refusal from exc
         if ts is None:
             return None
         return Receipt(

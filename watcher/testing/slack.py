@@ -101,6 +101,7 @@ class SlackServer:
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, str] = field(default_factory=lambda: {"/services/T000/B000/hook-path-secret": "ml-jobs"})
     _faults: deque[Fault] = field(default_factory=deque)
+    _look_faults: deque[Fault] = field(default_factory=deque)
     _last_post: dict[str, float] = field(default_factory=dict)
     _count: int = 0
     loopback: Loopback | None = None
@@ -124,6 +125,10 @@ class SlackServer:
     def fail(self, *faults: Fault | FaultKind) -> None:
         """Do these to the next posts, one each, in this order."""
         self._faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
+
+    def fail_look(self, *faults: Fault | FaultKind) -> None:
+        """Answer the next requests for a channel's messages with these, one each: 429, 500, 503, html or code."""
+        self._look_faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -275,6 +280,8 @@ class SlackServer:
         return self._page(arguments, [post for post in self.posts if root in {post.ts, post.thread_ts}])
 
     def _page(self, arguments: Mapping[str, Any], posts: list[Post]) -> Response:
+        if self._look_faults:
+            return _faulty(self._look_faults.popleft(), plain=False)
         if "channels:history" not in self.scopes:
             return _refusal("missing_scope")
         if arguments.get("channel") not in self.channels.values():
