@@ -594,6 +594,7 @@ async def test_an_answer_that_says_the_same_is_not_read_and_a_change_after_many_
         await world.clock.advance(seconds(600))
         asked = world.source.times("GetJob")
         assert world.source.unread == asked - 2
+        assert world.metrics.unread.labels("hz")._value.get() == world.source.unread
         last_look = max(at for at, action, _ in world.source.asked if action == "GetJob")
         await world.clock.advance(seconds(60))
     (change,) = await world.events("job.status_changed")

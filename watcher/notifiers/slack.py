@@ -9,15 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx2
 from pydantic import Field, SecretStr, field_validator, model_validator
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from watcher import settings as _settings
 from watcher.core.delivery import GIVE_UP_AFTER, Receipt
@@ -26,8 +25,9 @@ from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, reveal_now
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
-from watcher.notifiers.slack_blocks import EVENT_TYPE, plain_wire, render_slack
+from watcher.notifiers.slack_blocks import plain_wire, render_slack
 from watcher.notifiers.slack_replies import TOO_ELABORATE, classify, classify_answer, webhook_code
+from watcher.notifiers.slack_search import channel_id, find_copy
 from watcher.ports import Wire
 from watcher.settings import SecretFile, exactly_one
 
@@ -35,8 +35,6 @@ _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
 
 _LOOK_BACK: Final = GIVE_UP_AFTER + timedelta(hours=1)
 """How old a copy can be: deliveries are not tried for longer. An hour more, for clocks that differ."""
-
-_MOST_PAGES: Final = 5
 
 _LOOKS: Final = 6
 """Attempts that are put off when the look-up fails in passing; after them at least once counts for more than at most once."""
@@ -225,11 +223,12 @@ class SlackNotifier:
             NotifierError: the look-up failed in passing, so nobody knows yet; ambiguous, as it was before.
         """
         try:
-            channel = self._channel_id or await self._channel_by_name()
+            client = self._client()
+            channel = self._channel_id or await channel_id(client, (self._settings.to or "").lstrip("#"))
             if not channel:
                 return None
             self._channel_id = channel
-            ts = await self._search(channel, message)
+            ts = await find_copy(client, channel, message, self._now() - _LOOK_BACK)
         except _FOREIGN as exc:
             refusal = classify(exc, place=f"Slack channel {self._settings.to}, looked through for an earlier copy,")
             if refusal.permanent or message.attempt > _LOOKS:
@@ -244,66 +243,3 @@ class SlackNotifier:
             place=channel,
             note="found there from an earlier attempt, not sent again",
         )
-
-    async def _search(self, channel: str, message: Message) -> str | None:
-        ask = {
-            "channel": channel,
-            "include_all_metadata": "true",
-            "limit": "200",
-            "oldest": f"{(self._now() - _LOOK_BACK).timestamp():.6f}",
-        }
-        method = "conversations.history"
-        if message.thread_reference:
-            method, ask["ts"] = "conversations.replies", message.thread_reference
-        for _ in range(_MOST_PAGES):
-            answer = await self._read(method, ask)
-            for post in answer.get("messages") or []:
-                if _carries(post, message.id):
-                    return str(post["ts"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return None
-            ask["cursor"] = cursor
-        return None
-
-    async def _channel_by_name(self) -> str:
-        """The id of `#name`, for reading methods take ids only; "" when the name is not found.
-
-        Public and private channels are listed apart, since each takes a scope of its own (`channels:read`, `groups:read`).
-        """
-        for kind in ("public_channel", "private_channel"):
-            try:
-                channel = await self._channel_of(kind)
-            except SlackApiError as exc:
-                if (exc.response or {}).get("error") != "missing_scope":
-                    raise
-                continue
-            if channel:
-                return channel
-        return ""
-
-    async def _channel_of(self, kind: str) -> str:
-        name = (self._settings.to or "").lstrip("#")
-        ask = {"exclude_archived": "true", "limit": "1000", "types": kind}
-        for _ in range(_MOST_PAGES):
-            answer = await self._read("conversations.list", ask)
-            for channel in answer.get("channels") or []:
-                if channel.get("name") == name:
-                    return str(channel["id"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                break
-            ask["cursor"] = cursor
-        return ""
-
-    async def _read(self, method: str, ask: dict[str, str]) -> AsyncSlackResponse:
-        # As a form: reading methods do not take JSON.
-        return await self._client().api_call(method, data=dict(ask))
-
-
-def _carries(post: dict[str, Any], message_id: str) -> bool:
-    metadata = post.get("metadata") or {}
-    return (
-        metadata.get("event_type") == EVENT_TYPE
-        and (metadata.get("event_payload") or {}).get("message_id") == message_id
-    )

@@ -85,6 +85,7 @@ class Poller:
             jitter,
             round_of=max(settings.poll_every, settings.discover_every),
         )
+        self._unread = ledger.metrics.unread.labels(self.name)
         self._passing = False
         self._roster = Roster(ledger.metrics.jobs_watched.labels(self.name))
         self._finder = Finder(
@@ -250,6 +251,7 @@ class Poller:
             seen_at = self._ledger.clock.now()
             await self._outlook.answered("GetJob")
             if fetched is None:
+                self._unread.inc()
                 entry.seen_at, entry.failures = seen_at, 0
                 self._again(entry)
             else:

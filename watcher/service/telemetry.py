@@ -99,6 +99,7 @@ class Metrics:
             **add,
         )
         self.stale_reads = Counter("stale_reads", "Answers older than what was known; ignored.", ["source"], **add)
+        self.unread = Counter("unchanged_answers", "Answers that said the same and were not read.", ["source"], **add)
         self.jobs_watched = Gauge("jobs_watched", "Live jobs under watch.", ["source"], **add)
         self.rate = Gauge("request_rate", "Requests per second the source allows itself now.", ["source"], **add)
         self.blind = Gauge("source_blind", "1 while we cannot see this source.", ["source"], **add)
