@@ -16,6 +16,8 @@ What it cost. *Down* is the time from the end of an attempt until the job runs a
 only say that it is at most the time the attempt ran (`JobAttempt.ran`).
 
 Why it ended: `core.attempt_causes`.
+
+Longer than most: how many there were, when each ended and what it cost are read off the same breaks.
 """
 
 from __future__ import annotations
