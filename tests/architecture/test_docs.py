@@ -21,7 +21,7 @@ from watcher.config import load
 from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.matching import LABELS
-from watcher.core.view import ATTEMPT_NAMES, HISTORY_NAMES, JOB_NAMES, OTHER_NAMES
+from watcher.core.view_names import ATTEMPT_NAMES, HISTORY_NAMES, JOB_NAMES, OTHER_NAMES
 from watcher.service.telemetry import Metrics
 from watcher.settings import Settings
 

@@ -21,8 +21,18 @@ from watcher.core.events import (
 )
 from watcher.core.fold import fold, watched
 from watcher.core.history import baseline
-from watcher.core.model import Doubts, JobSnapshot, JobSummary, Watch
-from watcher.core.observation import APART, Observed, first_sight, look, merge_summary, not_found, summary_differs
+from watcher.core.model import Doubts, JobRef, JobSnapshot, JobSummary, Watch
+from watcher.core.observation import (
+    APART,
+    ListPass,
+    Observed,
+    absent,
+    first_sight,
+    look,
+    merge_summary,
+    not_found,
+    summary_differs,
+)
 from watcher.core.phases import TERMINAL, Phase
 
 
@@ -211,6 +221,17 @@ def test_a_job_is_gone_when_it_is_not_found_twice_apart_in_time_and_absent_from_
     assert not gone.watch.live
     assert gone.watch.version == 7 + 4
     assert gone.watch.snapshot == job("Running")
+
+
+def test_only_a_full_pass_that_began_after_the_doubt_can_leave_a_job_out() -> None:
+    held = watch(job())
+    nobody = frozenset[JobRef]()
+    assert not absent(held, ListPass(at(0), nobody)), "there is no doubt"
+    doubted = missed(held, 15, absent=False).watch
+    assert not absent(doubted, None)
+    assert not absent(doubted, ListPass(at(14), nobody))
+    assert absent(doubted, ListPass(at(15), nobody))
+    assert not absent(doubted, ListPass(at(15), frozenset({doubted.snapshot.ref})))
 
 
 def test_exactly_so_far_apart_is_far_enough_but_one_answer_never_is() -> None:

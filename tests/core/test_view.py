@@ -32,22 +32,20 @@ from watcher.core.model import (
     SourceName,
     StatusPeriod,
 )
+from watcher.core.plain_text import TEXT_LENGTH, one_line
 from watcher.core.rule import Context
 from watcher.core.summary import compile_summary
-from watcher.core.view import (
+from watcher.core.view import nested, view
+from watcher.core.view_names import (
     ATTEMPT_NAMES,
     EMPTY,
     EVENT_NAMES,
     HISTORY_NAMES,
     JOB_NAMES,
     OTHER_NAMES,
-    TEXT_LENGTH,
     Shape,
     names_for,
-    nested,
-    one_line,
     sample,
-    view,
 )
 from watcher.core.wishes import Wishes
 

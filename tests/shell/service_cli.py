@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 import pytest
 
 from watcher.cli.app import run_app
+from watcher.ports import Store
+from watcher.store import open_store
 
 PROGRAM = [sys.executable, "-c", "from watcher.cli import main; main()"]
 HOSTILE = "evil\x1b[31m\nsecond line [bold]markup[/bold] \x9b2J \u202egnp.exe \x07"
@@ -45,6 +48,22 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return Ended(code, out, err)
 
     return run
+
+
+def stored(folder: Path, fill: Callable[[Store], Awaitable[None]]) -> Path:
+    """A database that was filled so."""
+    file = folder / "watcher.db"
+
+    async def opened() -> None:
+        store = open_store(f"sqlite:///{file}")
+        await store.open()
+        try:
+            await fill(store)
+        finally:
+            await store.aclose()
+
+    anyio.run(opened)
+    return file
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -13,10 +13,10 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from tests.shell.service_cli import CONFIGURATION, DRIVES_A_TERMINAL, HOSTILE, Cli, in_process
+from tests.shell.service_cli import CONFIGURATION, DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import START, World, job
+from watcher.ports import Store
 from watcher.simulator import DEMO_KEY, SimulatorServer, StaticApp
-from watcher.store import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 PAYLOADS = sorted((ROOT / "tests" / "payloads").glob("getjob*.json"))
@@ -32,25 +32,18 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three jobs, one of them with a hostile name, all of which have a story."""
-    file = tmp_path_factory.mktemp("store") / "watcher.db"
 
-    async def fill() -> None:
-        store = open_store(f"sqlite:///{file}")
-        await store.open()
-        try:
-            world = World(job("dlc1", "Queuing", name="calm"), job("dlc2", name="twin"), job("dlc3", name="twin"), store=store,  # type: ignore[arg-type]
-                          budget={"requests_per_second": 1000})  # fmt: skip
-            world.source.put(job("dlc4", "Queuing", name=HOSTILE, reason=HOSTILE))
-            await world.poller.load()
-            await world.poller.pass_once()
-            world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=START))
-            world.source.put(job("dlc4", HOSTILE, name=HOSTILE, reason=HOSTILE + "again"))
-            await world.poller.pass_once()
-        finally:
-            await store.aclose()
+    async def fill(store: Store) -> None:
+        world = World(job("dlc1", "Queuing", name="calm"), job("dlc2", name="twin"), job("dlc3", name="twin"), store=store,  # type: ignore[arg-type]
+                      budget={"requests_per_second": 1000})  # fmt: skip
+        world.source.put(job("dlc4", "Queuing", name=HOSTILE, reason=HOSTILE))
+        await world.poller.load()
+        await world.poller.pass_once()
+        world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=START))
+        world.source.put(job("dlc4", HOSTILE, name=HOSTILE, reason=HOSTILE + "again"))
+        await world.poller.pass_once()
 
-    anyio.run(fill)
-    return file
+    return stored(tmp_path_factory.mktemp("store"), fill)
 
 
 # --- right use --------------------------------------------------------------------------------------------------------------------

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import anyio
 import pytest
 
-from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process
+from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import World, job
-from watcher.store import open_store
+from watcher.ports import Store
 
 CONFIGURATION = """\
 sources:
@@ -55,11 +54,8 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job that failed, and one that runs under a hostile name."""
-    file = tmp_path_factory.mktemp("store") / "watcher.db"
 
-    async def fill() -> None:
-        store = open_store(f"sqlite:///{file}")
-        await store.open()
+    async def fill(store: Store) -> None:
         rules = CONFIGURATION.partition("rules:\n")[2]
         world = World(
             job("dlc1", "Running", name="prod-llm", user_id="svc-1"),
@@ -72,10 +68,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         await world.poller.pass_once()
         world.source.put(job("dlc1", "Failed", name="prod-llm", user_id="svc-1", finished_at=world.clock.now()))
         await world.poller.pass_once()
-        await store.aclose()
 
-    anyio.run(fill)
-    return file
+    return stored(tmp_path_factory.mktemp("store"), fill)
 
 
 def test_the_tree_says_of_each_route_what_it_takes_where_it_leads_and_what_it_inherits(cli: Cli) -> None:

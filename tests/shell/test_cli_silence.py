@@ -10,9 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.shell.service_cli import Cli, in_process
+from tests.shell.service_cli import Cli, in_process, stored
 from tests.shell.service_world import SOURCE, World, job
 from watcher.core.delivery import DeliveryReason
+from watcher.ports import Store
 from watcher.service.keeper import HEED_SILENCES_EVERY, Keeper
 from watcher.store import open_store
 
@@ -33,15 +34,12 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.delenv("DLC_WATCHER_CONFIG", raising=False)
     (tmp_path / "dlc-watcher.yaml").write_text(CONFIGURATION)
 
-    async def fill() -> None:
-        store = open_store("sqlite:///watcher.db")
-        await store.open()
+    async def fill(store: Store) -> None:
         world = World(job("dlc1", "Running", name="prod-llm"), store=store, budget={"requests_per_second": 1000})  # type: ignore[arg-type]
         await world.poller.load()
         await world.poller.pass_once()
-        await store.aclose()
 
-    anyio.run(fill)
+    stored(tmp_path, fill)
     return in_process(monkeypatch, capsys)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process
+from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import SOURCE, START, World, job, seconds
 from watcher.core.delivery import Failure, Receipt, settle
 from watcher.errors import Forbidden
+from watcher.ports import Store
 from watcher.service.keeper import Keeper
 from watcher.store import open_store
 
@@ -52,37 +53,30 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job that waits for long and fails; one that fails with a hostile reason; a source that is lost."""
-    file = tmp_path_factory.mktemp("store") / "watcher.db"
 
-    async def fill() -> None:
-        store = open_store(f"sqlite:///{file}")
-        await store.open()
-        try:
-            world = World(
-                job("dlc1", "Queuing", name="calm", created_at=START),
-                job("dlc2", "Running", name="evil", user_id=HOSTILE),
-                rules=RULES,
-                store=store,  # type: ignore[arg-type]
-                budget={"requests_per_second": 1000},
-            )
-            await world.poller.load()
-            await world.poller.pass_once()
-            await world.clock.advance(timedelta(minutes=31))
-            await Keeper(world.ledger, {SOURCE: world.source}, None, world.investigator()).pass_due()  # type: ignore[dict-item]
-            await deliver(world, Receipt(reference="m1", place="#jobs"))
-            world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=world.clock.now()))
-            world.source.put(job("dlc2", "Failed", name="evil", reason=HOSTILE, finished_at=world.clock.now()))
-            await world.poller.pass_once()
-            await deliver(world, Failure(error="no such channel", permanent=True))
-            world.source.failing["GetJob"] = Forbidden("GetJob: this key may not", fix="Give it the right")
-            world.source.failing["ListJobs"] = Forbidden("ListJobs: this key may not", fix="Give it the right")
-            await world.clock.advance(seconds(3600))
-            await world.poller._finder.list_once()
-        finally:
-            await store.aclose()
+    async def fill(store: Store) -> None:
+        world = World(
+            job("dlc1", "Queuing", name="calm", created_at=START),
+            job("dlc2", "Running", name="evil", user_id=HOSTILE),
+            rules=RULES,
+            store=store,  # type: ignore[arg-type]
+            budget={"requests_per_second": 1000},
+        )
+        await world.poller.load()
+        await world.poller.pass_once()
+        await world.clock.advance(timedelta(minutes=31))
+        await Keeper(world.ledger, {SOURCE: world.source}, None, world.investigator()).pass_due()  # type: ignore[dict-item]
+        await deliver(world, Receipt(reference="m1", place="#jobs"))
+        world.source.put(job("dlc1", "Failed", name="calm", reason="JobFailed", finished_at=world.clock.now()))
+        world.source.put(job("dlc2", "Failed", name="evil", reason=HOSTILE, finished_at=world.clock.now()))
+        await world.poller.pass_once()
+        await deliver(world, Failure(error="no such channel", permanent=True))
+        world.source.failing["GetJob"] = Forbidden("GetJob: this key may not", fix="Give it the right")
+        world.source.failing["ListJobs"] = Forbidden("ListJobs: this key may not", fix="Give it the right")
+        await world.clock.advance(seconds(3600))
+        await world.poller._finder.list_once()
 
-    anyio.run(fill)
-    return file
+    return stored(tmp_path_factory.mktemp("store"), fill)
 
 
 async def deliver(world: World, outcome: Receipt | Failure) -> None:

@@ -26,7 +26,7 @@ from watcher.errors import (
     Throttled,
     Unreachable,
 )
-from watcher.service.poller import _concluded
+from watcher.service.recorder import _concluded
 
 pytestmark = pytest.mark.anyio
 

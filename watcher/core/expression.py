@@ -2,7 +2,7 @@
 
     when: 'job.name.startsWith("prod-") && job.gpus >= 8'
 
-The names are those of `core.view`, each declared to CEL's checker under its whole dotted name and with its type. So syntax errors,
+Names are those of `core.view_names`, each declared to CEL's checker under its whole name and with its type. So syntax errors,
 unknown names, members that none of the rule's event kinds has, and comparisons of unlike things are all found when the
 configuration loads. What the checker cannot tell (an invalid regular expression, arithmetic on `job.gpus`) is found there too where
 one evaluation over sample values shows it.
@@ -26,7 +26,8 @@ from cel_expr_python import cel
 
 from watcher.core.events import KINDS, Event
 from watcher.core.rule import Condition, Context
-from watcher.core.view import EVENT_NAMES, Shape, names_for, sample, view, wanted
+from watcher.core.view import view
+from watcher.core.view_names import EVENT_NAMES, Shape, names_for, sample, wanted
 
 LONGEST: Final = 2000
 """Most characters a condition may have."""

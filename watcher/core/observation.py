@@ -38,7 +38,7 @@ from watcher.core.events import (
     deterministic_id,
 )
 from watcher.core.history import Progress, baseline, entered_phase_at, follow, reads_backwards
-from watcher.core.model import Course, Doubts, JobSnapshot, JobSummary, Watch
+from watcher.core.model import Course, Doubts, JobRef, JobSnapshot, JobSummary, Watch
 from watcher.core.phases import TERMINAL
 
 APART: Final = timedelta(seconds=10)
@@ -154,6 +154,25 @@ def phase_since(before: datetime, progress: Progress) -> datetime:
     news = {(step.entry.status, step.entry.nth) for step in progress.steps}
     news |= {(correction.mended.status, correction.mended.nth) for correction in progress.corrections}
     return (first.started_at or first.seen_by) if (first.status, first.nth) in news else before
+
+
+@dataclass(frozen=True, slots=True)
+class ListPass:
+    """A full pass over ListJobs.
+
+    Attributes:
+        began: when.
+        jobs: all that it named.
+    """
+
+    began: datetime
+    jobs: frozenset[JobRef]
+
+
+def absent(watch: Watch, last: ListPass | None) -> bool:
+    """Whether a full pass that began after the first not-found answer left the job out."""
+    since = watch.doubts.not_found_since
+    return last is not None and since is not None and last.began >= since and watch.snapshot.ref not in last.jobs
 
 
 def not_found(

@@ -1,12 +1,14 @@
-"""Which of the listed jobs to watch."""
+"""Which of the listed jobs to watch, and which are old news."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from watcher.core.model import JobSummary
+from watcher.core.phases import TERMINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +62,24 @@ def _fits(patterns: Iterable[str], *values: str) -> bool:
     """Whether any value fits any pattern; no pattern asks for nothing."""
     wanted = tuple(patterns)
     return not wanted or any(fnmatchcase(value, pattern) for value in values for pattern in wanted)
+
+
+def news_since(watching_since: datetime | None, retention: timedelta | None, now: datetime) -> datetime | None:
+    """What ended before this is old news: it is from before we began to watch, or so old that it may have been told and pruned.
+
+    Args:
+        watching_since: when we began to watch the source; None while we have not begun.
+        retention: how long ended jobs are kept; None for ever.
+        now: now.
+    """
+    if watching_since is None or retention is None:
+        return watching_since
+    return max(watching_since, now - retention)
+
+
+def is_news(job: JobSummary, since: datetime | None) -> bool:
+    """Whether a job that is not known is worth a look: it lives, or it ended no earlier than `news_since`."""
+    if job.phase not in TERMINAL:
+        return True
+    ended = job.finished_at or job.modified_at or job.created_at
+    return since is not None and ended is not None and ended >= since

@@ -2,7 +2,7 @@
 
     summary: "{{ job.name }} lost {{ pod.id }} on {{ pod.node }} after {{ job.running_for }}"
 
-The names are those of `core.view`; an unknown one is refused when the configuration loads, wherever in the template it stands.
+Names are those of `core.view_names`; an unknown one is refused when the configuration loads, wherever in the template it stands.
 
 A summary is a sentence, not a program, and it runs inside the transaction of an observation. So only what makes a sentence is
 allowed: names, tests, `if`, joining, adding and a few filters. There are no loops, calls, multiplication or assignments, hence
@@ -25,8 +25,10 @@ from watcher.core.declared import sentence
 from watcher.core.duration import spell_duration
 from watcher.core.events import KINDS, Event
 from watcher.core.expression import ExpressionError, unknown_name
+from watcher.core.plain_text import one_line
 from watcher.core.rule import Context, Summary
-from watcher.core.view import Shape, names_for, nested, one_line, sample, view, wanted
+from watcher.core.view import nested, view
+from watcher.core.view_names import Shape, names_for, sample, wanted
 
 LONGEST: Final = 300
 """Most characters of a rendered summary; what is longer is cut with an ellipsis."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from watcher.core.model import JobRef, JobSummary, Listing, Watch
-from watcher.core.observation import summary_differs
+from watcher.core.model import Listing, Watch
+from watcher.core.observation import ListPass, absent, summary_differs
 from watcher.core.phases import TERMINAL
-from watcher.core.selection import Selection
+from watcher.core.selection import Selection, is_news, news_since
 from watcher.errors import SourceError, StoreUnavailable
 from watcher.ports import JobSource
 from watcher.service.budget import RequestBudget
@@ -52,7 +52,7 @@ class Finder:
         self.selection = selection_of(settings.select)
         self._source, self._every, self._ledger, self._roster = source, settings.discover_every, ledger, roster
         self._outlook, self._budget, self._jitter, self._retention = outlook, budget, jitter, retention
-        self._last_listing: tuple[datetime, frozenset[JobRef]] | None = None
+        self._last_pass: ListPass | None = None
 
     async def discover(self) -> None:
         """Pass after pass, until cancelled."""
@@ -82,7 +82,7 @@ class Finder:
     async def _take_in(self, listing: Listing, began: datetime) -> None:
         now = self._ledger.clock.now()
         if listing.complete:
-            self._last_listing = (began, frozenset(summary.ref for summary in listing.jobs))
+            self._last_pass = ListPass(began, frozenset(summary.ref for summary in listing.jobs))
         for summary in listing.jobs:
             entry = self._roster.get(summary.ref)
             if entry is not None:
@@ -93,34 +93,17 @@ class Finder:
             elif summary.ref in self._roster.ended:
                 if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
                     self._roster.enrol(summary.ref, now, watch=held, summary=summary)
-            elif self.selection.chooses(summary) and self._is_news(summary):
+            elif self.selection.chooses(summary) and is_news(summary, self.news_since):
                 self._roster.enrol(summary.ref, now, summary=summary)
-
-    def _is_news(self, summary: JobSummary) -> bool:
-        """Whether a job that is not known is worth a look: it lives, or it ended after we began to watch."""
-        if summary.phase not in TERMINAL:
-            return True
-        since = self.news_since
-        ended = summary.finished_at or summary.modified_at or summary.created_at
-        return since is not None and ended is not None and ended >= since
 
     @property
     def news_since(self) -> datetime | None:
-        """What ended before this is old news: from before we began to watch, or so old that it may have been told and pruned."""
-        since = self._outlook.sight.watching_since
-        if since is None or self._retention is None:
-            return since
-        return max(since, self._ledger.clock.now() - self._retention)
+        """What ended before this is old news."""
+        return news_since(self._outlook.sight.watching_since, self._retention, self._ledger.clock.now())
 
     def absent(self, watch: Watch) -> bool:
-        """Whether a full pass that began after the doubt did not show the job. Where nothing is listed, GetJob alone decides."""
-        if self.selection.only_ids:
-            return True
-        since = watch.doubts.not_found_since
-        if self._last_listing is None or since is None:
-            return False
-        began, listed = self._last_listing
-        return began >= since and watch.snapshot.ref not in listed
+        """Whether the list left out a job that GetJob did not find. Where nothing is listed, GetJob alone decides."""
+        return self.selection.only_ids or absent(watch, self._last_pass)
 
 
 def selection_of(select: Select) -> Selection:

@@ -1,50 +1,40 @@
 """Asks DLC: one poller for each source looks at each of its jobs with GetJob; `finder` finds them.
 
 What to ask next, how long to wait and what an answer means is decided by the core (`pacing`, `selection`, `observation`); here the
-questions are sent, under one budget and one limit on concurrency, and what follows from the answers is committed.
+questions are sent, under one budget and one limit on concurrency. What follows from the answers is committed by `recorder`.
 
 Two kinds of failure are kept apart. A job that cannot be read is asked again later. A source that cannot be read makes us blind
 (`outlook`): that is told once, and says nothing about its jobs.
-
-Longer than most: what an answer means, who else wrote meanwhile and when to ask again are one loop.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final
-from uuid import uuid4
 
 import anyio
-from anyio import to_thread
 
 from watcher.core import observation as reading
 from watcher.core import pacing, recognition
-from watcher.core.absence import Absence, mark_late, may_be_judged
-from watcher.core.consequence import consequences
-from watcher.core.events import CauseId
-from watcher.core.model import JobId, JobRef, JobSnapshot, Watch
-from watcher.core.rule import Context
+from watcher.core.absence import Absence, may_be_judged
+from watcher.core.model import JobId, JobRef
 from watcher.core.sight import Sight
-from watcher.errors import JobNotFound, SourceError, StaleObservation, StoreUnavailable
-from watcher.ports import Fetched, JobSource
+from watcher.errors import JobNotFound, SourceError, StoreUnavailable
+from watcher.ports import JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.finder import Finder
-from watcher.service.ledger import Ledger, observation
+from watcher.service.ledger import Ledger
 from watcher.service.outlook import JOB_SCOPED, Outlook
 from watcher.service.questions import put
+from watcher.service.recorder import Recorder
 from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 from watcher.settings import SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
-
-_MANY_PODS: Final = 500
-"""More are compared in a thread."""
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
@@ -98,6 +88,7 @@ class Poller:
             jitter=jitter,
             retention=retention,
         )
+        self._recorder = Recorder(source, ledger, self._finder, lambda: self.gap)
 
     @property
     def sight(self) -> Sight:
@@ -235,8 +226,7 @@ class Poller:
             )
         except JobNotFound:
             await self._outlook.answered("GetJob")
-            cause = CauseId(str(uuid4()))
-            await self._record(entry, lambda watch: self._missed(watch, cause), cause)
+            await self._record(entry, self._recorder.missed(entry))
             self._asked(entry)
         except SourceError as exc:
             entry.failures += 1
@@ -255,7 +245,7 @@ class Poller:
                 entry.seen_at, entry.failures = seen_at, 0
                 self._again(entry)
             else:
-                await self._take(entry, fetched, seen_at)
+                await self._record(entry, self._recorder.seen(entry, fetched, seen_at))
             self._asked(entry)
 
     def _asked(self, entry: Entry) -> None:
@@ -265,96 +255,25 @@ class Poller:
         if waited and self.may_judge(entry.ref):
             self._ledger.deadlines_bell.ring()
 
-    async def _take(self, entry: Entry, fetched: Fetched, seen_at: datetime) -> None:
-        """Commit what follows from an answer, and keep by what an equal one is recognised."""
-        cause, lent_by = CauseId(str(uuid4())), entry.summary
-        answer = replace(reading.merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
-        looked = await self._record(entry, lambda watch: self._seen(watch, answer, cause), cause)
-        if looked is not None:
-            entry.known = recognition.known_by(*looked, fetched.digest, lent_by)
-
-    def _seen(self, watch: Watch | None, answer: JobSnapshot, cause: CauseId) -> reading.Observed:
-        now = self._ledger.clock.now()
-        if watch is None:
-            return reading.first_sight(answer, now=now, cause=cause, watching_since=self._finder.news_since)
-        return reading.look(watch, answer, now=now, cause=cause)
-
-    def _missed(self, watch: Watch | None, cause: CauseId) -> reading.Observed | None:
-        if watch is None:
-            return None
-        absent = self._finder.absent(watch)
-        return reading.not_found(watch, now=self._ledger.clock.now(), cause=cause, absent_from_list=absent)
-
-    async def _record(
-        self, entry: Entry, conclude: Conclude, cause: CauseId
-    ) -> tuple[Watch | None, reading.Observed] | None:
-        """Commit what follows from a look; when another writer was first, look at what it wrote and conclude again.
-
-        Returns what was held before and what followed, or None when nothing could be concluded or committed.
-        """
-        if entry.watch is not None:
-            entry.watch = recognition.confirmed(entry.watch, entry.seen_at)
-        entry.known = entry.seen_at = None
-        while True:
-            before = entry.watch
-            observed = await _concluded(conclude, before)
-            if observed is None:
-                if not entry.failures:
-                    log.warning("job_unknown_to_dlc", job=str(entry.ref))
-                entry.failures += 1
-                self._back_off(entry, least=self._settings.poll_every)
-                return None
-            try:
-                try:
-                    await self._commit(entry, observed, cause)
-                except StaleObservation:
-                    entry.watch = await self._ledger.store.watch(entry.ref)
-                    continue
-            except StoreUnavailable as exc:
-                log.error("observation_put_off", job=str(entry.ref), error=str(exc))
-                self._roster.schedule(entry, self._ledger.clock.now() + _STORE_PATIENCE)
-                return None
-            break
+    async def _record(self, entry: Entry, recording: Awaitable[reading.Observed | None]) -> None:
+        """Put on record what follows from a look, and say when to look again."""
+        try:
+            observed = await recording
+        except StoreUnavailable as exc:
+            log.error("observation_put_off", job=str(entry.ref), error=str(exc))
+            self._roster.schedule(entry, self._ledger.clock.now() + _STORE_PATIENCE)
+            return
+        if observed is None:
+            if not entry.failures:
+                log.warning("job_unknown_to_dlc", job=str(entry.ref))
+            entry.failures += 1
+            self._back_off(entry, least=self._settings.poll_every)
+            return
         entry.failures = 0
         if observed.watch.live or observed.watch.doubts.live_again:
             self._again(entry)
         else:
             self._roster.retire(entry)
-        return before, observed
-
-    async def _commit(self, entry: Entry, observed: reading.Observed, cause: CauseId) -> None:
-        if observed.stale:  # it may still leave a doubt behind, or show that a job is there again
-            self._ledger.metrics.stale_reads.labels(self.name).inc()
-        before, after = entry.watch, observed.watch
-        if before is not None and not observed.events and not observed.changed and before.doubts == after.doubts:
-            entry.watch = replace(after, version=before.version)  # no news: nothing to write
-            return
-        now, gap = self._ledger.clock.now(), self.gap
-        looked_at = None if before is None else before.snapshot.observed_at
-        events = mark_late(observed.events, gap, looked_at=looked_at, born=after.snapshot.created_at)
-        self._ledger.fleet.note(after, events, now)
-        context = Context(
-            now=now,
-            job=after.snapshot,
-            previous=None if before is None else before.snapshot,
-            phase_since=after.phase_since,
-            console_url=self._source.console_url(after.snapshot),
-            fleet=self._ledger.fleet,
-            course=after.course,
-            away=gap,
-        )
-        follows = consequences(events, context, self._ledger.book, now)
-        await self._ledger.commit(
-            observation(
-                cause,
-                now,
-                follows,
-                expected_version=0 if before is None else before.version,
-                watch=after,
-                snapshot_changed=observed.changed,
-            )
-        )
-        entry.watch = after
 
     def _again(self, entry: Entry) -> None:
         due_at = pacing.next_poll(
@@ -369,13 +288,3 @@ class Poller:
     def _back_off(self, entry: Entry, *, least: timedelta = timedelta(0)) -> None:
         pause = max(least, pacing.backoff(entry.failures, self._jitter()))
         self._roster.schedule(entry, self._ledger.clock.now() + pause)
-
-
-Conclude = Callable[[Watch | None], reading.Observed | None]
-
-
-async def _concluded(conclude: Conclude, watch: Watch | None) -> reading.Observed | None:
-    """What follows from a look; where very many pods are compared, without holding everybody else up."""
-    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
-        return await to_thread.run_sync(conclude, watch)
-    return conclude(watch)

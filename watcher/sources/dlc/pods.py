@@ -73,9 +73,7 @@ def _time(value: object) -> datetime | None:
 
 
 def _length(value: object) -> timedelta | None:
-    if type(value) not in {int, float}:
-        value = schema.as_number(value)
-    return length(value)  # type: ignore[arg-type]
+    return length(value if type(value) is int or type(value) is float else schema.as_number(value))
 
 
 def length(seconds: float | None) -> timedelta | None:
