@@ -162,19 +162,18 @@ def try_routes(
 
 def _sorted_out(wanted: Sequence[str], loaded: Loaded) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """What is labels, and what is to be looked up."""
-    from watcher.config.matches import ROUTE_LABELS, is_label, vocabulary
+    from watcher.config.matches import is_label
     from watcher.config.wording import unknown
 
-    own = {label for rule in loaded.rules for label, _ in rule.labels}
-    known = vocabulary(loaded.sources, [rule.name for rule in loaded.rules])
+    known = loaded.vocabulary
     labels: dict[str, tuple[str, ...]] = {}
     things: list[str] = []
     for text in wanted:
         label, equals, value = text.partition("=")
         if not equals:
             things.append(text)
-        elif not is_label(label, ROUTE_LABELS | own):
-            raise typer.BadParameter(unknown("label", label, ROUTE_LABELS | own), param_hint=text)
+        elif not is_label(label, loaded.labels):
+            raise typer.BadParameter(unknown("label", label, loaded.labels), param_hint=text)
         elif label in known and value not in known[label]:
             raise typer.BadParameter(unknown(label, value, known[label]), param_hint=text)
         else:
@@ -241,7 +240,9 @@ def _owner(job: JobSnapshot | None, wishes: frozenset[Wish]) -> str:
 
 
 def _hearing(steps: Sequence[Step]) -> list[str]:
-    return [step.route.receiver for step in steps if step.verdict.value == "taken" and not step.route.shadow]
+    from watcher.core.routing import Verdict
+
+    return [step.route.receiver for step in steps if step.verdict is Verdict.TAKEN and not step.route.shadow]
 
 
 def _as_json(told: Sequence[tuple[Asked, Sequence[Step]]], heard: list[str], expected: list[str] | None) -> Any:
@@ -269,9 +270,11 @@ def _as_json(told: Sequence[tuple[Asked, Sequence[Step]]], heard: list[str], exp
 
 
 def _words(one: Asked, steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    from watcher.core.routing import Verdict
+
     yield one.about, "bold"
     for step in steps:
-        if step.verdict.value == "taken":
+        if step.verdict is Verdict.TAKEN:
             trial = " (in shadow: recorded, not sent)" if step.route.shadow else ""
             yield f"  {step.route.path} -> {step.route.receiver}{trial}", "dim" if trial else "green"
         else:
@@ -280,14 +283,16 @@ def _words(one: Asked, steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
 
 def _why(one: Asked, step: Step) -> str:
     """Why this route's receiver does not hear of it by this route; "" where it does."""
-    if step.failed is not None:
-        return f"stayed out: {step.failed.refusal(one.labels)}"
+    from watcher.core.routing import Verdict
+
+    by = "" if step.by is None else step.by.path
     return {
-        "taken": "",
-        "passed-down": "it fits; passed down",
-        "heard-already": f"it fits; {step.route.receiver} hears it by {step.by.path}" if step.by else "",
-        "not-asked": f"not asked: {step.by.path} took it and does not continue" if step.by else "",
-    }[step.verdict.value]
+        Verdict.TAKEN: "",
+        Verdict.PASSED_DOWN: "it fits; passed down",
+        Verdict.HEARD_ALREADY: f"it fits; {step.route.receiver} hears it by {by}",
+        Verdict.NOT_MATCHED: "" if step.failed is None else f"stayed out: {step.failed.refusal(one.labels)}",
+        Verdict.NOT_ASKED: f"not asked: {by} took it and does not continue",
+    }[step.verdict]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -196,7 +196,7 @@ def _about(ref: JobRef) -> tuple[tuple[str, str], ...]:
 def _matcher(texts: list[str], config: Path, store: str | None) -> Matcher:
     """What was written, checked against the configuration where one is at hand, else against the labels that always are."""
     from watcher.cli.options import load_configuration
-    from watcher.config.matches import ROUTE_LABELS, is_label, vocabulary
+    from watcher.config.matches import ROUTE_LABELS, Vocabulary, is_label, vocabulary
     from watcher.config.wording import unknown
     from watcher.core.matching import matcher_from
 
@@ -204,16 +204,16 @@ def _matcher(texts: list[str], config: Path, store: str | None) -> Matcher:
         match = matcher_from(texts)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="TEST") from None
+    known: Vocabulary
     if store is not None and not config.exists():
-        known, own = vocabulary((), ()), {test.label for test in match.tests if test.label not in ROUTE_LABELS}
-        known = {label: words for label, words in known.items() if words}
+        labels = ROUTE_LABELS | {test.label for test in match.tests}
+        known = {label: words for label, words in vocabulary(()).items() if words}
     else:
         loaded = load_configuration(config)
-        known = vocabulary(loaded.sources, [rule.name for rule in loaded.rules])
-        own = {label for rule in loaded.rules for label, _ in rule.labels}
+        labels, known = loaded.labels, loaded.vocabulary
     for test in match.tests:
-        if not is_label(test.label, ROUTE_LABELS | own):
-            raise typer.BadParameter(unknown("label", test.label, ROUTE_LABELS | own), param_hint=str(test))
+        if not is_label(test.label, labels):
+            raise typer.BadParameter(unknown("label", test.label, labels), param_hint=str(test))
         for pattern in test.patterns:
             words = known.get(test.label)
             if words is not None and not any(test.operator.fits(pattern, word) for word in words):

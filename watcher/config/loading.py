@@ -9,7 +9,7 @@ from pathlib import Path
 from watcher.config.document import Document, parse, read_text
 from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
-from watcher.config.matches import ROUTE_LABELS, vocabulary
+from watcher.config.matches import ROUTE_LABELS, Vocabulary, vocabulary
 from watcher.config.model import Outline, ServiceSettings, StoreSettings
 from watcher.config.mutes import check_mutes
 from watcher.config.routes import check_routes, receivers_of, route_tree
@@ -50,6 +50,16 @@ class Loaded:
     def book(self) -> Book:
         """What it says about telling."""
         return Book(self.rules, self.route, frozenset(self.service.job_wishes))
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that routes and silences may test, apart from tags: those that always are, and those the rules give."""
+        return ROUTE_LABELS | {label for rule in self.rules for label, _ in rule.labels}
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The values of labels whose values are known."""
+        return vocabulary(self.sources, [rule.name for rule in self.rules])
 
 
 def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir: Path) -> Loaded:
