@@ -1,4 +1,7 @@
-"""What the engine asks of the world. Each Protocol's docstring is the contract; `watcher.testing` holds a test class for each."""
+"""What the engine asks of the world. Each Protocol's docstring is the contract; `watcher.testing` holds a test class for each.
+
+Long, because it is all contract: the engine's whole view of the world in one file, without a line that does anything.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 `sentence` and `facts` say in plain words what an event is, without the job's name (whoever shows them shows the job too). They
 serve declared rules and every place that lists events. `DeclaredRule` is a rule of which the configuration gives all: it says
 the default words, or its summary, about each event of its kinds; `match` and `when` are applied around it (`rule.BoundRule`).
+
+Long, because of two tables: a sentence and the facts for every kind of event.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 DLC dates the creation, the start and the end of each life of a pod: these are the times of its events. A change of status is dated
 only by a time that is new with it and lies between the two looks; else it may belong to an earlier stay in the same status, and
 only the interval is known. What was over when the next life was created had happened by then.
+
+Long, because the lives of one pod are matched and told in one walk.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ goes first, is one table: `BELIEF`. What to read next is decided from what was r
 high confidence is there, so most causes cost one request or none.
 
 The line formats are not documented; words that nobody knows lead to `unknown`, never to a wrong class with high confidence.
+
+Long, because what to read next, what a trace says and which pod was first decide together.
 """
 
 from __future__ import annotations

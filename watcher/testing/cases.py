@@ -44,6 +44,8 @@ compared one by one and must be complete: as many notifications as expected, in 
 
 `dlc-watcher rules test FILE...` runs case files against the rules that are installed or, with `--config`, configured.
 
+Long, because half of it is this text: the whole language in one place.
+
 The engine's own `evaluate` runs the rule, with one clock and the store's promise that the same notification is kept once.
 """
 
