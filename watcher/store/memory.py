@@ -1,6 +1,7 @@
 """A Store in memory: for virtual-time tests, rule try-outs and the demo. No threads, no disk, the same contract.
 
-Every method does its work without awaiting in the middle, so it is as atomic as a transaction. Long, because the contract has many methods and they share one state.
+Every method does its work without awaiting in the middle, so it is as atomic as a transaction. Long, because the contract has many
+methods and they share one state.
 """
 
 from __future__ import annotations
