@@ -16,7 +16,7 @@ from watcher.core.absence import Absence
 from watcher.core.attempts import attempts
 from watcher.core.delivery import Delivery, FlushId
 from watcher.core.model import Course, JobRef, JobSnapshot
-from watcher.core.rule import Facts, Severity
+from watcher.core.rule import Facts, NotificationId, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -53,6 +53,7 @@ class Item:
         rule: the rule that spoke.
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
+        notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
     """
 
     severity: Severity
@@ -64,6 +65,7 @@ class Item:
     rule: str
     job: JobCard | None
     away: Absence | None = None
+    notification_id: NotificationId = NotificationId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,7 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
         rule=said.rule,
         job=card,
         away=said.away,
+        notification_id=said.id,
     )
 
 
