@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
@@ -18,6 +19,8 @@ from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.settings import Settings
+
+NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
 
 Permit = Callable[[], Awaitable[None]]
 """Awaited before every single request, so that all requests of an account share one budget."""
@@ -87,10 +90,15 @@ class JobSource(Protocol):
         """
         ...
 
-    async def list_jobs(self, permit: Permit) -> Listing:
+    async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
 
         A pass that failed midway raises; it never returns a part as if it were the whole.
+
+        Args:
+            permit: the right to one request.
+            known: by job id, the digest that came with an item which has been taken in. Items that still have it are only named
+                (`Listing.unchanged`): they say the same but for what runs on. A source that cannot tell reads them all.
         """
         ...
 
