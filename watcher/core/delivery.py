@@ -116,6 +116,8 @@ class Delivery:
     reason: DeliveryReason = DeliveryReason.OWED
     attempt: int = 0
     not_before: datetime
+    apart: timedelta = timedelta(0)
+    """The least time after its group's last message."""
     created_at: datetime
     first_attempt_at: datetime | None = None
     settled_at: datetime | None = None

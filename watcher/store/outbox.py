@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from watcher.core.delivery import (
     LEGAL,
@@ -21,21 +21,43 @@ from watcher.ports import Lease
 from watcher.store import queue, rows
 from watcher.store.dialects import put
 from watcher.store.queue import Waiting
-from watcher.store.schema import Instant, deadlines, deliveries, receipts, recipients, threads
+from watcher.store.schema import Instant, deadlines, deliveries, groups, receipts, recipients, threads
 
 
 def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
     """The receiver's queue, oldest first. With `lock`, PostgreSQL keeps others from it until the transaction ends."""
-    columns = ("id", "group_key", "thread_key", "state", "not_before", "flush_id")
+    columns = ("id", "group_key", "thread_key", "state", "not_before", "flush_id", "apart_s")
     found = (
         select(*(deliveries.c[name] for name in columns))
         .where(deliveries.c.receiver == receiver, deliveries.c.state.in_(sorted(queue.UNSETTLED)))
         .order_by(deliveries.c.seq)
     )
+    owed = connection.execute(found.with_for_update() if lock else found).all()
+    spoke = _spoke(connection, receiver) if any(row.apart_s for row in owed) else {}
     return [
-        Waiting(row.id, row.group_key, row.thread_key, DeliveryState(row.state), row.not_before, row.flush_id)
-        for row in connection.execute(found.with_for_update() if lock else found)
+        Waiting(
+            row.id,
+            row.group_key,
+            row.thread_key,
+            DeliveryState(row.state),
+            row.not_before,
+            row.flush_id,
+            timedelta(seconds=row.apart_s),
+            spoke.get(row.group_key),
+        )
+        for row in owed
     ]
+
+
+def _spoke(connection: Connection, receiver: str) -> dict[str, datetime]:
+    """When the groups last spoke of which something waits that is to keep apart from that."""
+    keeping = select(deliveries.c.group_key).where(
+        deliveries.c.receiver == receiver, deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.apart_s > 0
+    )
+    found = select(groups.c.group_key, groups.c.spoke_at).where(
+        groups.c.receiver == receiver, groups.c.group_key.in_(keeping)
+    )
+    return {row.group_key: row.spoke_at for row in connection.execute(found)}
 
 
 def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
@@ -120,6 +142,8 @@ def settle(
     ).rowcount
     if not moved or receipt is None:
         return
+    spoke = {"receiver": leased.receiver, "group_key": leased.deliveries[0].group_key, "spoke_at": now}
+    put(connection, groups, [spoke])
     put(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
     outcomes = [rows.recipient_row(leased.flush_id, leased.receiver, outcome) for outcome in receipt.recipients]
     put(connection, recipients, outcomes)
@@ -127,6 +151,11 @@ def settle(
         thread = queue.thread_of(leased.deliveries)
         row = {"receiver": leased.receiver, "thread_key": thread, "reference": receipt.thread_reference}
         put(connection, threads, [row])
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Drop what is known of groups that last spoke before then."""
+    connection.execute(delete(groups).where(groups.c.spoke_at < before))
 
 
 def release(connection: Connection, now: datetime) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, select
@@ -122,6 +122,7 @@ def delivery_row(delivery: Delivery) -> Row:
         "reason": delivery.reason.value,
         "attempt": delivery.attempt,
         "not_before": delivery.not_before,
+        "apart_s": delivery.apart.total_seconds(),
         "created_at": delivery.created_at,
         "first_attempt_at": delivery.first_attempt_at,
         "settled_at": delivery.settled_at,
@@ -142,6 +143,7 @@ def delivery_of(row: Any) -> Delivery:
         reason=_read(DeliveryReason, row.reason, "a delivery's reason"),
         attempt=row.attempt,
         not_before=row.not_before,
+        apart=timedelta(seconds=row.apart_s),
         created_at=row.created_at,
         first_attempt_at=row.first_attempt_at,
         settled_at=row.settled_at,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -30,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -191,6 +192,7 @@ deliveries: Final = Table(
     Column("reason", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
+    Column("apart_s", Double, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Column("first_attempt_at", Instant),
     Column("settled_at", Instant),
@@ -234,6 +236,15 @@ threads: Final = Table(
     Column("thread_key", Words, primary_key=True, index=True),
     Column("reference", Words, nullable=False),
     comment="How a receiver's far side names the root of a thread, from the last receipt that named one.",
+)
+
+groups: Final = Table(
+    "groups",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("group_key", Words, primary_key=True),
+    Column("spoke_at", Instant, nullable=False, index=True),
+    comment="When a group last spoke to a receiver: what further news of it is held apart from.",
 )
 
 deadlines: Final = Table(

@@ -128,6 +128,7 @@ def a_delivery(
     job: JobRef | None = JOB,
     at: datetime = T0,
     wait: timedelta = timedelta(0),
+    apart: timedelta = timedelta(0),
     group: str | None = None,
     thread: str | None = None,
 ) -> Delivery:
@@ -139,6 +140,7 @@ def a_delivery(
         group_key=group if group is not None else f"route{{job={str(job or '')!r}}}",
         thread_key=thread if thread is not None else (f"job:{job}" if job else "group:route{}"),
         not_before=at + wait,
+        apart=apart,
         created_at=at,
     )
 
@@ -484,6 +486,42 @@ class StoreContract:
         assert await store.next_due(receiver="team") == T0 + MOMENT, "what waits behind it makes it due"
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == slow.id
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == quick.id
+
+    async def test_a_group_that_has_spoken_waits_before_it_speaks_of_further_news(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        assert await store.next_due(receiver="team") == T0, "a group that has not spoken waits for nothing"
+        await send(store, now=T0 + MOMENT)
+        await store.commit(an_observation(a_delivery(2, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        await store.commit(an_observation(a_delivery(3, job=OTHER_JOB, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        assert (await send(store, now=T0 + 2 * MOMENT)).deliveries[0].id == a_delivery(3).id, "another group"
+        assert await store.lease("team", T0 + 9 * MOMENT) is None
+        assert await store.next_due(receiver="team") == T0 + 10 * MOMENT
+        await store.commit(an_observation(a_delivery(4, at=T0 + 3 * MOMENT, apart=9 * MOMENT)))
+        both = await send(store, now=T0 + 10 * MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(4).id]
+
+    async def test_news_that_keeps_less_apart_takes_along_what_waits_in_its_group(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=9 * MOMENT)))
+        assert await store.lease("team", T0 + MOMENT) is None
+        await store.commit(an_observation(a_delivery(3, at=T0 + MOMENT, apart=MOMENT)))
+        both = await leased(store, T0 + MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(3).id]
+
+    async def test_a_message_that_did_not_arrive_was_not_spoken_and_its_repeat_keeps_no_distance(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=MOMENT)))
+        await send(store, Failure(error="no answer"), T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0 + 2 * MOMENT
+        await send(store, Failure(error="no such channel", permanent=True), T0 + 2 * MOMENT)
+        await store.commit(an_observation(a_delivery(3, apart=MOMENT)))
+        assert await store.next_due(receiver="team") == T0 + MOMENT, "as it last spoke"
+        await store.prune(T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0, "when it spoke is forgotten in time"
 
     async def test_a_repeat_takes_exactly_what_left_together(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery(1), a_delivery(2)))
