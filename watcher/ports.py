@@ -15,6 +15,7 @@ from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Set
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -273,7 +274,7 @@ class Store(Protocol):
         ...
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
-        """Write what became of a leased flush, and its receipt."""
+        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later."""
         ...
 
     async def release(self, now: datetime) -> int:
@@ -343,6 +344,8 @@ class Lease:
         first_attempt_at: when the first attempt began.
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
+        recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
+        refused_before: recipients that refused another message of this receiver for good: told already.
     """
 
     flush_id: FlushId
@@ -351,3 +354,5 @@ class Lease:
     first_attempt_at: datetime
     deliveries: tuple[Delivery, ...]
     thread_reference: str
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()

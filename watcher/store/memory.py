@@ -26,6 +26,7 @@ from watcher.core.delivery import (
 )
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
+from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -203,6 +204,13 @@ class MemoryStore:
             first_attempt_at=taken[0].first_attempt_at or now,
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+            recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
+            refused_before=frozenset(
+                outcome.recipient
+                for told_as, told in self._receipts.items()
+                if told.receiver == receiver and told_as != flush_id
+                for outcome in those(told.receipt.recipients, Acceptance.REFUSED)
+            ),
         )
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
@@ -228,8 +236,10 @@ class MemoryStore:
                 )
             )
         if ours and receipt is not None:
+            asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
+            kept = replace(receipt, recipients=asked, retry_after=None)
+            self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
             self._spoke[lease.receiver, lease.deliveries[0].group_key] = now
-            self._receipts.setdefault(lease.flush_id, _Told(lease.receiver, now, receipt))
             if receipt.thread_reference:
                 self._threads[lease.receiver, queue.thread_of(lease.deliveries)] = receipt.thread_reference
 

@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -215,6 +215,18 @@ receipts: Final = Table(
     Column("place", Words, nullable=False),
     Column("note", Words, nullable=False),
     comment="What the far side returned for a message.",
+)
+
+recipients: Final = Table(
+    "recipients",
+    metadata,
+    Column("flush_id", Words, primary_key=True),
+    Column("recipient", Words, primary_key=True),
+    Column("receiver", Words, nullable=False),
+    Column("acceptance", String(16), nullable=False),
+    Column("answer", Words, nullable=False),
+    Index(None, "receiver", "acceptance"),
+    comment="The last word about each recipient of a message, where the far side answers for each.",
 )
 
 threads: Final = Table(

@@ -38,6 +38,7 @@ from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, Watch
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.phases import Phase, phase_of
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -54,6 +55,17 @@ OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
 FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
 NOBODY: frozenset[JobRef] = frozenset()
 ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
+PARTLY = Receipt(
+    reference="m1",
+    thread_reference="root-1",
+    place="has@example.com",
+    note="accepted by 1 of 3",
+    recipients=(
+        RecipientOutcome("has@example.com", Acceptance.ACCEPTED),
+        RecipientOutcome("gone@example.com", Acceptance.REFUSED, "550 no such user"),
+        RecipientOutcome("late@example.com", Acceptance.DEFERRED, "451 greylisted"),
+    ),
+)
 
 
 def a_watch(
@@ -558,6 +570,36 @@ class StoreContract:
         (row,) = await store.deliveries()
         assert (row.state, row.reason, row.error) == (state, reason, failure.error)
         assert (row.settled_at is None) == (state is DeliveryState.RETRYING)
+
+    async def test_what_became_of_each_recipient_is_kept_and_only_the_last_word_counts(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        first = await send(store, PARTLY)
+        assert (first.recipients, first.refused_before) == ((), frozenset())
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason, row.error) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT, PARTLY.note)
+        later = T0 + timedelta(hours=1)
+        second = await leased(store, later)
+        assert set(second.recipients) == set(PARTLY.recipients)
+        assert second.thread_reference == "root-1", "those who have it have the thread's root"
+        everybody = replace(
+            ACCEPTED, recipients=(*PARTLY.recipients[:2], RecipientOutcome("late@example.com", Acceptance.ACCEPTED))
+        )
+        await store.settle(second, settlement_for(second, everybody, later), everybody, later)
+        (row,) = await store.deliveries()
+        assert row.state is DeliveryState.DELIVERED
+        line = (await store.story(JOB))[-1]
+        assert {one["recipient"]: one["acceptance"] for one in line.data["recipients"]} == {
+            "has@example.com": "accepted",
+            "gone@example.com": "refused",
+            "late@example.com": "accepted",
+        }
+
+    async def test_a_refusal_is_known_to_later_messages_of_the_same_receiver(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store, replace(PARTLY, recipients=PARTLY.recipients[:2]))
+        await store.commit(an_observation(a_delivery(2), a_delivery(3, receiver="oncall")))
+        assert (await leased(store)).refused_before == {"gone@example.com"}
+        assert (await leased(store, receiver="oncall")).refused_before == frozenset()
 
     async def test_a_settled_delivery_is_never_touched_again(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery()))
