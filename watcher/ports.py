@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.settings import Settings
+
+NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
 
 Permit = Callable[[], Awaitable[None]]
 """Awaited before every single request, so that all requests of an account share one budget."""
@@ -88,10 +92,15 @@ class JobSource(Protocol):
         """
         ...
 
-    async def list_jobs(self, permit: Permit) -> Listing:
+    async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
 
         A pass that failed midway raises; it never returns a part as if it were the whole.
+
+        Args:
+            permit: the right to one request.
+            known: by job id, the digest that came with an item which has been taken in. Items that still have it are only named
+                (`Listing.unchanged`): they say the same but for what runs on. A source that cannot tell reads them all.
         """
         ...
 
@@ -294,7 +303,7 @@ class Store(Protocol):
         ...
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
-        """Write what became of a leased flush, and its receipt."""
+        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later."""
         ...
 
     async def release(self, now: datetime) -> int:
@@ -381,6 +390,8 @@ class Lease:
         first_attempt_at: when the first attempt began.
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
+        recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
+        refused_before: recipients that refused another message of this receiver for good: told already.
     """
 
     flush_id: FlushId
@@ -389,3 +400,5 @@ class Lease:
     first_attempt_at: datetime
     deliveries: tuple[Delivery, ...]
     thread_reference: str
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()

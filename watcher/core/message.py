@@ -16,6 +16,7 @@ from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Facts, NotificationId, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
@@ -83,6 +84,8 @@ class Message:
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
     id: FlushId
@@ -94,6 +97,8 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()
 
     @property
     def job(self) -> JobCard | None:
@@ -155,6 +160,8 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    recipients: Outcomes = (),
+    refused_before: frozenset[str] = frozenset(),
 ) -> Message:
     """Make the message of one flush from its deliveries.
 
@@ -175,6 +182,8 @@ def compose(
         title=_title(items),
         items=items,
         attempt=attempt,
+        recipients=recipients,
+        refused_before=refused_before,
     )
 
 

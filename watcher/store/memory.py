@@ -27,6 +27,7 @@ from watcher.core.delivery import (
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
+from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -56,6 +57,7 @@ class MemoryStore:
         self._unsettled: dict[str, dict[DeliveryId, None]] = {}
         self._receipts: dict[FlushId, _Told] = {}
         self._threads: dict[tuple[str, str], str] = {}
+        self._spoke: dict[tuple[str, str], datetime] = {}
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
@@ -166,7 +168,19 @@ class MemoryStore:
 
     def _waiting(self, receiver: str) -> list[Waiting]:
         owed = (self._deliveries[delivery_id] for delivery_id in self._unsettled.get(receiver, ()))
-        return [Waiting(d.id, d.group_key, d.thread_key, d.state, d.not_before, d.flush_id) for d in owed]
+        return [
+            Waiting(
+                one.id,
+                one.group_key,
+                one.thread_key,
+                one.state,
+                one.not_before,
+                one.flush_id,
+                one.apart,
+                self._spoke.get((receiver, one.group_key)),
+            )
+            for one in owed
+        ]
 
     async def lease(self, receiver: str, now: datetime) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
@@ -195,6 +209,13 @@ class MemoryStore:
             first_attempt_at=taken[0].first_attempt_at or now,
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+            recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
+            refused_before=frozenset(
+                outcome.recipient
+                for told_as, told in self._receipts.items()
+                if told.receiver == receiver and told_as != flush_id
+                for outcome in those(told.receipt.recipients, Acceptance.REFUSED)
+            ),
         )
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
@@ -220,7 +241,10 @@ class MemoryStore:
                 )
             )
         if ours and receipt is not None:
-            self._receipts.setdefault(lease.flush_id, _Told(lease.receiver, now, receipt))
+            asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
+            kept = replace(receipt, recipients=asked, retry_after=None)
+            self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
+            self._spoke[lease.receiver, lease.deliveries[0].group_key] = now
             if receipt.thread_reference:
                 self._threads[lease.receiver, queue.thread_of(lease.deliveries)] = receipt.thread_reference
 
@@ -372,6 +396,7 @@ class MemoryStore:
             for delivery in self._deliveries.values()
             if delivery.settled_at is None or delivery.settled_at >= before
         }
+        self._spoke = {key: at for key, at in self._spoke.items() if at >= before}
         gone = {ref for ref, at in self._ended.items() if at < before and ref not in untold}
         flushes = {d.flush_id for d in self._deliveries.values() if d.notification.job in gone}
         self._deliveries = {k: d for k, d in self._deliveries.items() if d.notification.job not in gone}

@@ -203,6 +203,7 @@ class SqlStore:
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
+        await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
             pruned |= portion

@@ -39,6 +39,7 @@ from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.phases import Phase, phase_of
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -55,6 +56,17 @@ OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
 FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
 NOBODY: frozenset[JobRef] = frozenset()
 ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
+PARTLY = Receipt(
+    reference="m1",
+    thread_reference="root-1",
+    place="has@example.com",
+    note="accepted by 1 of 3",
+    recipients=(
+        RecipientOutcome("has@example.com", Acceptance.ACCEPTED),
+        RecipientOutcome("gone@example.com", Acceptance.REFUSED, "550 no such user"),
+        RecipientOutcome("late@example.com", Acceptance.DEFERRED, "451 greylisted"),
+    ),
+)
 
 
 def a_watch(
@@ -117,6 +129,7 @@ def a_delivery(
     job: JobRef | None = JOB,
     at: datetime = T0,
     wait: timedelta = timedelta(0),
+    apart: timedelta = timedelta(0),
     group: str | None = None,
     thread: str | None = None,
 ) -> Delivery:
@@ -128,6 +141,7 @@ def a_delivery(
         group_key=group if group is not None else f"route{{job={str(job or '')!r}}}",
         thread_key=thread if thread is not None else (f"job:{job}" if job else "group:route{}"),
         not_before=at + wait,
+        apart=apart,
         created_at=at,
     )
 
@@ -499,6 +513,42 @@ class StoreContract:
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == slow.id
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == quick.id
 
+    async def test_a_group_that_has_spoken_waits_before_it_speaks_of_further_news(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        assert await store.next_due(receiver="team") == T0, "a group that has not spoken waits for nothing"
+        await send(store, now=T0 + MOMENT)
+        await store.commit(an_observation(a_delivery(2, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        await store.commit(an_observation(a_delivery(3, job=OTHER_JOB, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        assert (await send(store, now=T0 + 2 * MOMENT)).deliveries[0].id == a_delivery(3).id, "another group"
+        assert await store.lease("team", T0 + 9 * MOMENT) is None
+        assert await store.next_due(receiver="team") == T0 + 10 * MOMENT
+        await store.commit(an_observation(a_delivery(4, at=T0 + 3 * MOMENT, apart=9 * MOMENT)))
+        both = await send(store, now=T0 + 10 * MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(4).id]
+
+    async def test_news_that_keeps_less_apart_takes_along_what_waits_in_its_group(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=9 * MOMENT)))
+        assert await store.lease("team", T0 + MOMENT) is None
+        await store.commit(an_observation(a_delivery(3, at=T0 + MOMENT, apart=MOMENT)))
+        both = await leased(store, T0 + MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(3).id]
+
+    async def test_a_message_that_did_not_arrive_was_not_spoken_and_its_repeat_keeps_no_distance(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=MOMENT)))
+        await send(store, Failure(error="no answer"), T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0 + 2 * MOMENT
+        await send(store, Failure(error="no such channel", permanent=True), T0 + 2 * MOMENT)
+        await store.commit(an_observation(a_delivery(3, apart=MOMENT)))
+        assert await store.next_due(receiver="team") == T0 + MOMENT, "as it last spoke"
+        await store.prune(T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0, "when it spoke is forgotten in time"
+
     async def test_a_repeat_takes_exactly_what_left_together(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery(1), a_delivery(2)))
         first = await send(store, Failure(error="no answer"))
@@ -546,6 +596,36 @@ class StoreContract:
         (row,) = await store.deliveries()
         assert (row.state, row.reason, row.error) == (state, reason, failure.error)
         assert (row.settled_at is None) == (state is DeliveryState.RETRYING)
+
+    async def test_what_became_of_each_recipient_is_kept_and_only_the_last_word_counts(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        first = await send(store, PARTLY)
+        assert (first.recipients, first.refused_before) == ((), frozenset())
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason, row.error) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT, PARTLY.note)
+        later = T0 + timedelta(hours=1)
+        second = await leased(store, later)
+        assert set(second.recipients) == set(PARTLY.recipients)
+        assert second.thread_reference == "root-1", "those who have it have the thread's root"
+        everybody = replace(
+            ACCEPTED, recipients=(*PARTLY.recipients[:2], RecipientOutcome("late@example.com", Acceptance.ACCEPTED))
+        )
+        await store.settle(second, settlement_for(second, everybody, later), everybody, later)
+        (row,) = await store.deliveries()
+        assert row.state is DeliveryState.DELIVERED
+        line = (await store.story(JOB))[-1]
+        assert {one["recipient"]: one["acceptance"] for one in line.data["recipients"]} == {
+            "has@example.com": "accepted",
+            "gone@example.com": "refused",
+            "late@example.com": "accepted",
+        }
+
+    async def test_a_refusal_is_known_to_later_messages_of_the_same_receiver(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store, replace(PARTLY, recipients=PARTLY.recipients[:2]))
+        await store.commit(an_observation(a_delivery(2), a_delivery(3, receiver="oncall")))
+        assert (await leased(store)).refused_before == {"gone@example.com"}
+        assert (await leased(store, receiver="oncall")).refused_before == frozenset()
 
     async def test_a_settled_delivery_is_never_touched_again(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery()))
