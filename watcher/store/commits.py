@@ -69,7 +69,7 @@ class Commits:
         try:
             failures = await self._database.write(lambda connection: _all_of(connection, group))
         except StoreUnavailable as exc:
-            failures = [StoreUnavailable(str(exc)) for _ in group]
+            failures = [exc, *(_copy(exc) for _ in group[1:])]
         except Exception as exc:  # noqa: BLE001 - whatever it is, it goes to whoever asked for it
             if len(group) > 1:
                 for one in group:
@@ -78,6 +78,13 @@ class Commits:
             failures = [exc]
         for one, failure in zip(group, failures, strict=True):
             one.done, one.failure = True, failure
+
+
+def _copy(refusal: StoreUnavailable) -> StoreUnavailable:
+    """One for each who is told: a traceback grows wherever an exception is raised again."""
+    copy = StoreUnavailable(str(refusal))
+    copy.__cause__ = refusal.__cause__
+    return copy
 
 
 def _all_of(connection: Connection, group: Sequence[_Waiting]) -> list[StaleObservation | None]:
