@@ -15,6 +15,7 @@ from typing import Final
 from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
+from watcher.core.language import PLAIN, Locale
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.rule import Facts, NotificationId, Severity
 
@@ -83,6 +84,7 @@ class Message:
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
     """
 
     id: FlushId
@@ -94,6 +96,7 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    locale: Locale = PLAIN
 
     @property
     def job(self) -> JobCard | None:
@@ -155,6 +158,7 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    locale: Locale = PLAIN,
 ) -> Message:
     """Make the message of one flush from its deliveries.
 
@@ -175,6 +179,7 @@ def compose(
         title=_title(items),
         items=items,
         attempt=attempt,
+        locale=locale,
     )
 
 

@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
+from watcher.core.language import PLAIN, Locale
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.errors import NotifierError, StoreUnavailable
@@ -38,6 +39,7 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        locale: in which language and by whose clock the receiver is spoken to.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class Dispatcher:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
+        locale: Locale = PLAIN,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
+        self._locale = locale
         self._pauses = 0
         self._sending: anyio.CancelScope | None = None
         self.paused_until: datetime | None = None
@@ -99,6 +103,7 @@ class Dispatcher:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                locale=self._locale,
             )
             outcome = await self._attempt(message)
             await self._settle(lease, outcome)
