@@ -21,6 +21,7 @@ WatcherError
 │   ├── StoreCorrupt            the database file is damaged; it is never overwritten
 │   └── StoreUnavailable        busy, full or unreachable; try again
 └── NotifierError           sending failed; `permanent`, `ambiguous`, `retry_after` and `fix` say what to do
+    └── CardLost                a living card cannot be changed any more; a new one takes its place   permanent
 ```
 
 A foreign exception is translated once, at its adapter, with `raise ... from`. Facts are attributes; the sentence is made from
@@ -218,3 +219,15 @@ class NotifierError(WatcherError):
 
     def __str__(self) -> str:
         return f"{self.message}. {self.fix}" if self.fix else self.message
+
+
+class CardLost(NotifierError):
+    """A job's living card cannot be changed any more where it stands.
+
+    Attributes:
+        loss: why, one of the words of `core.living.CardLoss`.
+    """
+
+    def __init__(self, message: str, *, loss: str, code: str = "", fix: str = "") -> None:
+        self.loss = loss
+        super().__init__(message, permanent=True, code=code, fix=fix)

@@ -164,7 +164,7 @@ class ReceiverSettings(Settings):
 
     language: Language = Language.EN
     """en or zh (Simplified Chinese). DLC's own statuses, reason codes and messages stay as they are."""
-    zone: Zone = UTC
+    zone: Zone = Field(default_factory=lambda: UTC, json_schema_extra={"default": "UTC"})
     """Time zone in which times are shown, for example Asia/Shanghai."""
 
     @property

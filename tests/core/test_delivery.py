@@ -21,6 +21,7 @@ from watcher.core.delivery import (
     Settlement,
     settle,
 )
+from watcher.core.recipients import Acceptance, RecipientOutcome
 
 SECOND = timedelta(seconds=1)
 
@@ -48,6 +49,29 @@ def test_no_state_is_left_once_it_is_terminal_and_every_other_leads_to_an_end() 
             reached |= fresh
             ahead += fresh
         assert reached & TERMINAL_STATES
+
+
+# --- recipients that answer for themselves ---------------------------------------------------------------------------------
+
+HAS_IT = RecipientOutcome("a@example.com", Acceptance.ACCEPTED)
+NOT_NOW = RecipientOutcome("b@example.com", Acceptance.DEFERRED, "451 greylisted")
+NEVER = RecipientOutcome("c@example.com", Acceptance.REFUSED, "550 no such user")
+
+
+def test_what_somebody_has_and_somebody_else_may_yet_take_is_tried_again() -> None:
+    partly = Receipt(note="not b yet", recipients=(HAS_IT, NOT_NOW), retry_after=timedelta(minutes=1))
+    again = settled(partly)
+    assert (again.state, again.reason) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT)
+    assert (again.not_before, again.error) == (NOW + timedelta(minutes=1), "not b yet")
+
+
+def test_what_everybody_has_or_refused_for_good_is_delivered() -> None:
+    assert settled(Receipt(recipients=(HAS_IT, NEVER))).state is DeliveryState.DELIVERED
+
+
+def test_when_the_time_is_up_what_somebody_has_is_delivered_with_the_names_of_the_others() -> None:
+    last = settled(Receipt(note="not b", recipients=(HAS_IT, NOT_NOW)), since=GIVE_UP_AFTER)
+    assert (last.state, last.error) == (DeliveryState.DELIVERED, "not b")
 
 
 # --- what follows from an outcome ---------------------------------------------------------------------------------------------

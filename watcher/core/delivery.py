@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from watcher.core.recipients import Acceptance, Outcomes, those
 from watcher.core.rule import Absorption, Notification
 
 DeliveryId = NewType("DeliveryId", str)
@@ -126,19 +127,24 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What the far side returned for one message.
+    """What the far side returned for one message that it took, for some of its recipients at least.
 
     Attributes:
         reference: how the far side names the message (Slack ts, Message-ID); "" when it gives no name.
         thread_reference: what later messages of the same thread must point at; "" when there are no threads.
         place: where it went (Slack channel id, recipients), for people.
         note: anything a person should know, such as refused recipients; "" for none.
+        recipients: the last word about each recipient, where the far side answers for each. While one is deferred, the message is
+            tried again for those.
+        retry_after: how long the far side wants those to wait.
     """
 
     reference: str = ""
     thread_reference: str = ""
     place: str = ""
     note: str = ""
+    recipients: Outcomes = ()
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +194,16 @@ def settle(outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: d
         jitter: from 0 to 1; the wait lies between half and the whole of the step: never at once, never in step.
     """
     if isinstance(outcome, Receipt):
+        again = settle(
+            Failure(error=outcome.note, retry_after=outcome.retry_after),
+            attempt=attempt,
+            first_attempt_at=first_attempt_at,
+            now=now,
+            jitter=jitter,
+        )
+        # When the time is up, it is delivered all the same: somebody has it, and the note names those who have not.
+        if those(outcome.recipients, Acceptance.DEFERRED) and again.state is DeliveryState.RETRYING:
+            return again
         return Settlement(state=DeliveryState.DELIVERED, reason=DeliveryReason.ACCEPTED, error=outcome.note)
     if outcome.permanent:
         return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.PERMANENT, error=outcome.error)

@@ -17,6 +17,7 @@ from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
 from watcher.core.language import PLAIN, Locale
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Facts, NotificationId, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
@@ -85,6 +86,8 @@ class Message:
         items: in order of happening, never empty.
         attempt: 1 for the first try.
         locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
+        recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
     id: FlushId
@@ -97,6 +100,8 @@ class Message:
     items: tuple[Item, ...]
     attempt: int = 1
     locale: Locale = PLAIN
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()
 
     @property
     def job(self) -> JobCard | None:
@@ -159,6 +164,8 @@ def compose(
     attempt: int,
     thread_reference: str,
     locale: Locale = PLAIN,
+    recipients: Outcomes = (),
+    refused_before: frozenset[str] = frozenset(),
 ) -> Message:
     """Make the message of one flush from its deliveries.
 
@@ -180,6 +187,8 @@ def compose(
         items=items,
         attempt=attempt,
         locale=locale,
+        recipients=recipients,
+        refused_before=refused_before,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Final
 
+from pydantic import Field
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -52,7 +53,7 @@ Span = tuple[str, str]
 class ConsoleSettings(_settings.ReceiverSettings):
     """The console needs no settings: `console: {}`."""
 
-    zone: Zone = UTC
+    zone: Zone = Field(default_factory=lambda: UTC, json_schema_extra={"default": "UTC"})
     """Time zone in which times are shown, for example Asia/Shanghai. Left out, the clock before each line is this machine's."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +19,7 @@ from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, F
 from watcher.core.language import PLAIN, Locale
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
 from watcher.ports import JobSource, Lease, Notifier
 from watcher.service.ledger import Ledger
@@ -49,6 +51,7 @@ class Dispatcher:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
+        *,
         locale: Locale = PLAIN,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
@@ -104,8 +107,11 @@ class Dispatcher:
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
                 locale=self._locale,
+                recipients=lease.recipients,
+                refused_before=lease.refused_before,
             )
             outcome = await self._attempt(message)
+            self._note_refusals(outcome, lease)
             await self._settle(lease, outcome)
         return True
 
@@ -140,6 +146,13 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - as above; people still hear of it, in plain words
             log.exception("render_raised", receiver=self.name, kind=self._notifier.kind)
             return self._notifier.render(plainest(message))
+
+    def _note_refusals(self, outcome: Outcome, lease: Lease) -> None:
+        """Whom the far side refuses for good is an operator's matter, too: somebody has left, or was never there."""
+        if isinstance(outcome, Receipt):
+            for one in newly_refused(outcome.recipients, lease.recipients):
+                self._ledger.metrics.recipients_refused.labels(self.name).inc()
+                log.warning("recipient_refused", receiver=self.name, recipient=one.recipient, answer=one.answer)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         now = self._ledger.clock.now()
@@ -221,14 +234,9 @@ def plainest(message: Message) -> Message:
             job=item.job and JobCard(ref=item.job.ref, title=item.job.ref.job_id),
         )
 
-    return Message(
-        id=message.id,
-        receiver=message.receiver,
-        thread_key=message.thread_key,
+    return replace(
+        message,
         thread_title=message.thread_title[:200],
-        thread_reference=message.thread_reference,
-        severity=message.severity,
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),
-        attempt=message.attempt,
     )

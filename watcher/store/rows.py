@@ -22,6 +22,7 @@ from watcher.core.codec import (
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Receipt
 from watcher.core.events import EVENT_VERSION, Event, job_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.ports import StoryLine
@@ -202,6 +203,22 @@ def receipt_row(flush_id: FlushId, receiver: str, receipt: Receipt, at: datetime
         "place": receipt.place,
         "note": receipt.note,
     }
+
+
+def recipient_row(flush_id: FlushId, receiver: str, outcome: RecipientOutcome) -> Row:
+    """For `recipients`."""
+    return {
+        "flush_id": flush_id,
+        "recipient": outcome.recipient,
+        "receiver": receiver,
+        "acceptance": outcome.acceptance.value,
+        "answer": outcome.answer,
+    }
+
+
+def recipient_of(row: Any) -> RecipientOutcome:
+    """From `recipients`."""
+    return RecipientOutcome(row.recipient, _read(Acceptance, row.acceptance, "a recipient's outcome"), row.answer)
 
 
 # --- lines of a story, the same from every store ------------------------------------------------------------------------------
