@@ -82,7 +82,7 @@ from watcher.core.rule import (
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
 from watcher.ports import Capabilities, Notifier, Wire
-from watcher.settings import Duration, OneOrMany, ReceiverSettings, SecretFile, Settings, Zone, exactly_one, reveal
+from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
     "LIVE",
@@ -167,7 +167,6 @@ __all__ = [
     "Provenance",
     "Quantile",
     "Receipt",
-    "ReceiverSettings",
     "RestartCount",
     "RestartRecord",
     "RoleSpec",
@@ -186,7 +185,6 @@ __all__ = [
     "WatchRecovered",
     "When",
     "Wire",
-    "Zone",
     "begun",
     "broken_off",
     "cause_of_end",

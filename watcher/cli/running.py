@@ -66,16 +66,15 @@ def send_test(
     from watcher.errors import NotifierError
     from watcher.ports import Notifier
     from watcher.service.trial import trial_message
-    from watcher.settings import locale_of
 
     loaded = load_configuration(config)
     if receiver not in loaded.receivers:
         raise typer.BadParameter(
             f"there is no receiver {receiver!r}; there are: {', '.join(loaded.receivers)}", param_hint="RECEIVER"
         )
-    kind, settings, _ = loaded.receivers[receiver]
+    kind, settings, common = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
-    message = trial_message(receiver, locale_of(settings))
+    message = trial_message(receiver, common.locale)
 
     async def send() -> object:
         try:
