@@ -62,6 +62,7 @@ from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.inquiry import Topic
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -144,6 +145,7 @@ __all__ = [
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Ongoing",
     "Overdue",
     "Patience",
     "Phase",
