@@ -69,12 +69,24 @@ def test_each_job_has_its_thread_where_groups_are_no_wider_than_a_job() -> None:
 
 
 def test_what_is_owed_waits_for_its_group() -> None:
-    route = replace(by("quota"), group_wait=timedelta(seconds=30))
-    delivery = owe(route, SAID, NOW)
-    assert (delivery.receiver, delivery.notification) == ("team", SAID)
-    assert (delivery.group_key, delivery.thread_key) == (group_key(route, SAID), thread_key(route, SAID))
+    route = replace(by("quota"), group_wait=timedelta(seconds=30), group_interval=timedelta(minutes=5))
+    calm = replace(SAID, severity=Severity.WARNING)
+    delivery = owe(route, calm, NOW)
+    assert (delivery.receiver, delivery.notification) == ("team", calm)
+    assert (delivery.group_key, delivery.thread_key) == (group_key(route, calm), thread_key(route, calm))
+    assert delivery.apart == timedelta(minutes=5)
     assert (delivery.created_at, delivery.not_before) == (NOW, NOW + timedelta(seconds=30))
     assert (delivery.state, delivery.reason, delivery.attempt) == (DeliveryState.PENDING, DeliveryReason.OWED, 0)
+
+
+def test_urgent_news_waits_for_nothing_but_a_message_that_its_group_has_just_sent() -> None:
+    route = replace(by("quota"), group_wait=timedelta(seconds=30), group_interval=timedelta(minutes=5))
+    urgent = owe(route, SAID, NOW)
+    assert (urgent.not_before, urgent.apart) == (NOW, timedelta(seconds=30))
+    calm = owe(replace(route, urgent=()), SAID, NOW)
+    assert (calm.not_before, calm.apart) == (NOW + timedelta(seconds=30), timedelta(minutes=5))
+    held = owe(route, SAID, NOW, timedelta(minutes=1))
+    assert held.not_before == NOW + timedelta(minutes=1)
 
 
 def test_the_same_news_is_owed_to_a_receiver_once() -> None:

@@ -186,6 +186,9 @@ WRONG: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "longer than nothing", ("demo", "--duration", "0s")),
     (2, "there is no rule 'nope'; there are: cohort", ("rules", "nope")),
     (2, "--port", ("simulate", "--port", "70000")),
+    (2, "list_items", ("simulate", "--switch", "list_items=fat")),
+    (2, "nonsense", ("simulate", "--switch", "nonsense=1")),
+    (2, "lower", ("simulate", "--secret-rate", "5", "2")),
     (2, "No such command", ("frobnicate",)),
     (1, "cannot be read", ("replay", "missing.json")),
 )

@@ -33,6 +33,9 @@ route:
         - match: {tag.team: vision}
           receiver: vision
           group_wait: 1m
+          group_interval: 5m
+          repeat_interval: 4h
+          urgent: [critical, warning]
         - match: {kind: {not: "pod.*"}, topic: {not: noise}}
           receiver: oncall
     - match: {quota: {not_regex: "tmp-.*"}}
@@ -84,6 +87,7 @@ def test_the_tree_says_of_each_route_what_it_takes_where_it_leads_and_what_it_in
         "│  │  group by source; 10 s (inherited)",
         '│  ├─ routes[0]  tag.team is "vision"  -> vision',
         "│  │     group by source (inherited); 1 m",
+        "│  │     further news after 5 m; reminders after 4 h; urgent: critical, warning",
         '│  └─ routes[1]  kind is not "pod.*", topic is not "noise"  -> oncall',
         "│        group by source (inherited); 10 s (inherited)",
         '└─ routes[2]  quota is not like "tmp-.*"  -> audit',
@@ -92,6 +96,11 @@ def test_the_tree_says_of_each_route_what_it_takes_where_it_leads_and_what_it_in
     nodes = json.loads(cli("routes", "tree", "--json").out)
     assert [node["path"] for node in nodes][-1] == "route.routes[2]"
     assert nodes[0]["written"] == ["group_wait", "receiver"]
+    assert (nodes[3]["group_interval_s"], nodes[3]["repeat_interval_s"], nodes[3]["urgent"]) == (
+        300.0,
+        14400.0,
+        ["critical", "warning"],
+    )
 
 
 def test_labels_are_led_through_the_tree_and_every_route_that_stayed_out_says_which_test_failed(cli: Cli) -> None:

@@ -21,7 +21,8 @@ from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
 
-ENV = {"DLC_KEY_ID": "LTAI-not-a-key", "PORT": "8080", "ODD": "a: [b"}
+ENV = {"DLC_KEY_ID": "LTAI-not-a-key", "PAGER_KEY": "not-a-key-either", "PORT": "8080", "ODD": "a: [b"}
+MINUTE = timedelta(minutes=1)
 HEAD = "sources: {hz: {kind: dlc, region: cn-hangzhou}}\nreceivers: {term: {console: }, file: {console: {}}}\n"
 
 
@@ -136,9 +137,14 @@ route:
   receiver: term
   group_by: [kind, tag.team]
   group_wait: 10s
+  group_interval: 5m
+  repeat_interval: 4h
+  urgent: critical
   routes:
     - match: {severity: [warning, "crit*"]}
       group_wait: 1m
+      group_interval: 0s
+      urgent: []
       routes: [{match: {source: hz}, receiver: file, group_by: []}]
 rules: []
 """
@@ -146,12 +152,14 @@ rules: []
     child, grandchild = root.routes[0], root.routes[0].routes[0]
     assert (child.receiver, child.group_by, child.group_wait) == ("term", ("kind", "tag.team"), timedelta(minutes=1))
     assert (grandchild.receiver, grandchild.group_by, grandchild.group_wait) == ("file", (), timedelta(minutes=1))
+    assert (root.urgent, root.group_interval, root.repeat_interval) == (("critical",), 5 * MINUTE, 240 * MINUTE)
+    assert (grandchild.urgent, grandchild.group_interval, grandchild.repeat_interval) == ((), 0 * MINUTE, 240 * MINUTE)
     assert grandchild.path == "route.routes[0].routes[0]"
 
 
 def test_a_receiver_that_no_route_leads_to_is_a_warning_at_its_place() -> None:
     (warning,) = loaded(HEAD + "route: {receiver: term}").warnings
-    assert str(warning) == "FILE:2:32: receivers.file: no route leads to this receiver"
+    assert str(warning) == "FILE:2:32: receivers.file: no route leads to this receiver, and none falls back on it"
 
 
 def test_a_route_that_hides_the_ones_after_it_is_a_warning() -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import anyio
@@ -361,6 +361,31 @@ async def test_static_jobs_are_answered_and_listed_once_each() -> None:
             seen += [item["JobId"] for item in body["Jobs"]]
         assert tuple(seen) == app.job_ids
         assert (await http.get(f"{server.url}/api/v1/jobs/none")).status_code == 404
+
+
+async def test_static_jobs_are_listed_by_their_ids_and_none_of_them_has_finished() -> None:
+    app = StaticApp(25, list_items="full")
+    async with SimulatorServer(app) as server, httpx2.AsyncClient() as http:
+        wanted = f"{app.job_ids[3]},none,{app.job_ids[20]}"
+        body = (await http.get(f"{server.url}/api/v1/jobs?JobIds={wanted}&PageSize=100")).json()
+        assert [item["JobId"] for item in body["Jobs"]] == [app.job_ids[3], app.job_ids[20]]
+        assert body["TotalCount"] == 2
+        assert body["Jobs"][0]["Pods"][0]["PodId"].startswith(app.job_ids[3])
+        finished = (await http.get(f"{server.url}/api/v1/jobs?TimeRangeField=GmtFinishTime&StartTime=x")).json()
+        assert (finished["TotalCount"], finished["Jobs"]) == (0, [])
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+async def test_a_secret_rate_throttles_beyond_a_number_that_nobody_is_told(status: Literal[400, 429, 503]) -> None:
+    simulator = Simulator(
+        bundled("clean-run"), requests_per_second=(2, 4), seed="one", behaviour=Behaviour(throttled_status=status)
+    )
+    async with SimulatorServer(simulator) as server, httpx2.AsyncClient() as http:
+        bench = Bench(simulator, server, Hands(), http)
+        answers = [await bench.ask() for _ in range(8)]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 4 <= len(refused) <= 6
+    assert {(answer.status_code, answer.json()["Code"]) for answer in refused} == {(status, "Throttling.User")}
 
 
 def test_a_clock_can_run_faster() -> None:

@@ -15,6 +15,7 @@ from watcher.simulator.life import states
 from watcher.simulator.listing import Asker, Life, list_jobs
 from watcher.simulator.reading import bundled, load_scenario
 from watcher.simulator.records import Refused
+from watcher.simulator.throttle import Bucket
 
 ORIGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ASKER = Asker("2000000000000001", "268")
@@ -160,3 +161,26 @@ jobs:
 """)
     body = ask(crowd, PageSize=100, PageNumber=50, DisplayName="crowd", Status="Succeeded")
     assert (body["TotalCount"], len(body["Jobs"])) == (10_000, 100)
+
+
+def test_job_ids_may_be_ignored_and_a_time_field_ignored_or_refused() -> None:
+    asked = {"StartTime": "2000-01-01T00:00:00Z", "JobIds": "new"}
+    assert ids(ask(OLD_AND_NEW, **asked)) == ["new"]
+    assert ids(ask(OLD_AND_NEW, switches={"job_ids_ignored": True}, **asked)) == ["new", "old"]
+    window = {"TimeRangeField": "GmtFinishTime", "StartTime": "2026-01-02T03:00:00Z"}
+    assert ids(ask(OLD_AND_NEW, **window)) == ["old"]
+    assert ids(ask(OLD_AND_NEW, switches={"time_range_field_ignored": True}, **window)) == ["new"]
+    with pytest.raises(Refused):
+        ask(OLD_AND_NEW, switches={"time_range_field_refused": True}, **window)
+
+
+def test_a_secret_rate_is_drawn_from_its_seed_within_its_bounds() -> None:
+    rates = {Bucket.secret(2, 50, 0.0, seed=str(number)).per_second for number in range(50)}
+    assert len(rates) == 50
+    assert 2 <= min(rates) < 6
+    assert 20 < max(rates) <= 50
+    assert Bucket.secret(2, 50, 0.0, seed="7") == Bucket.secret(2, 50, 0.0, seed="7")
+    assert Bucket.secret(5, 5, 0.0).per_second == pytest.approx(5)
+    for lowest, highest in ((0, 1), (2, 1)):
+        with pytest.raises(ValueError, match="secret rate"):
+            Bucket.secret(lowest, highest, 0.0)

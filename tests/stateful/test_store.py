@@ -68,6 +68,7 @@ owed_news = st.lists(
         st.sampled_from(CROWDED_RECEIVERS),
         st.sampled_from(GROUPS),
         st.sampled_from(WAITS),
+        st.sampled_from(WAITS),
     ),
     max_size=4,
 )
@@ -124,12 +125,21 @@ class BothStores(RuleBasedStateMachine):
     )
     def observe(self, *, job: JobRef, status: str, news: Any, deadline: Any, changed: bool, late: int) -> None:
         owed = []
-        for about, receiver, group, wait in news:
+        for about, receiver, group, wait, apart in news:
             self.number += 1
             key = f"{group}:{about}" if group != "all" else group
             thread = f"job:{about}" if group != "all" else "group:all"
             owed.append(
-                a_delivery(self.number, receiver=receiver, job=about, at=self.now, wait=wait, group=key, thread=thread)
+                a_delivery(
+                    self.number,
+                    receiver=receiver,
+                    job=about,
+                    at=self.now,
+                    wait=wait,
+                    apart=apart,
+                    group=key,
+                    thread=thread,
+                )
             )
         expected = max(self.versions.get(job, 0) + late, 0)
         watch = a_watch(job, version=expected + 1, status=status, at=self.now)

@@ -57,6 +57,9 @@ def _node(node: Route) -> dict[str, Any]:
         "continue": node.continue_,
         "group_by": list(node.group_by),
         "group_wait_s": node.group_wait.total_seconds(),
+        "group_interval_s": node.group_interval.total_seconds(),
+        "repeat_interval_s": node.repeat_interval.total_seconds(),
+        "urgent": list(node.urgent),
         "mute": [interval.name for interval in node.mute],
         "mute_except": list(node.mute_except),
         "shadow": node.shadow,
@@ -76,6 +79,18 @@ def _branches(node: Route, lead: str = "", own: str = "") -> Iterator[str]:
     wait = spell_duration(node.group_wait) if node.group_wait else "at once"
     group = ", ".join(node.group_by) or "nothing: all in one"
     yield f"{inner}group by {group}{_from(node, 'group_by')}; {wait}{_from(node, 'group_wait')}"
+    pace = [
+        f"{word} {spell_duration(length)}{_from(node, setting)}"
+        for setting, word, length in (
+            ("group_interval", "further news after", node.group_interval),
+            ("repeat_interval", "reminders after", node.repeat_interval),
+        )
+        if length
+    ]
+    if (node.group_wait or node.group_interval) and "urgent" in node.written:
+        pace.append(f"urgent: {', '.join(node.urgent) or 'nothing'}")
+    if pace:
+        yield f"{inner}{'; '.join(pace)}"
     if node.mute:
         names = ", ".join(interval.name for interval in node.mute)
         loud = f", except {', '.join(node.mute_except)}{_from(node, 'mute_except')}" if node.mute_except else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from watcher.simulator import Scenario
+    from watcher.simulator import Behaviour, Scenario
 
 
 def simulate(
@@ -27,6 +27,20 @@ def simulate(
         typer.Option("--static", min=1, help="Instead: so many running jobs that never change, served fast."),
     ] = None,
     pods: Annotated[int, typer.Option("--pods", min=1, help="Pods of each job with --static.")] = 2,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--switch",
+            metavar="NAME=VALUE",
+            help="Answer an open question about DLC otherwise, for example list_items=thin; repeatable. --list tells them.",
+        ),
+    ] = None,
+    secret_rate: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--secret-rate", metavar="LOW HIGH", help="Throttle beyond a rate between these that is not told."
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the bundled scenarios and exit.")] = False,
 ) -> None:
     """Serve the DLC API on 127.0.0.1 with scripted jobs: GetJob, ListJobs, events, logs, signatures, throttling, faults.
@@ -36,13 +50,29 @@ def simulate(
     """
     import anyio
 
-    from watcher.simulator import DEMO_KEY, Simulator, SimulatorServer, SpeedUp, StaticApp, bundled, bundled_names
+    from watcher.simulator import (
+        DEMO_KEY,
+        Behaviour,
+        Simulator,
+        SimulatorServer,
+        SpeedUp,
+        StaticApp,
+        bundled,
+        bundled_names,
+    )
     from watcher.sources.dlc.acs3 import AccessKey
 
     if show:
         for name in bundled_names():
             typer.echo(f"{name:20} {' '.join(bundled(name).description.split())}")
+        typer.echo("Switches (--switch NAME=VALUE):")
+        for name, field in Behaviour.model_fields.items():
+            typer.echo(f"{name}={str(field.default).lower():20} {' '.join((field.description or '').split())}")
         return
+    if secret_rate is not None and (requests_per_second is not None or not 0 < secret_rate[0] <= secret_rate[1]):
+        raise typer.BadParameter(
+            "give two numbers above 0, the lower one first, and no --requests-per-second", param_hint="--secret-rate"
+        )
     key_id, secret = os.environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID"), os.environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
     token = os.environ.get("ALIBABA_CLOUD_SECURITY_TOKEN")
     key = AccessKey(key_id, secret, token) if key_id and secret else DEMO_KEY
@@ -51,7 +81,13 @@ def simulate(
         what = f"{static} running jobs that never change"
     else:
         story = find_scenario(scenario)
-        app = Simulator(story, clock=SpeedUp(speed), keys=(key,), requests_per_second=requests_per_second)
+        app = Simulator(
+            story,
+            clock=SpeedUp(speed),
+            keys=(key,),
+            behaviour=behaviour_of(switch or []),
+            requests_per_second=secret_rate or requests_per_second,
+        )
         what = f"scenario {scenario!r}, {len(story.jobs)} jobs, at {speed:g} times real speed; key id {key.key_id}"
 
     async def serve() -> None:
@@ -60,6 +96,22 @@ def simulate(
             await _signalled()
 
     anyio.run(serve)
+
+
+def behaviour_of(switches: list[str]) -> Behaviour:
+    """The switches as they were typed, for example `list_items=thin`."""
+    from pydantic import ValidationError
+
+    from watcher.simulator import Behaviour
+
+    typed = dict(text.partition("=")[::2] for text in switches)
+    said = {name: int(value) if value.isdecimal() else value for name, value in typed.items()}
+    try:
+        return Behaviour.model_validate(said)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise typer.BadParameter(f"{name}: {first['msg']}", param_hint="--switch") from None
 
 
 async def _signalled() -> None:

@@ -6,7 +6,16 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from watcher.config.mutes import MuteSettings
 from watcher.core.rule import Severity
@@ -57,6 +66,10 @@ Match = dict[
     Annotated[Annotated[OneOrMany, Tag("globs")] | Annotated[LabelPattern, Tag("tests")], Discriminator(_form)],
 ]
 """Label -> glob, list of globs of which one must fit, or tests by name. All labels named must fit."""
+
+
+Severities = Annotated[tuple[Severity, ...], BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)]
+"""A severity or a list of them."""
 
 
 def _store_url(url: str) -> str:
@@ -130,6 +143,14 @@ class RouteSettings(Settings):
     """Labels; notifications with the same values may be told as one. Inherited; the root's default is `source` and `job`."""
     group_wait: Duration | None = None
     """How long a group collects before it speaks. Inherited; the root's default is 0 s: at once."""
+    group_interval: Duration | None = None
+    """How long a group that has spoken waits before it speaks of further news. Inherited; the root's default is 0 s: no longer than
+    `group_wait`."""
+    repeat_interval: Duration | None = None
+    """How long after the last word people are reminded of what is still wrong. Inherited; the root's default is 0 s: never."""
+    urgent: Severities | None = None
+    """Severities that leave at once where they are alone, whatever the group waits for. Where their group has just spoken they wait
+    `group_wait` at most, and never `group_interval`. Inherited; the root's default is critical. An empty list: none."""
     mute: OneOrMany | None = None
     """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
     mute_except: OneOrMany | None = None

@@ -16,7 +16,17 @@ from watcher.core.muting import MuteInterval
 from watcher.core.routing import Route
 
 _ROOT: Place = ("route",)
-_INHERITED: Final = ("receiver", "group_by", "group_wait", "mute", "mute_except", "shadow")
+_INHERITED: Final = (
+    "receiver",
+    "group_by",
+    "group_wait",
+    "group_interval",
+    "repeat_interval",
+    "urgent",
+    "mute",
+    "mute_except",
+    "shadow",
+)
 """What a child takes over from its parent where it says nothing itself."""
 
 
@@ -113,6 +123,9 @@ def route_tree(
         continue_=settings.continue_,
         group_by=above.group_by if settings.group_by is None else settings.group_by,
         group_wait=above.group_wait if settings.group_wait is None else settings.group_wait,
+        group_interval=above.group_interval if settings.group_interval is None else settings.group_interval,
+        repeat_interval=above.repeat_interval if settings.repeat_interval is None else settings.repeat_interval,
+        urgent=above.urgent if settings.urgent is None else settings.urgent,
         mute=above.mute if settings.mute is None else tuple(mutes[name] for name in settings.mute),
         mute_except=above.mute_except if settings.mute_except is None else settings.mute_except,
         shadow=above.shadow or bool(settings.shadow),

@@ -116,6 +116,14 @@ def first_ran_at(job: JobSnapshot, course: Course = Course()) -> datetime | None
     return _Past.of(job, course).start(1)
 
 
+def waited(job: JobSnapshot, course: Course, now: datetime) -> timedelta | None:
+    """From its submission to its first run, or up to now while it has not run; None where that is not known."""
+    since, ran = job.submitted_at or job.created_at, first_ran_at(job, course)
+    if since is None or (ran is None and (job.restarts.used or job.phase not in _RUN_UP)):
+        return None
+    return (ran or now) - since
+
+
 def timeline(job: JobSnapshot, course: Course) -> tuple[StatusEntry, ...]:
     """The statuses a job went through, oldest first, the present one last."""
     return (course if course.entries else baseline(job)).entries

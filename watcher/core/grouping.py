@@ -1,8 +1,15 @@
 """What is said together: the group and the thread a notification joins, and when its group may speak.
 
 A group is named by the values of the route's `group_by` labels. It collects for `group_wait` from its first waiting notification
-on, then everything waiting in it goes out as one message. Grouping by job (the default) makes the group the job's own thread;
-grouping by anything wider makes one thread for the group.
+on, then everything waiting in it goes out as one message. Having spoken, it waits for `group_interval` before it speaks of further
+news. Grouping by job (the default) makes the group the job's own thread; grouping by anything wider makes one thread for the group.
+
+Urgent news that is alone leaves at once and takes along what waits in its group. It is not alone where its group has spoken less
+than `group_wait` ago: then it collects for the rest of that time, with what else comes. So a burst of urgent news is one message
+at once and then one for each `group_wait`, and no urgent news ever waits longer than that.
+
+All this is two members of a delivery, which whoever decides whose turn it is (`watcher.store.queue`) holds against the time at
+which the group last spoke: `not_before`, and `apart`, the least time from then on.
 """
 
 from __future__ import annotations
@@ -38,12 +45,14 @@ def owe(route: Route, notification: Notification, now: datetime, hold: timedelta
         now: now.
         hold: how long it waits at least, because it may turn out to be part of larger news.
     """
+    urgent = notification.severity.value in route.urgent
     return Delivery(
         id=DeliveryId(deterministic_id("delivery", notification.id, route.receiver)),
         receiver=route.receiver,
         notification=notification,
         group_key=group_key(route, notification),
         thread_key=thread_key(route, notification),
-        not_before=now + max(route.group_wait, hold),
+        not_before=now + max(timedelta(0) if urgent else route.group_wait, hold),
+        apart=route.group_wait if urgent else route.group_interval,
         created_at=now,
     )

@@ -172,3 +172,8 @@ def pods_by_id(pods: Iterable[PodSnapshot] | None) -> dict[str, PodSnapshot]:
         past = (entry for pod in former for entry in (*pod.history, replace(pod, history=())))
         known[pod_id] = replace(live, history=(*live.history, *past))
     return known
+
+
+def evictions(pods: Iterable[PodSnapshot]) -> int:
+    """How many of all the lives of these pods ended in an eviction."""
+    return sum(life.evicted for pod in pods_by_id(pods).values() for life in lives(pod))

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from watcher.core.absence import Absence
-from watcher.core.attempts import attempts
+from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Facts, NotificationId, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
@@ -38,6 +39,8 @@ class JobCard:
     status: str = ""
     facts: Facts = ()
     """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
+    card: Card | None = None
+    """All of it, for ends that draw; None where nothing is held about the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Item:
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
         notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        labels: those that the notification was routed by.
     """
 
     severity: Severity
@@ -66,6 +70,7 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,8 @@ class Message:
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
     id: FlushId
@@ -92,6 +99,8 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()
 
     @property
     def job(self) -> JobCard | None:
@@ -105,24 +114,32 @@ def loudest(severities: list[Severity]) -> Severity:
     return max(severities, key=_LOUDNESS.index, default=Severity.INFO)
 
 
-def job_card(job: JobSnapshot, url: str = "", course: Course = Course()) -> JobCard:  # noqa: B008 - frozen
+def job_card(
+    job: JobSnapshot,
+    url: str = "",
+    course: Course = Course(),  # noqa: B008 - frozen
+    *,
+    as_of: datetime | None = None,
+    gone: bool = False,
+) -> JobCard:
     """What a message shows of a job; which attempt it is, once it is not the first.
 
     Args:
         job: as it is held.
         url: a link to it, or "".
         course: the way it went.
+        as_of: the last time at which it was seen to be so; that of the answer when not given.
+        gone: it is known to be gone.
     """
-    gpus = job.gpus
-    attempt = attempts(job, course)[-1]
+    card = status_card(job, course, url=url, as_of=as_of, gone=gone)
     facts = [
         ("Workspace", job.workspace_name or job.workspace_id),
         ("Quota", job.quota_name or job.quota_id),
         ("User", job.user_name or job.user_id),
         ("Type", job.job_type),
-        ("GPUs", f"{gpus:g}" if gpus else ""),
+        ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Restarts", str(job.restarts)),
-        ("Attempt", str(attempt) if attempt.number > 1 else ""),
+        ("Attempt", _attempt(card) if card.attempt > 1 else ""),
     ]
     return JobCard(
         ref=job.ref,
@@ -130,7 +147,12 @@ def job_card(job: JobSnapshot, url: str = "", course: Course = Course()) -> JobC
         url=url,
         status=job.status,
         facts=tuple((label, value) for label, value in facts if value),
+        card=card,
     )
+
+
+def _attempt(card: Card) -> str:
+    return str(card.attempt) if card.attempts is None else f"{card.attempt} of {card.attempts}"
 
 
 def compose(
@@ -140,6 +162,8 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    recipients: Outcomes = (),
+    refused_before: frozenset[str] = frozenset(),
 ) -> Message:
     """Make the message of one flush from its deliveries.
 
@@ -160,6 +184,8 @@ def compose(
         title=_title(items),
         items=items,
         attempt=attempt,
+        recipients=recipients,
+        refused_before=refused_before,
     )
 
 
@@ -177,6 +203,7 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
         job=card,
         away=said.away,
         notification_id=said.id,
+        labels=said.labels,
     )
 
 

@@ -32,6 +32,9 @@ class Route:
         continue_: go on to the next sibling after this one took it.
         group_by: labels whose values make a group; what is in one group may be said in one message.
         group_wait: how long a group collects before it speaks.
+        group_interval: how long a group that has spoken waits before it speaks of further news.
+        repeat_interval: how long after the last word people are reminded of what is still wrong; zero: never.
+        urgent: severities that wait for neither where they are alone (see `core.grouping`).
         mute: times at which what it takes is held.
         mute_except: severities that are not held.
         shadow: what it takes is recorded and not sent; so is all below it.
@@ -45,6 +48,9 @@ class Route:
     continue_: bool = False
     group_by: tuple[str, ...] = ("source", "job")
     group_wait: timedelta = timedelta(0)
+    group_interval: timedelta = timedelta(0)
+    repeat_interval: timedelta = timedelta(0)
+    urgent: tuple[str, ...] = ("critical",)
     mute: tuple[MuteInterval, ...] = ()
     mute_except: tuple[str, ...] = ()
     shadow: bool = False

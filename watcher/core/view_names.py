@@ -9,9 +9,9 @@ from enum import StrEnum
 from types import MappingProxyType, NoneType
 from typing import Any, Final, get_args, get_type_hints
 
-from watcher.core.attempts import JobAttempt, first_ran_at, timeline
+from watcher.core.attempts import JobAttempt, first_ran_at, timeline, waited
 from watcher.core.events import EVENT_TYPES, Event, kind_of
-from watcher.core.incarnations import lives, pods_by_id
+from watcher.core.incarnations import evictions
 from watcher.core.model import JobSnapshot
 from watcher.core.phases import LIVE, Phase
 from watcher.core.plain_text import cut, cut_all
@@ -171,20 +171,6 @@ ATTEMPT_NAMES: Final[Mapping[str, AttemptName]] = MappingProxyType(
 """Everything under `attempt`: the present attempt of the job."""
 
 
-_BEFORE_RUNNING: Final = frozenset({Phase.PENDING, Phase.STARTING})
-
-
-def _evictions(job: JobSnapshot) -> int:
-    return sum(life.evicted for pod in pods_by_id(job.pods).values() for life in lives(pod))
-
-
-def _waited(job: JobSnapshot, context: Context) -> timedelta | None:
-    since, ran = job.submitted_at or job.created_at, first_ran_at(job, context.course)
-    if since is None or (ran is None and (job.restarts.used or job.phase not in _BEFORE_RUNNING)):
-        return None
-    return (ran or context.now) - since
-
-
 HISTORY_NAMES: Final[Mapping[str, JobName]] = MappingProxyType(
     {
         "history.statuses": JobName(
@@ -194,13 +180,15 @@ HISTORY_NAMES: Final[Mapping[str, JobName]] = MappingProxyType(
         ),
         "history.restarts": JobName(Shape.WHOLE, "restarts so far", lambda _, seen: len(seen.attempts) - 1),
         "history.evictions": JobName(
-            Shape.WHOLE, "how many pod incarnations were evicted so far", lambda job, _: _evictions(job)
+            Shape.WHOLE, "how many pod incarnations were evicted so far", lambda job, _: evictions(job.pods or ())
         ),
         "history.first_running_at": JobName(
             Shape.TIME, "when it first ran", lambda job, seen: first_ran_at(job, seen.course)
         ),
         "history.waited": JobName(
-            Shape.LENGTH, "from submission to its first run, or up to now while it has not run", _waited
+            Shape.LENGTH,
+            "from submission to its first run, or up to now while it has not run",
+            lambda job, seen: waited(job, seen.course, seen.now),
         ),
     }
 )

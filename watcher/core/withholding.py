@@ -11,7 +11,7 @@ message to the receiver, in a thread of its own.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watcher.core.delivery import Delivery, DeliveryId, DeliveryReason, DeliveryState
 from watcher.core.events import deterministic_id
@@ -57,5 +57,10 @@ def held(delivery: Delivery, route: Route) -> Delivery:
         return delivery
     group = f"muted until {until.isoformat(timespec='minutes')}"
     return replace(
-        delivery, reason=DeliveryReason.MUTED, not_before=until, group_key=group, thread_key=f"group:{group}"
+        delivery,
+        reason=DeliveryReason.MUTED,
+        not_before=until,
+        apart=timedelta(0),
+        group_key=group,
+        thread_key=f"group:{group}",
     )

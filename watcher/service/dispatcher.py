@@ -17,6 +17,7 @@ import anyio.lowlevel
 from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
 from watcher.ports import JobSource, Lease, Notifier
 from watcher.service.ledger import Ledger
@@ -99,8 +100,11 @@ class Dispatcher:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                recipients=lease.recipients,
+                refused_before=lease.refused_before,
             )
             outcome = await self._attempt(message)
+            self._note_refusals(outcome, lease)
             await self._settle(lease, outcome)
         return True
 
@@ -123,7 +127,13 @@ class Dispatcher:
             if exc.pauses_receiver:
                 self._pause(exc)
             return Failure(
-                error=str(exc), permanent=exc.permanent, ambiguous=exc.ambiguous, retry_after=exc.retry_after
+                error=str(exc),
+                permanent=exc.permanent,
+                ambiguous=exc.ambiguous,
+                retry_after=exc.retry_after,
+                most_attempts=exc.most_attempts,
+                pauses=exc.pauses_receiver,
+                disables=exc.disables_receiver,
             )
         except Exception as exc:  # noqa: BLE001 - as above
             log.exception("notifier_raised", receiver=self.name, kind=self._notifier.kind)
@@ -135,6 +145,13 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - as above; people still hear of it, in plain words
             log.exception("render_raised", receiver=self.name, kind=self._notifier.kind)
             return self._notifier.render(plainest(message))
+
+    def _note_refusals(self, outcome: Outcome, lease: Lease) -> None:
+        """Whom the far side refuses for good is an operator's matter, too: somebody has left, or was never there."""
+        if isinstance(outcome, Receipt):
+            for one in newly_refused(outcome.recipients, lease.recipients):
+                self._ledger.metrics.recipients_refused.labels(self.name).inc()
+                log.warning("recipient_refused", receiver=self.name, recipient=one.recipient, answer=one.answer)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         now = self._ledger.clock.now()
@@ -177,7 +194,7 @@ class Dispatcher:
             if ref is not None and (watch := await self._watch(ref)) is not None:
                 source = self._sources.get(ref.source)
                 url = source.console_url(watch.snapshot) if source else ""
-                cards[ref] = job_card(watch.snapshot, url, watch.course)
+                cards[ref] = job_card(watch.snapshot, url, watch.course, gone=watch.vanished)
         return cards
 
     async def _watch(self, ref: JobRef) -> Watch | None:

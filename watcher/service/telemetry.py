@@ -109,6 +109,9 @@ class Metrics:
         self.events = Counter("events", "Events committed.", ["kind"], **add)
         self.decisions = Counter("rule_decisions", "What rules did about events, and why.", ["rule", "reason"], **add)
         self.notifications = Counter("notifications", "Notifications committed.", ["rule", "severity"], **add)
+        self.recipients_refused = Counter(
+            "recipients_refused", "Recipients that a far side refused for good.", ["receiver"], **add
+        )
         self.deliveries = Counter(
             "deliveries", "Deliveries settled or put off, by reason.", ["receiver", "reason"], **add
         )

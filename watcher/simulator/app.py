@@ -75,6 +75,14 @@ class Asked:
 _NO_ANSWER: Final = frozenset({FaultKind.HANG, FaultKind.DROP})
 
 
+def _bucket(rate: float | tuple[float, float] | None, seed: str) -> Bucket | None:
+    if rate is None:
+        return None
+    return (
+        Bucket.secret(*rate, time.monotonic(), seed) if isinstance(rate, tuple) else Bucket.full(rate, time.monotonic())
+    )
+
+
 class Simulator:
     """A DLC service over one scenario.
 
@@ -84,7 +92,9 @@ class Simulator:
         wall: real time, aware: signature dates and the Date header go by it.
         keys: who may ask; default: `DEMO_KEY`.
         behaviour: the switches for open questions.
-        requests_per_second: budget of real requests per second for all keys together; None: no limit.
+        requests_per_second: budget of real requests per second for all keys together; None: no limit. Two numbers stand for a rate
+            between them that nobody is told.
+        seed: draws that rate; "" draws another one each time.
 
     Attributes:
         requests: what was asked, oldest first; at most the last 100 000.
@@ -100,7 +110,8 @@ class Simulator:
         wall: Callable[[], datetime] = real_time,
         keys: tuple[AccessKey, ...] = (DEMO_KEY,),
         behaviour: Behaviour | None = None,
-        requests_per_second: float | None = None,
+        requests_per_second: float | tuple[float, float] | None = None,
+        seed: str = "",
     ) -> None:
         self.scenario = scenario
         self.behaviour = behaviour or Behaviour()
@@ -114,7 +125,7 @@ class Simulator:
         self._all = tuple(self._lives.values())
         self._truth: tuple[Transition, ...] | None = None
         self._plan = tuple(Armed.of(fault) for fault in scenario.faults)
-        self._bucket = None if requests_per_second is None else Bucket.full(requests_per_second, time.monotonic())
+        self._bucket = _bucket(requests_per_second, seed)
 
     # control
 

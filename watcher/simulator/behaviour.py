@@ -38,8 +38,12 @@ class Behaviour(Settings):
     """Whether throttled answers tell how long to wait (`Retry-After`, and `x-acs-retry-after` in milliseconds)."""
     time_range_field_ignored: bool = False
     """Whether the window of a list stays on the creation time whatever TimeRangeField says."""
+    time_range_field_refused: bool = False
+    """Whether a list with TimeRangeField is refused with InvalidParameter, as a service would that does not know it yet."""
     job_ids_limited_by_window: bool = True
     """Whether JobId and JobIds find only jobs within the window."""
+    job_ids_ignored: bool = False
+    """Whether JobIds (not JobId) changes nothing: then the list shows whatever it would without."""
     status_takes_list: bool = False
     """Whether the Status filter understands a comma list."""
     default_page_size: Annotated[int, Field(ge=1, le=100)] = 10

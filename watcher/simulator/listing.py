@@ -113,6 +113,8 @@ def list_jobs(lives: Sequence[Life], params: Mapping[str, str], asker: Asker, mo
     Raises:
         Refused: a parameter is not as documented.
     """
+    if moment.behaviour.job_ids_ignored:
+        params = {name: value for name, value in params.items() if name != "JobIds"}
     size = number_of(params, "PageSize", moment.behaviour.default_page_size, 100)
     page = number_of(params, "PageNumber", 1, 1000)
     tests = _tests(params, asker, moment)
@@ -188,6 +190,8 @@ def _window(params: Mapping[str, str], moment: Moment) -> list[Bound | None]:
     by_id = params.get("JobId") or params.get("JobIds")
     if by_id and not moment.behaviour.job_ids_limited_by_window:
         return []
+    if params.get("TimeRangeField") and moment.behaviour.time_range_field_refused:
+        raise invalid("TimeRangeField", "it is not supported")
     name = params.get("TimeRangeField") or "GmtCreateTime"
     if name not in TIME_FIELDS:
         raise invalid("TimeRangeField", f"it must be one of {', '.join(TIME_FIELDS)}")

@@ -6,9 +6,10 @@ No signatures are checked and nothing ever happens, so that what is measured is 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import parse_qs
 
 from watcher.simulator.answers import Moment, get_job, list_item
@@ -30,9 +31,10 @@ class StaticApp:
     Args:
         count: how many jobs.
         pods: how many pods each has: the body's size grows with it.
+        list_items: whether list items carry pods and history.
     """
 
-    def __init__(self, count: int, *, pods: int = 2) -> None:
+    def __init__(self, count: int, *, pods: int = 2, list_items: Literal["thin", "full"] = "thin") -> None:
         self.job_ids = tuple(f"dlcstatic{number:07d}" for number in range(count))
         life = (
             Step(at=timedelta(0), status="Creating"),
@@ -47,9 +49,9 @@ class StaticApp:
         state = state_at(states(job), elapsed)
         assert state is not None  # noqa: S101 - the job above is submitted and not deleted
         moment = Moment(datetime.now(UTC) - elapsed, elapsed)
-        thin = Moment(moment.origin, elapsed, Behaviour(list_items="thin"))
+        listed = Moment(moment.origin, elapsed, Behaviour(list_items=list_items))
         self._body = json.dumps({"RequestId": _REQUEST_ID, **get_job(job, state, moment)}).encode()
-        self._item = json.dumps(list_item(job, state, thin)).encode()
+        self._item = json.dumps(list_item(job, state, listed)).encode()
         self._known = {name.encode(): name.encode() for name in self.job_ids}
         self._page = lru_cache(maxsize=64)(self._made_page)
         self._headers = [(b"content-type", JSON_TYPE)]
@@ -73,10 +75,15 @@ class StaticApp:
         return 404, _NOT_FOUND
 
     def _made_page(self, query: bytes) -> bytes:
-        params = parse_qs(query.decode("ascii", "replace"))
-        size = min(100, int(params.get("PageSize", ["10"])[0]))
-        page = int(params.get("PageNumber", ["1"])[0])
-        names = self.job_ids[(page - 1) * size : page * size]
+        """JobIds, JobId and a window on the finish time (nobody finishes) are heeded; all other filters are not."""
+        params = {name: values[-1] for name, values in parse_qs(query.decode("ascii", "replace")).items()}
+        size, page = min(100, int(params.get("PageSize", "10"))), int(params.get("PageNumber", "1"))
+        found: Sequence[str] = self.job_ids
+        if wanted := params.get("JobId") or params.get("JobIds"):
+            found = [name for name in wanted.split(",") if name.encode() in self._known]
+        if params.get("TimeRangeField") == "GmtFinishTime":
+            found = ()
+        names = found[(page - 1) * size : page * size]
         items = b",".join(self._item.replace(_SHAPE.encode(), name.encode()) for name in names)
-        head = json.dumps({"RequestId": _REQUEST_ID, "TotalCount": len(self.job_ids)}).encode()
+        head = json.dumps({"RequestId": _REQUEST_ID, "TotalCount": len(found)}).encode()
         return head[:-1] + b',"Jobs":[' + items + b"]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from dataclasses import dataclass, replace
 
 
@@ -32,6 +34,18 @@ class Bucket:
             raise ValueError("requests per second must be more than 0; None means no limit")
         capacity = max(1.0, per_second)
         return cls(per_second, capacity, capacity, at_s)
+
+    @classmethod
+    def secret(cls, lowest: float, highest: float, at_s: float, seed: str = "") -> Bucket:
+        """A full bucket with a rate that nobody is told: drawn between the two, small ones as likely as large ones.
+
+        Raises:
+            ValueError: the range is empty or reaches to 0.
+        """
+        if not 0 < lowest <= highest:
+            raise ValueError("a secret rate lies between two numbers above 0, the lower one first")
+        share = random.Random(f"secret rate {seed}").random() if seed else random.SystemRandom().random()
+        return cls.full(math.exp(math.log(lowest) + share * (math.log(highest) - math.log(lowest))), at_s)
 
     def take(self, now_s: float) -> tuple[Bucket, float]:
         """Take one token. Returns the bucket afterwards, and 0.0, or the seconds to wait if there was none to take."""

@@ -25,8 +25,10 @@ from watcher.core.delivery import (
     absorbed,
 )
 from watcher.core.events import Event, EventId, job_of
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
+from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -57,10 +59,12 @@ class MemoryStore:
         self._unsettled: dict[str, dict[DeliveryId, None]] = {}
         self._receipts: dict[FlushId, _Told] = {}
         self._threads: dict[tuple[str, str], str] = {}
+        self._spoke: dict[tuple[str, str], datetime] = {}
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
         self._troubles: dict[NotificationId, Trouble] = {}
+        self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
     async def open(self) -> None:
         """Nothing is to be made ready."""
@@ -138,6 +142,9 @@ class MemoryStore:
             self._ended.setdefault(ref, observation.at)
         if observation.snapshot_changed:
             self._snapshots.setdefault(ref, []).append(watch.snapshot)
+        for key, card in self._cards.items():
+            if key[1] == ref:
+                self._cards[key] = replace(card, news=card.news + 1)
 
     def _owe(self, delivery: Delivery) -> None:
         said = self._notifications.setdefault(delivery.notification.id, delivery.notification)
@@ -172,7 +179,19 @@ class MemoryStore:
 
     def _waiting(self, receiver: str) -> list[Waiting]:
         owed = (self._deliveries[delivery_id] for delivery_id in self._unsettled.get(receiver, ()))
-        return [Waiting(d.id, d.group_key, d.thread_key, d.state, d.not_before, d.flush_id) for d in owed]
+        return [
+            Waiting(
+                one.id,
+                one.group_key,
+                one.thread_key,
+                one.state,
+                one.not_before,
+                one.flush_id,
+                one.apart,
+                self._spoke.get((receiver, one.group_key)),
+            )
+            for one in owed
+        ]
 
     async def lease(self, receiver: str, now: datetime) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
@@ -201,6 +220,13 @@ class MemoryStore:
             first_attempt_at=taken[0].first_attempt_at or now,
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+            recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
+            refused_before=frozenset(
+                outcome.recipient
+                for told_as, told in self._receipts.items()
+                if told.receiver == receiver and told_as != flush_id
+                for outcome in those(told.receipt.recipients, Acceptance.REFUSED)
+            ),
         )
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
@@ -226,7 +252,10 @@ class MemoryStore:
                 )
             )
         if ours and receipt is not None:
-            self._receipts.setdefault(lease.flush_id, _Told(lease.receiver, now, receipt))
+            asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
+            kept = replace(receipt, recipients=asked, retry_after=None)
+            self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
+            self._spoke[lease.receiver, lease.deliveries[0].group_key] = now
             if receipt.thread_reference:
                 self._threads[lease.receiver, queue.thread_of(lease.deliveries)] = receipt.thread_reference
 
@@ -238,6 +267,26 @@ class MemoryStore:
             due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
             self._put(due)
         return len(left)
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        await checkpoint()
+        return self._cards.get((receiver, job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await checkpoint()
+        key = card.receiver, card.job
+        held = self._cards.get(key)
+        self._cards[key] = card if held is None else replace(card, news=held.news)
+        if card.reference:
+            self._threads[card.receiver, f"job:{card.job}"] = card.reference
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        await checkpoint()
+        found = [card for card in self._cards.values() if card.receiver == receiver and card.behind]
+        return tuple(sorted(found, key=lambda card: (card.next_at, card.job))[: max(limit, 0)])
 
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
@@ -403,6 +452,7 @@ class MemoryStore:
             for delivery in self._deliveries.values()
             if delivery.settled_at is None or delivery.settled_at >= before
         }
+        self._spoke = {key: at for key, at in self._spoke.items() if at >= before}
         gone = {ref for ref, at in self._ended.items() if at < before and ref not in untold}
         flushes = {d.flush_id for d in self._deliveries.values() if d.notification.job in gone}
         self._deliveries = {k: d for k, d in self._deliveries.items() if d.notification.job not in gone}
@@ -414,6 +464,7 @@ class MemoryStore:
         self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
         self._silences = {k: one for k, one in self._silences.items() if one.job not in gone}
         self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
+        self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
         self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
         for ref in gone:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from watcher.core.delivery import (
     LEGAL,
@@ -15,26 +15,49 @@ from watcher.core.delivery import (
     Receipt,
     Settlement,
 )
+from watcher.core.recipients import Acceptance
 from watcher.core.rule import RuleDeadline
 from watcher.ports import Lease
 from watcher.store import queue, rows
-from watcher.store.dialects import put, put_new
+from watcher.store.dialects import put
 from watcher.store.queue import Waiting
-from watcher.store.schema import Instant, deadlines, deliveries, receipts, threads
+from watcher.store.schema import Instant, deadlines, deliveries, groups, receipts, recipients, threads
 
 
 def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
     """The receiver's queue, oldest first. With `lock`, PostgreSQL keeps others from it until the transaction ends."""
-    columns = ("id", "group_key", "thread_key", "state", "not_before", "flush_id")
+    columns = ("id", "group_key", "thread_key", "state", "not_before", "flush_id", "apart_s")
     found = (
         select(*(deliveries.c[name] for name in columns))
         .where(deliveries.c.receiver == receiver, deliveries.c.state.in_(sorted(queue.UNSETTLED)))
         .order_by(deliveries.c.seq)
     )
+    owed = connection.execute(found.with_for_update() if lock else found).all()
+    spoke = _spoke(connection, receiver) if any(row.apart_s for row in owed) else {}
     return [
-        Waiting(row.id, row.group_key, row.thread_key, DeliveryState(row.state), row.not_before, row.flush_id)
-        for row in connection.execute(found.with_for_update() if lock else found)
+        Waiting(
+            row.id,
+            row.group_key,
+            row.thread_key,
+            DeliveryState(row.state),
+            row.not_before,
+            row.flush_id,
+            timedelta(seconds=row.apart_s),
+            spoke.get(row.group_key),
+        )
+        for row in owed
     ]
+
+
+def _spoke(connection: Connection, receiver: str) -> dict[str, datetime]:
+    """When the groups last spoke of which something waits that is to keep apart from that."""
+    keeping = select(deliveries.c.group_key).where(
+        deliveries.c.receiver == receiver, deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.apart_s > 0
+    )
+    found = select(groups.c.group_key, groups.c.spoke_at).where(
+        groups.c.receiver == receiver, groups.c.group_key.in_(keeping)
+    )
+    return {row.group_key: row.spoke_at for row in connection.execute(found)}
 
 
 def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
@@ -61,6 +84,16 @@ def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
             threads.c.receiver == receiver, threads.c.thread_key == queue.thread_of(taken)
         )
     ).scalar()
+    told = connection.execute(
+        select(recipients).where(recipients.c.flush_id == flush_id).order_by(recipients.c.recipient)
+    )
+    refused = connection.execute(
+        select(recipients.c.recipient).where(
+            recipients.c.receiver == receiver,
+            recipients.c.acceptance == Acceptance.REFUSED.value,
+            recipients.c.flush_id != flush_id,
+        )
+    )
     return Lease(
         flush_id=flush_id,
         receiver=receiver,
@@ -68,6 +101,8 @@ def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
         first_attempt_at=taken[0].first_attempt_at or now,
         deliveries=taken,
         thread_reference=reference or "",
+        recipients=tuple(rows.recipient_of(row) for row in told),
+        refused_before=frozenset(refused.scalars()),
     )
 
 
@@ -107,11 +142,20 @@ def settle(
     ).rowcount
     if not moved or receipt is None:
         return
-    put_new(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
+    spoke = {"receiver": leased.receiver, "group_key": leased.deliveries[0].group_key, "spoke_at": now}
+    put(connection, groups, [spoke])
+    put(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
+    outcomes = [rows.recipient_row(leased.flush_id, leased.receiver, outcome) for outcome in receipt.recipients]
+    put(connection, recipients, outcomes)
     if receipt.thread_reference:
         thread = queue.thread_of(leased.deliveries)
         row = {"receiver": leased.receiver, "thread_key": thread, "reference": receipt.thread_reference}
         put(connection, threads, [row])
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Drop what is known of groups that last spoke before then."""
+    connection.execute(delete(groups).where(groups.c.spoke_at < before))
 
 
 def release(connection: Connection, now: datetime) -> int:

@@ -8,14 +8,15 @@ Law: in a thread, nothing leaves before what is older has been settled. From it 
   makes it due: a critical notice without a group wait is not held up by a note that collects for five minutes; the note goes along
   ahead of it.
 
-There is always a turn: whatever is oldest of all waits for nothing but its time.
+There is always a turn: whatever is oldest of all waits for nothing but its time. That is its own (`not_before`), and a while after
+its group has last spoken (`apart`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from watcher.core.delivery import Delivery, DeliveryId, DeliveryState, FlushId
@@ -35,6 +36,16 @@ class Waiting:
     state: DeliveryState
     not_before: datetime
     flush_id: FlushId | None
+    apart: timedelta = timedelta(0)
+    spoke_at: datetime | None = None
+    """When its group last spoke."""
+
+    @property
+    def due(self) -> datetime:
+        """When it may leave, as far as it alone is concerned. What left before is repeated as it was, at its own time."""
+        if self.spoke_at is None or self.flush_id is not None:
+            return self.not_before
+        return max(self.not_before, self.spoke_at + self.apart)
 
 
 @dataclass(slots=True)
@@ -82,13 +93,13 @@ def turns(queue: Sequence[Waiting]) -> list[Turn]:
             _join(found, ("group", waiting.group_key), waiting, position)
         elif ("group", first) in found:
             turn = found["group", first]
-            turn.due = min(turn.due, waiting.not_before)
+            turn.due = min(turn.due, waiting.due)
     return sorted(found.values(), key=lambda turn: turn.position)
 
 
 def _join(found: dict[tuple[str, str], Turn], key: tuple[str, str], waiting: Waiting, position: int) -> None:
-    turn = found.setdefault(key, Turn(position, waiting.not_before, waiting.flush_id))
-    turn.due = min(turn.due, waiting.not_before)
+    turn = found.setdefault(key, Turn(position, waiting.due, waiting.flush_id))
+    turn.due = min(turn.due, waiting.due)
     turn.ids.append(waiting.id)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
 from watcher.core.events import Event, EventId
 from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.recipients import RecipientOutcome
 from watcher.core.sight import Sight
 from watcher.ports import StoryLine
 from watcher.store import rows, schema, troubles
@@ -110,14 +111,25 @@ def account(connection: Connection, event_id: EventId) -> tuple[StoryLine, ...]:
 
 
 def _told(connection: Connection, which: ColumnElement[bool]) -> list[StoryLine]:
+    found = connection.execute(select(receipts).where(which).order_by(receipts.c.at)).all()
+    asked: dict[str, list[RecipientOutcome]] = {row.flush_id: [] for row in found}
+    outcomes = select(schema.recipients).where(schema.recipients.c.flush_id.in_(sorted(asked)))
+    for outcome in connection.execute(outcomes.order_by(schema.recipients.c.recipient)):
+        asked[outcome.flush_id].append(rows.recipient_of(outcome))
     return [
         rows.receipt_line(
             row.at,
             row.flush_id,
             row.receiver,
-            Receipt(reference=row.reference, thread_reference=row.thread_reference, place=row.place, note=row.note),
+            Receipt(
+                reference=row.reference,
+                thread_reference=row.thread_reference,
+                place=row.place,
+                note=row.note,
+                recipients=tuple(asked[row.flush_id]),
+            ),
         )
-        for row in connection.execute(select(receipts).where(which).order_by(receipts.c.at))
+        for row in found
     ]
 
 
@@ -167,6 +179,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         schema.snapshots,
         schema.deadlines,
         schema.silences,
+        schema.cards,
         jobs,
     ):
         match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))
@@ -175,6 +188,10 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         told_by_others = exists().where(deliveries.c.flush_id == receipts.c.flush_id)
         gone = delete(receipts).where(receipts.c.flush_id == bindparam("of_flush"), not_(told_by_others))
         connection.execute(gone, [{"of_flush": flush} for flush in flushes])
+        asked = schema.recipients
+        others = exists().where(deliveries.c.flush_id == asked.c.flush_id)
+        forgotten = delete(asked).where(asked.c.flush_id == bindparam("of_flush"), not_(others))
+        connection.execute(forgotten, [{"of_flush": flush} for flush in flushes])
     threads = schema.threads
     connection.execute(
         delete(threads).where(threads.c.thread_key == bindparam("of_thread")),

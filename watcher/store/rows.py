@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, select
@@ -22,6 +22,7 @@ from watcher.core.codec import (
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Receipt
 from watcher.core.events import EVENT_VERSION, Event, job_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.trouble import Trouble
@@ -132,6 +133,7 @@ def delivery_row(delivery: Delivery) -> Row:
         "reason": delivery.reason.value,
         "attempt": delivery.attempt,
         "not_before": delivery.not_before,
+        "apart_s": delivery.apart.total_seconds(),
         "created_at": delivery.created_at,
         "first_attempt_at": delivery.first_attempt_at,
         "settled_at": delivery.settled_at,
@@ -152,6 +154,7 @@ def delivery_of(row: Any) -> Delivery:
         reason=_read(DeliveryReason, row.reason, "a delivery's reason"),
         attempt=row.attempt,
         not_before=row.not_before,
+        apart=timedelta(seconds=row.apart_s),
         created_at=row.created_at,
         first_attempt_at=row.first_attempt_at,
         settled_at=row.settled_at,
@@ -211,6 +214,22 @@ def receipt_row(flush_id: FlushId, receiver: str, receipt: Receipt, at: datetime
         "place": receipt.place,
         "note": receipt.note,
     }
+
+
+def recipient_row(flush_id: FlushId, receiver: str, outcome: RecipientOutcome) -> Row:
+    """For `recipients`."""
+    return {
+        "flush_id": flush_id,
+        "recipient": outcome.recipient,
+        "receiver": receiver,
+        "acceptance": outcome.acceptance.value,
+        "answer": outcome.answer,
+    }
+
+
+def recipient_of(row: Any) -> RecipientOutcome:
+    """From `recipients`."""
+    return RecipientOutcome(row.recipient, _read(Acceptance, row.acceptance, "a recipient's outcome"), row.answer)
 
 
 # --- lines of a story, the same from every store ------------------------------------------------------------------------------

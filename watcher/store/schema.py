@@ -17,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -30,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0004"
+REVISION: Final = "0007"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -191,6 +192,7 @@ deliveries: Final = Table(
     Column("reason", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
+    Column("apart_s", Double, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Column("first_attempt_at", Instant),
     Column("settled_at", Instant),
@@ -215,6 +217,18 @@ receipts: Final = Table(
     comment="What the far side returned for a message.",
 )
 
+recipients: Final = Table(
+    "recipients",
+    metadata,
+    Column("flush_id", Words, primary_key=True),
+    Column("recipient", Words, primary_key=True),
+    Column("receiver", Words, nullable=False),
+    Column("acceptance", String(16), nullable=False),
+    Column("answer", Words, nullable=False),
+    Index(None, "receiver", "acceptance"),
+    comment="The last word about each recipient of a message, where the far side answers for each.",
+)
+
 threads: Final = Table(
     "threads",
     metadata,
@@ -222,6 +236,15 @@ threads: Final = Table(
     Column("thread_key", Words, primary_key=True, index=True),
     Column("reference", Words, nullable=False),
     comment="How a receiver's far side names the root of a thread, from the last receipt that named one.",
+)
+
+groups: Final = Table(
+    "groups",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("group_key", Words, primary_key=True),
+    Column("spoke_at", Instant, nullable=False, index=True),
+    comment="When a group last spoke to a receiver: what further news of it is held apart from.",
 )
 
 deadlines: Final = Table(
@@ -280,4 +303,31 @@ troubles: Final = Table(
     Column("comment", Words, nullable=False),
     Index(None, "source", "job_id"),
     comment="What is still wrong, and was: a notification of something that goes on, who took it on, and how it ended.",
+)
+
+cards: Final = Table(
+    "cards",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("target", Words, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("reference", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("posted_at", Instant),
+    Column("attempt", Integer, nullable=False),
+    Column("first_attempt_at", Instant),
+    Column("replies", Integer, nullable=False),
+    Column("shown", Words, nullable=False),
+    Column("news", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("lost", String(16)),
+    Column("previous", Words, nullable=False),
+    Column("previous_place", Words, nullable=False),
+    Column("why", String(16)),
+    Index(None, "source", "job_id"),
+    comment="The card of a job at a receiver: the root of its thread, changed in place. Behind where news is above seen.",
 )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.events import Event, EventId
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import NotificationId, RuleDeadline
 from watcher.core.sight import Sight
@@ -20,7 +21,7 @@ from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, reading, silences, troubles, writing
+from watcher.store import cards, outbox, reading, silences, troubles, writing
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -145,6 +146,18 @@ class SqlStore:
         """See `Store.release`."""
         return await self._database.write(partial(outbox.release, now=now))
 
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        return await self._database.read(partial(cards.card, receiver=receiver, job=job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await self._database.write(partial(cards.keep, kept=card))
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        return await self._database.read(partial(cards.behind, receiver=receiver, limit=limit))
+
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
         await self._database.write(partial(silences.add, silencing=silencing))
@@ -210,6 +223,7 @@ class SqlStore:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
         await self._database.write(partial(troubles.forget, before=before))
+        await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
             pruned |= portion

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -35,10 +35,12 @@ from watcher.core.delivery import (
     settle,
 )
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.ongoing import Ongoing
 from watcher.core.phases import Phase, phase_of
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
@@ -56,6 +58,17 @@ OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
 FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
 NOBODY: frozenset[JobRef] = frozenset()
 ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
+PARTLY = Receipt(
+    reference="m1",
+    thread_reference="root-1",
+    place="has@example.com",
+    note="accepted by 1 of 3",
+    recipients=(
+        RecipientOutcome("has@example.com", Acceptance.ACCEPTED),
+        RecipientOutcome("gone@example.com", Acceptance.REFUSED, "550 no such user"),
+        RecipientOutcome("late@example.com", Acceptance.DEFERRED, "451 greylisted"),
+    ),
+)
 
 
 def a_watch(
@@ -118,6 +131,7 @@ def a_delivery(
     job: JobRef | None = JOB,
     at: datetime = T0,
     wait: timedelta = timedelta(0),
+    apart: timedelta = timedelta(0),
     group: str | None = None,
     thread: str | None = None,
 ) -> Delivery:
@@ -129,7 +143,33 @@ def a_delivery(
         group_key=group if group is not None else f"route{{job={str(job or '')!r}}}",
         thread_key=thread if thread is not None else (f"job:{job}" if job else "group:route{}"),
         not_before=at + wait,
+        apart=apart,
         created_at=at,
+    )
+
+
+def a_card() -> LivingCard:
+    """A job's card with members of every kind filled."""
+    return LivingCard(
+        receiver="team",
+        job=JOB,
+        target="#ml-jobs",
+        generation=2,
+        reference="171.2",
+        place="C0ML0JOBS",
+        posted_at=T0 - MOMENT,
+        attempt=3,
+        first_attempt_at=T0 - 2 * MOMENT,
+        replies=2,
+        shown="f1",
+        news=7,
+        seen=3,
+        next_at=T0,
+        failures=1,
+        lost=CardLoss.DELETED,
+        previous="171.1",
+        previous_place="C0OLD0000",
+        why=CardLoss.FULL,
     )
 
 
@@ -483,6 +523,42 @@ class StoreContract:
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == slow.id
         assert (await send(store, now=T0 + MOMENT)).deliveries[0].id == quick.id
 
+    async def test_a_group_that_has_spoken_waits_before_it_speaks_of_further_news(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        assert await store.next_due(receiver="team") == T0, "a group that has not spoken waits for nothing"
+        await send(store, now=T0 + MOMENT)
+        await store.commit(an_observation(a_delivery(2, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        await store.commit(an_observation(a_delivery(3, job=OTHER_JOB, at=T0 + 2 * MOMENT, apart=9 * MOMENT)))
+        assert (await send(store, now=T0 + 2 * MOMENT)).deliveries[0].id == a_delivery(3).id, "another group"
+        assert await store.lease("team", T0 + 9 * MOMENT) is None
+        assert await store.next_due(receiver="team") == T0 + 10 * MOMENT
+        await store.commit(an_observation(a_delivery(4, at=T0 + 3 * MOMENT, apart=9 * MOMENT)))
+        both = await send(store, now=T0 + 10 * MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(4).id]
+
+    async def test_news_that_keeps_less_apart_takes_along_what_waits_in_its_group(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=9 * MOMENT)))
+        assert await store.lease("team", T0 + MOMENT) is None
+        await store.commit(an_observation(a_delivery(3, at=T0 + MOMENT, apart=MOMENT)))
+        both = await leased(store, T0 + MOMENT)
+        assert [delivery.id for delivery in both.deliveries] == [a_delivery(2).id, a_delivery(3).id]
+
+    async def test_a_message_that_did_not_arrive_was_not_spoken_and_its_repeat_keeps_no_distance(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(a_delivery(1, apart=9 * MOMENT)))
+        await send(store)
+        await store.commit(an_observation(a_delivery(2, apart=MOMENT)))
+        await send(store, Failure(error="no answer"), T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0 + 2 * MOMENT
+        await send(store, Failure(error="no such channel", permanent=True), T0 + 2 * MOMENT)
+        await store.commit(an_observation(a_delivery(3, apart=MOMENT)))
+        assert await store.next_due(receiver="team") == T0 + MOMENT, "as it last spoke"
+        await store.prune(T0 + MOMENT)
+        assert await store.next_due(receiver="team") == T0, "when it spoke is forgotten in time"
+
     async def test_a_repeat_takes_exactly_what_left_together(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery(1), a_delivery(2)))
         first = await send(store, Failure(error="no answer"))
@@ -530,6 +606,36 @@ class StoreContract:
         (row,) = await store.deliveries()
         assert (row.state, row.reason, row.error) == (state, reason, failure.error)
         assert (row.settled_at is None) == (state is DeliveryState.RETRYING)
+
+    async def test_what_became_of_each_recipient_is_kept_and_only_the_last_word_counts(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        first = await send(store, PARTLY)
+        assert (first.recipients, first.refused_before) == ((), frozenset())
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason, row.error) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT, PARTLY.note)
+        later = T0 + timedelta(hours=1)
+        second = await leased(store, later)
+        assert set(second.recipients) == set(PARTLY.recipients)
+        assert second.thread_reference == "root-1", "those who have it have the thread's root"
+        everybody = replace(
+            ACCEPTED, recipients=(*PARTLY.recipients[:2], RecipientOutcome("late@example.com", Acceptance.ACCEPTED))
+        )
+        await store.settle(second, settlement_for(second, everybody, later), everybody, later)
+        (row,) = await store.deliveries()
+        assert row.state is DeliveryState.DELIVERED
+        line = (await store.story(JOB))[-1]
+        assert {one["recipient"]: one["acceptance"] for one in line.data["recipients"]} == {
+            "has@example.com": "accepted",
+            "gone@example.com": "refused",
+            "late@example.com": "accepted",
+        }
+
+    async def test_a_refusal_is_known_to_later_messages_of_the_same_receiver(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store, replace(PARTLY, recipients=PARTLY.recipients[:2]))
+        await store.commit(an_observation(a_delivery(2), a_delivery(3, receiver="oncall")))
+        assert (await leased(store)).refused_before == {"gone@example.com"}
+        assert (await leased(store, receiver="oncall")).refused_before == frozenset()
 
     async def test_a_settled_delivery_is_never_touched_again(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery()))
@@ -873,6 +979,67 @@ class StoreContract:
         assert await store.events(since=T0) == (late,)
         assert await store.events(since=T0 + MOMENT) == ()
 
+    # --- living cards ----------------------------------------------------------------------------------------------------------
+
+    async def test_a_card_comes_back_as_it_was_kept(self, store: Store) -> None:
+        assert await store.card("team", JOB) is None
+        for card in (
+            a_card(),
+            replace(a_card(), lost=None, why=None, posted_at=None, first_attempt_at=None, replies=9),
+        ):
+            await store.keep_card(card)
+            assert await store.card("team", JOB) == card
+        assert await store.card("oncall", JOB) is None
+        assert await store.card("team", FAR_JOB) is None
+
+    async def test_every_commit_about_a_job_is_news_for_its_cards_and_keeping_one_forgets_none(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB)):
+            await store.keep_card(replace(a_card(), receiver=receiver, job=job))
+        read = await store.card("team", JOB)
+        assert read is not None
+        await store.commit(an_observation(watch=a_watch(version=2)))
+        await store.commit(an_observation(a_delivery()))
+        await store.keep_card(replace(read, seen=read.news, replies=12))
+        told = [
+            await store.card(receiver, job) for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB))
+        ]
+        assert [card and (card.news, card.seen, card.replies) for card in told] == [(8, 7, 12), (8, 3, 2), (7, 3, 2)]
+
+    async def test_cards_that_are_behind_are_found_the_earliest_first(self, store: Store) -> None:
+        def card(number: int, **members: Any) -> LivingCard:
+            job = JobRef(JOB.source, JobId(f"dlc-{number}"))
+            return replace(a_card(), **{"job": job, "lost": None, "next_at": T0 - number * MOMENT, **members})
+
+        late, early = card(1), card(2)
+        others = (
+            card(3, seen=7),
+            card(4, reference=""),
+            card(5, lost=CardLoss.FROZEN),
+            card(6, receiver="oncall"),
+        )
+        for one in (late, early, *others):
+            await store.keep_card(one)
+        assert await store.cards_behind("team", 10) == (early, late)
+        assert await store.cards_behind("team") == (early,)
+        assert await store.cards_behind("team", 0) == ()
+        assert await store.cards_behind("nobody") == ()
+
+    async def test_a_card_that_stands_is_the_root_of_its_jobs_thread(self, store: Store) -> None:
+        await store.commit(
+            an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, receiver="oncall"))
+        )
+        await store.keep_card(replace(a_card(), job=OTHER_JOB, reference=""))
+        await store.keep_card(a_card())
+        assert (await send(store, Receipt(reference="2"))).thread_reference == "171.2"
+        assert (await send(store, Receipt(reference="3"))).thread_reference == "", "its root is not posted yet"
+        assert (await send(store, receiver="oncall")).thread_reference == "", "another receiver"
+        await store.keep_card(replace(a_card(), reference="171.9"))
+        await store.commit(an_observation(a_delivery(4)))
+        assert (await leased(store)).thread_reference == "171.9"
+
     # --- forgetting ------------------------------------------------------------------------------------------------------------
 
     async def test_ended_and_told_jobs_are_dropped_with_all_that_belongs_to_them(self, store: Store) -> None:
@@ -885,6 +1052,8 @@ class StoreContract:
         )
         await store.commit(ended)
         await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
+        await store.keep_card(a_card())
+        await store.keep_card(replace(a_card(), job=OTHER_JOB))
         before = await store.counts()
         assert await store.prune(T0 + MOMENT) == NOBODY, "it was not told yet"
         await send(store, now=T0 + MOMENT)
@@ -896,6 +1065,8 @@ class StoreContract:
         left = {name: number for name, number in (await store.counts()).items() if number}
         assert left == {"jobs.live": 1, "snapshots": 1}
         assert before["events"] == 1
+        assert await store.card("team", JOB) is None
+        assert await store.card("team", OTHER_JOB) is not None
         await store.commit(an_observation(a_delivery(5)))
         assert (await leased(store)).thread_reference == ""
 
