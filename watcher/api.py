@@ -63,6 +63,7 @@ from watcher.core.inquiry import Topic
 from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -150,6 +151,7 @@ __all__ = [
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Ongoing",
     "Overdue",
     "Patience",
     "Phase",
