@@ -1,4 +1,4 @@
-"""What is held about a job, as small as can be had for a few microseconds: its JSON, compressed with a typical job as the dictionary.
+"""What is held about a job, as small as can be had in some microseconds: its JSON, compressed with a typical job as dictionary.
 
 Between two changes a watch only lies there, and as objects one with eight pods takes some fifteen kilobytes and 200 objects that
 the garbage collector walks over. Packed it is one piece of 700 bytes that no collector looks at. Unpacking costs about as much as
