@@ -200,6 +200,8 @@ class NotifierError(WatcherError):
         code: the far side's word for it, for example `channel_not_found` or `550`.
         fix: what a person can do about it.
         pauses_receiver: nothing at all can be sent there for now (429, wrong password), not only this message.
+        disables_receiver: nothing will ever arrive there again (410): only a person can change that.
+        most_attempts: after so many attempts it is not worth another one; None for no other limit than time.
     """
 
     def __init__(
@@ -212,7 +214,10 @@ class NotifierError(WatcherError):
         code: str = "",
         fix: str = "",
         pauses_receiver: bool = False,
+        disables_receiver: bool = False,
+        most_attempts: int | None = None,
     ) -> None:
+        self.disables_receiver, self.most_attempts = disables_receiver, most_attempts
         self.message, self.permanent, self.ambiguous = message, permanent, ambiguous
         self.retry_after, self.code, self.fix, self.pauses_receiver = retry_after, code, fix, pauses_receiver
         super().__init__(message)

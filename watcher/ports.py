@@ -138,6 +138,30 @@ class JobSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a kind of notifier can do, in words for people; "" where it cannot. The README's table is made from it.
+
+    Attributes:
+        shows: what people get, in one line.
+        threads: what is told as one thread. Said by those whose receipts carry a `thread_reference`.
+        updates: which message is changed in place when there is news.
+        receipt: what the far side gives back for a message. Said by those whose receipts carry a `reference`.
+        buttons: what people can do from within the message.
+        ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
+            told of the end of all that it was told of.
+        repeats: whether a message can be seen twice after a crash.
+    """
+
+    shows: str
+    threads: str = ""
+    updates: str = ""
+    receipt: str = ""
+    buttons: str = ""
+    ends: str = ""
+    repeats: str = "possible"
+
+
 class Notifier(Protocol):
     """One way to tell people. Three small functions; only `send` touches the world.
 
@@ -148,6 +172,8 @@ class Notifier(Protocol):
     kind: ClassVar[str]
     """The key under a receiver's name, for example `slack`."""
     Settings: ClassVar[type[Settings]]
+    capabilities: ClassVar[Capabilities]
+    """What it can do; a literal, known without making one."""
 
     def __init__(self, name: str, settings: Any) -> None:
         """Made with the receiver's name and a validated instance of `Settings`."""
@@ -185,8 +211,13 @@ class LivingNotifier(Notifier, Protocol):
     about the job. When cards are to be posted or changed is decided elsewhere; these two do as they are told.
     """
 
-    card_target: str
-    """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+    @property
+    def card_target(self) -> str:
+        """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+        ...
+
+    card_pace: timedelta
+    """Least time between two changes of cards."""
 
     def render_card(self, view: CardView) -> Wire:
         """The card in this channel's form. As `render`: pure, bounded, escaped, the same on every attempt."""

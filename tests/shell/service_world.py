@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import anyio
 
-from watcher.config import Loaded, load
+from watcher.config import ConfiguredReceiver, Loaded, load
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
@@ -31,7 +31,7 @@ from watcher.core.model import (
 )
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
-from watcher.ports import NOTHING_KNOWN, Fetched, Observation, Permit, Store, Wire
+from watcher.ports import NOTHING_KNOWN, Capabilities, Fetched, Observation, Permit, Store, Wire
 from watcher.service.aside import Aside
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
@@ -246,6 +246,7 @@ class FakeNotifier:
 
     kind: ClassVar[str] = "fake"
     Settings: ClassVar[type[Settings]] = Settings
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="what the test wants")
 
     def __init__(self, clock: VirtualClock, *script: BaseException | None, pace: timedelta = timedelta(0)) -> None:
         self.clock, self.script, self.pace = clock, deque(script), pace
@@ -337,7 +338,10 @@ def loaded_of(rules: str = "", *, service: str = "", clock: VirtualClock | None 
     if source is not None:
         loaded = replace(loaded, sources={"hz": (lambda _name, _settings: source, source_settings(**settings or {}))})
     if receivers is not None:
-        ends = {name: (lambda _name, _settings, end=end: end, Settings()) for name, end in receivers.items()}
+        ends = {
+            name: ConfiguredReceiver(lambda _name, _settings, end=end: end, Settings())
+            for name, end in receivers.items()
+        }
         loaded = replace(loaded, receivers=ends)
     return loaded
 

@@ -38,7 +38,7 @@ from watcher.notifiers.slack_replies import (
 from watcher.notifiers.slack_search import channel_id, find_copy
 from watcher.notifiers.slack_web import FOREIGN, SlackWeb
 from watcher.notifiers.text import link as shown_link
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
 _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
@@ -128,8 +128,17 @@ class SlackNotifier:
 
     kind: ClassVar[str] = "slack"
     Settings: ClassVar[type[_settings.Settings]] = SlackSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="Block Kit with a text fallback; bot token or incoming webhook",
+        threads="one for each job (bot token)",
+        updates="the job's card, the root of its thread (bot token)",
+        receipt="channel and time stamp (bot token)",
+        repeats="looked up and suppressed where the bot may read history",
+    )
     pace: timedelta = timedelta(seconds=1)
     """Slack takes about one message per second and channel (https://docs.slack.dev/apis/web-api/rate-limits)."""
+    card_pace: timedelta = timedelta(seconds=1.5)
+    """`chat.update` is of tier 3: 50 a minute, for the app in all."""
 
     def __init__(
         self, name: str, settings: SlackSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)

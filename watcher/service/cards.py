@@ -1,8 +1,8 @@
 """The living cards of one receiver: posts the root of a job's thread and keeps it true. What to do and when is `core.living`'s.
 
-No card has a task or a timer. Commits put cards behind; the receiver's dispatcher, which keeps its order and its pace, asks here for
-the root that news goes under, and for the next card to change while nothing else is due. As with messages, a row says what is about
-to be done before the network is touched.
+No card has a task or a timer. Commits put cards behind; the receiver's dispatcher, which keeps its order and its pace, asks here
+for the root that news goes under, and for the next card to change while nothing else is due. As with messages, a row says what is
+about to be done before the network is touched.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Cards:
                 self._count("updated")
             case CardLost(loss=loss):
                 after = given_up(living, CardLoss(loss))
-            case Failure(permanent=True, pauses_receiver=False):
+            case Failure(permanent=True, pauses=False):
                 after = given_up(living, CardLoss.FROZEN)
             case _:
                 after = put_off(living, outcome.retry_after, now)
