@@ -27,6 +27,7 @@ from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, re
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
 from watcher.notifiers.slack_blocks import plain_wire, render_slack
 from watcher.notifiers.slack_card import render_card, with_previous
+from watcher.notifiers.slack_check import fault
 from watcher.notifiers.slack_replies import (
     TOO_ELABORATE,
     classify,
@@ -290,10 +291,13 @@ class SlackNotifier:
 
 
 async def _simplified(post: Callable[[Wire], Awaitable[Receipt]], wire: Wire) -> Receipt:
-    """Post it; where the blocks are refused, once more without them. Such a refusal means that nothing was posted."""
-    try:
-        return await post(wire)
-    except NotifierError as refusal:
-        if refusal.code not in TOO_ELABORATE:
-            raise
-    return replace(await post(plain_wire(wire)), note="sent as plain text: Slack did not take the blocks")
+    """Post it; where Slack would refuse the blocks, or does, once without them. Such a refusal means that nothing was posted."""
+    why = fault(wire.get("blocks", ()))
+    if not why:
+        try:
+            return await post(wire)
+        except NotifierError as refusal:
+            if refusal.code not in TOO_ELABORATE:
+                raise
+            why = f"Slack did not take the blocks: {refusal.code}"
+    return replace(await post(plain_wire(wire)), note=f"sent as plain text: {why}")

@@ -21,6 +21,9 @@ from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, o
 EVENT_TYPE: Final = "dlc_watcher_message"
 """Type of the metadata that carries the message's id, by which a copy is found again."""
 
+CARD_TYPE: Final = "dlc_watcher_card"
+"""The same for living cards."""
+
 LONGEST_SECTION: Final = 3000
 LONGEST_FIELD: Final = 2000
 MOST_FIELDS: Final = 10
@@ -71,9 +74,9 @@ def client_msg_id(message_id: str) -> str:
         return str(uuid5(NAMESPACE_URL, f"dlc-watcher:{message_id}"))
 
 
-def message_metadata(message_id: str) -> Mapping[str, Any]:
+def message_metadata(message_id: str, event_type: str = EVENT_TYPE) -> Mapping[str, Any]:
     """What a copy is found again by. Everybody in the workspace may read it."""
-    return {"event_type": EVENT_TYPE, "event_payload": {"message_id": message_id}}
+    return {"event_type": event_type, "event_payload": {"message_id": message_id}}
 
 
 def render_slack(message: Message, *, channel: str, broadcast_from: Severity | None) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from watcher.core.living import CardView
 from watcher.core.phases import Phase
 from watcher.notifiers import card_words as words
 from watcher.notifiers.slack_blocks import (
+    CARD_TYPE,
     Block,
     client_msg_id,
     context,
@@ -65,7 +66,7 @@ def render_card(view: CardView, *, channel: str) -> Mapping[str, Any]:
         "blocks": list(_blocks(view)),
         "unfurl_links": False,
         "unfurl_media": False,
-        "metadata": message_metadata(view.id),
+        "metadata": message_metadata(view.id, CARD_TYPE),
     }
     if view.reference:
         return {**wire, "ts": view.reference}
@@ -103,7 +104,8 @@ def _blocks(view: CardView) -> Iterator[Block]:
 def _standing(card: Card) -> str:
     """How it stands and since when; Slack counts the time on."""
     said = f"*{line(words.headline(card), 200)}*"
-    return said if card.since is None else f"{said} · since {_date(card.since, '{date_short_pretty} {time}')}"
+    since = "" if card.ended else "since "
+    return said if card.since is None else f"{said} · {since}{_date(card.since, '{date_short_pretty} {time}')}"
 
 
 def _bar(card: Card) -> str:

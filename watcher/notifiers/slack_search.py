@@ -12,7 +12,7 @@ from typing import Any, Final
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from watcher.notifiers.slack_blocks import EVENT_TYPE
+from watcher.notifiers.slack_blocks import CARD_TYPE, EVENT_TYPE
 
 _MOST_PAGES: Final = 5
 
@@ -74,6 +74,6 @@ async def _listed(
 def _carries(post: Mapping[str, Any], message_id: str) -> bool:
     metadata = post.get("metadata") or {}
     return (
-        metadata.get("event_type") == EVENT_TYPE
+        metadata.get("event_type") in {EVENT_TYPE, CARD_TYPE}
         and (metadata.get("event_payload") or {}).get("message_id") == message_id
     )

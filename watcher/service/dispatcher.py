@@ -145,10 +145,10 @@ class Dispatcher:
         """Change one card that is behind. False when none is, or none yet."""
         if self._living is None:
             return False
-        shown = False
         with anyio.CancelScope(shield=True) as self._sending:
-            shown = await self._living.show_next()
-        return shown
+            if await self._living.show_next():
+                return True
+        return False
 
     async def _next_due(self) -> datetime | None:
         due = [await self._ledger.store.next_due(receiver=self.name)]
