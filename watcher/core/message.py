@@ -15,6 +15,7 @@ from typing import Final
 from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
+from watcher.core.language import PLAIN, Locale
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.recipients import Outcomes
 from watcher.core.rule import Facts, NotificationId, Severity
@@ -87,6 +88,7 @@ class Message:
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
@@ -101,6 +103,7 @@ class Message:
     items: tuple[Item, ...]
     attempt: int = 1
     thread_place: str = ""
+    locale: Locale = PLAIN
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
 
@@ -165,6 +168,7 @@ def compose(
     attempt: int,
     thread_reference: str,
     thread_place: str = "",
+    locale: Locale = PLAIN,
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
 ) -> Message:
@@ -188,6 +192,7 @@ def compose(
         title=_title(items),
         items=items,
         attempt=attempt,
+        locale=locale,
         recipients=recipients,
         refused_before=refused_before,
     )
