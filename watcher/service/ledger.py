@@ -45,6 +45,8 @@ class Ledger:
         self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
         self.fleet = book.new_fleet()
         self.deliveries_bell = Bell()
+        self.cards_bell = Bell()
+        """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
         self._stored: dict[SourceName, list[Brief]] | None = None
         """What `recall` found and nobody has taken yet."""
@@ -122,6 +124,8 @@ class Ledger:
         self.book.troubles.note(observation.troubles)
         if observation.deliveries:
             self.deliveries_bell.ring()
+        if observation.watch is not None:
+            self.cards_bell.ring()
         if observation.deadlines:
             self.deadlines_bell.ring()
 
