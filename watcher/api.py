@@ -1,8 +1,8 @@
 """All that authors of rules and notifiers may import.
 
 A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registered as an entry point in the group
-`dlc_watcher.rules`. A notifier: a class with `kind`, `Settings`, `pace`, `render`, `send` and `aclose`, registered in the group
-`dlc_watcher.notifiers`. The built-in ones are registered in the same way; read them as examples.
+`dlc_watcher.rules`. A notifier: a class with `kind`, `Settings`, `capabilities`, `pace`, `render`, `send` and `aclose`,
+registered in the group `dlc_watcher.notifiers`. The built-in ones are registered in the same way; read them as examples.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ from watcher.core.rule import (
 )
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
-from watcher.ports import Notifier, Wire
+from watcher.ports import Capabilities, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
@@ -90,6 +90,7 @@ __all__ = [
     "Absorb",
     "AttemptCause",
     "Band",
+    "Capabilities",
     "Cohort",
     "Confidence",
     "Context",

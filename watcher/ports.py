@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
+from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
 from watcher.core.recipients import Outcomes
@@ -19,6 +21,8 @@ from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.settings import Settings
+
+NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
 
 Permit = Callable[[], Awaitable[None]]
 """Awaited before every single request, so that all requests of an account share one budget."""
@@ -88,10 +92,15 @@ class JobSource(Protocol):
         """
         ...
 
-    async def list_jobs(self, permit: Permit) -> Listing:
+    async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
 
         A pass that failed midway raises; it never returns a part as if it were the whole.
+
+        Args:
+            permit: the right to one request.
+            known: by job id, the digest that came with an item which has been taken in. Items that still have it are only named
+                (`Listing.unchanged`): they say the same but for what runs on. A source that cannot tell reads them all.
         """
         ...
 
@@ -129,6 +138,30 @@ class JobSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a kind of notifier can do, in words for people; "" where it cannot. The README's table is made from it.
+
+    Attributes:
+        shows: what people get, in one line.
+        threads: what is told as one thread. Said by those whose receipts carry a `thread_reference`.
+        updates: which message is changed in place when there is news.
+        receipt: what the far side gives back for a message. Said by those whose receipts carry a `reference`.
+        buttons: what people can do from within the message.
+        ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
+            told of the end of all that it was told of.
+        repeats: whether a message can be seen twice after a crash.
+    """
+
+    shows: str
+    threads: str = ""
+    updates: str = ""
+    receipt: str = ""
+    buttons: str = ""
+    ends: str = ""
+    repeats: str = "possible"
+
+
 class Notifier(Protocol):
     """One way to tell people. Three small functions; only `send` touches the world.
 
@@ -139,6 +172,8 @@ class Notifier(Protocol):
     kind: ClassVar[str]
     """The key under a receiver's name, for example `slack`."""
     Settings: ClassVar[type[Settings]]
+    capabilities: ClassVar[Capabilities]
+    """What it can do; a literal, known without making one."""
 
     def __init__(self, name: str, settings: Any) -> None:
         """Made with the receiver's name and a validated instance of `Settings`."""
@@ -166,6 +201,34 @@ class Notifier(Protocol):
 
 Wire = Mapping[str, Any]
 """What `render` makes and `send` takes."""
+
+
+@runtime_checkable
+class LivingNotifier(Notifier, Protocol):
+    """A notifier that can also keep one message for each job and change it in place: the job's card (`core.living`).
+
+    The card is the root of the job's thread: what it is posted under comes back as `Message.thread_reference` of every message
+    about the job. When cards are to be posted or changed is decided elsewhere; these two do as they are told.
+    """
+
+    card_target: str
+    """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+
+    def render_card(self, view: CardView) -> Wire:
+        """The card in this channel's form. As `render`: pure, bounded, escaped, the same on every attempt."""
+        ...
+
+    async def show_card(self, wire: Wire, view: CardView) -> Receipt:
+        """Post it where `view.reference` is "", else change that message. One attempt.
+
+        Returns:
+            `reference` names the message from now on; `place` where it stands.
+
+        Raises:
+            CardLost: the message cannot be changed any more, and why; a new one will be posted with the next news of the job.
+            NotifierError: as `send`. On a repeated attempt at posting, a copy is looked for where that is possible.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +334,23 @@ class Store(Protocol):
 
     async def release(self, now: datetime) -> int:
         """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
+        ...
+
+    # living cards
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """The card of a job at a receiver; None when none was ever begun."""
+        ...
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """Write a card down. Its `news` counts only for a new row: afterwards commits alone raise it, by one each.
+
+        Once its root stands, that is the reference of the job's thread at this receiver.
+        """
+        ...
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """Cards of a receiver that are `behind`, the earliest `next_at` first."""
         ...
 
     # silences

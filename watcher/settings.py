@@ -156,3 +156,13 @@ class SourceSettings(Settings):
     Where a log may hold what those who hear of the job must not see, set `events`."""
     blind_after: Duration = timedelta(minutes=5)
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
+
+
+class ReceiverSettings(Settings):
+    """What every receiver has, whatever its kind: written beside the kind."""
+
+    fallback: str | None = None
+    """Another receiver, which is told what cannot be told here, with the reason and the fix: what came to nothing, and, while
+    nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
+    fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
+    """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""

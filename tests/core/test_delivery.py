@@ -13,6 +13,7 @@ from watcher.core.delivery import (
     GIVE_UP_AFTER,
     LEGAL,
     LONGEST_RETRY_AFTER,
+    MOST_BLIND_ATTEMPTS,
     TERMINAL_STATES,
     DeliveryReason,
     DeliveryState,
@@ -149,6 +150,12 @@ def test_the_wait_lies_between_half_and_the_whole_of_its_step(jitter: float, att
 )
 def test_the_far_sides_wish_is_honoured_where_it_is_longer_and_reasonable(wish: timedelta, wait: timedelta) -> None:
     assert settled(Failure(error="429", retry_after=wish)).not_before == NOW + wait
+
+
+def test_a_failure_that_nobody_explains_is_given_up_after_so_many_attempts() -> None:
+    found = [settled(Failure(error="x", ambiguous=True, most_attempts=MOST_BLIND_ATTEMPTS), n) for n in (9, 10, 11)]
+    assert [one.state for one in found] == [DeliveryState.RETRYING, DeliveryState.DEAD, DeliveryState.DEAD]
+    assert found[1].reason is DeliveryReason.EXPIRED
 
 
 def test_it_is_given_up_when_the_next_try_would_come_after_a_day() -> None:

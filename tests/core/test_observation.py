@@ -21,7 +21,7 @@ from watcher.core.events import (
 )
 from watcher.core.fold import fold, watched
 from watcher.core.history import baseline
-from watcher.core.model import Doubts, JobRef, JobSnapshot, JobSummary, Watch
+from watcher.core.model import Doubts, JobRef, JobSnapshot, JobSummary, Listed, Watch
 from watcher.core.observation import (
     APART,
     ListPass,
@@ -310,6 +310,7 @@ def test_a_list_item_calls_for_a_look_only_where_it_shows_a_change(
     held: Watch, item: JobSummary, expected: bool
 ) -> None:
     assert summary_differs(held, item) is expected
+    assert summary_differs(held, Listed.of(item)) is expected
 
 
 # --- a life, looked at ------------------------------------------------------------------------------------------------------

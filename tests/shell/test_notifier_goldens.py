@@ -17,11 +17,12 @@ from rich.console import Console
 
 from watcher.core.message import Message
 from watcher.core.rule import Severity
+from watcher.notifiers.alertmanager import render_alerts
 from watcher.notifiers.apprise import render_plain
+from watcher.notifiers.cloud_events import render_event
 from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
 from watcher.notifiers.mail import parse_address, render_mail
 from watcher.notifiers.slack_blocks import render_slack
-from watcher.notifiers.webhook import render_event
 from watcher.testing.messages import SAMPLES, reply
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,10 @@ def webhook(message: Message) -> Mapping[str, str]:
     return {"json": _json(render_event(message))}
 
 
+def alertmanager(message: Message) -> Mapping[str, str]:
+    return {"json": _json(render_alerts(message, {"cluster": "training"}))}
+
+
 def apprise(message: Message) -> Mapping[str, str]:
     return {"json": _json(render_plain(message))}
 
@@ -64,7 +69,7 @@ def _json(data: object) -> str:
 
 
 RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
-    function.__name__: function for function in (slack, email, webhook, apprise, console)
+    function.__name__: function for function in (slack, email, webhook, alertmanager, apprise, console)
 }
 
 

@@ -72,7 +72,7 @@ def send_test(
         raise typer.BadParameter(
             f"there is no receiver {receiver!r}; there are: {', '.join(loaded.receivers)}", param_hint="RECEIVER"
         )
-    kind, settings = loaded.receivers[receiver]
+    kind, settings, _ = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
     message = trial_message(receiver)
 

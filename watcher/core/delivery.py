@@ -98,6 +98,9 @@ BACKOFF: Final = (
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 """Measured from the first attempt. A day outlives a night and a provider's outage."""
 
+MOST_BLIND_ATTEMPTS: Final = 10
+"""For far sides that do not say why they fail (Apprise, a command): nearly four hours. It may arrive each time all the same."""
+
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 """A far side's own wish is honoured up to here."""
 
@@ -149,12 +152,25 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt, as a value."""
+    """A failed attempt, as a value.
+
+    Attributes:
+        error: what happened, and the fix where one is known.
+        permanent: the same can never work.
+        ambiguous: it may have arrived.
+        retry_after: the far side's own wish, or None.
+        most_attempts: after so many it is given up, where nobody says why it fails; None for no other limit than time.
+        pauses: it says something of the receiver and not only of this message.
+        disables: nothing will ever arrive there again.
+    """
 
     error: str
     permanent: bool = False
     ambiguous: bool = False
     retry_after: timedelta | None = None
+    most_attempts: int | None = None
+    pauses: bool = False
+    disables: bool = False
 
 
 Outcome = Receipt | Failure
@@ -210,7 +226,8 @@ def settle(outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: d
     wait = BACKOFF[min(attempt, len(BACKOFF)) - 1] * (0.5 + jitter / 2)
     if outcome.retry_after is not None:
         wait = max(wait, min(outcome.retry_after, LONGEST_RETRY_AFTER))
-    if now + wait > first_attempt_at + GIVE_UP_AFTER:
+    tried_enough = outcome.most_attempts is not None and attempt >= outcome.most_attempts
+    if tried_enough or now + wait > first_attempt_at + GIVE_UP_AFTER:
         return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.EXPIRED, error=outcome.error)
     reason = DeliveryReason.UNKNOWN_OUTCOME if outcome.ambiguous else DeliveryReason.TRANSIENT
     return Settlement(state=DeliveryState.RETRYING, reason=reason, not_before=now + wait, error=outcome.error)

@@ -57,6 +57,7 @@ class Item:
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
         notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        labels: those that the notification was routed by.
     """
 
     severity: Severity
@@ -69,6 +70,7 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +203,7 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
         job=card,
         away=said.away,
         notification_id=said.id,
+        labels=said.labels,
     )
 
 

@@ -16,7 +16,7 @@ from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.text import link, one_line
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 
 _MOST_ITEMS: Final = 30
 _MOST_FACTS: Final = 8
@@ -64,6 +64,7 @@ class ConsoleNotifier:
 
     kind: ClassVar[str] = "console"
     Settings: ClassVar[type[_settings.Settings]] = ConsoleSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="coloured lines on the terminal")
     pace: timedelta = timedelta(0)
 
     def __init__(

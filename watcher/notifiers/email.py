@@ -31,7 +31,7 @@ from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, re
 from watcher.notifiers.mail import compose_mail, parse_address, render_mail
 from watcher.notifiers.smtp_replies import GREYLISTED, Stage, classify, classify_reply
 from watcher.notifiers.text import link, one_line
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 from watcher.settings import CertificateFile, OneOrMany, SecretFile, exactly_one
 
 
@@ -107,6 +107,12 @@ class EmailNotifier:
 
     kind: ClassVar[str] = "email"
     Settings: ClassVar[type[_settings.Settings]] = EmailSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="text and HTML; STARTTLS or TLS required unless turned off by name",
+        threads="one for each job",
+        receipt="Message-ID, and each refused recipient",
+        repeats="same Message-ID; many mail systems collapse it",
+    )
     pace: timedelta = timedelta(0)
     """Servers say 4xx when they want it slower."""
 

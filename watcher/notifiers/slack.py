@@ -28,7 +28,7 @@ from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, cl
 from watcher.notifiers.slack_blocks import plain_wire, render_slack
 from watcher.notifiers.slack_replies import TOO_ELABORATE, classify, classify_answer, webhook_code
 from watcher.notifiers.slack_search import channel_id, find_copy
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
 _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
@@ -121,6 +121,12 @@ class SlackNotifier:
 
     kind: ClassVar[str] = "slack"
     Settings: ClassVar[type[_settings.Settings]] = SlackSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="Block Kit with a text fallback; bot token or incoming webhook",
+        threads="one for each job (bot token)",
+        receipt="channel and time stamp (bot token)",
+        repeats="looked up and suppressed where the bot may read history",
+    )
     pace: timedelta = timedelta(seconds=1)
     """Slack takes about one message per second and channel (https://docs.slack.dev/apis/web-api/rate-limits)."""
 

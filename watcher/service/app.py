@@ -115,7 +115,7 @@ async def assemble(
         }
         for source in sources.values():
             stack.push_async_callback(_shielded, source.aclose)
-        ends = {name: kind(name, settings) for name, (kind, settings) in loaded.receivers.items()} | dict(
+        ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
         for notifier in ends.values():

@@ -127,7 +127,13 @@ class Dispatcher:
             if exc.pauses_receiver:
                 self._pause(exc)
             return Failure(
-                error=str(exc), permanent=exc.permanent, ambiguous=exc.ambiguous, retry_after=exc.retry_after
+                error=str(exc),
+                permanent=exc.permanent,
+                ambiguous=exc.ambiguous,
+                retry_after=exc.retry_after,
+                most_attempts=exc.most_attempts,
+                pauses=exc.pauses_receiver,
+                disables=exc.disables_receiver,
             )
         except Exception as exc:  # noqa: BLE001 - as above
             log.exception("notifier_raised", receiver=self.name, kind=self._notifier.kind)

@@ -216,7 +216,7 @@ class Poller:
 
     async def _ask(self, entry: Entry) -> None:
         entry.error = None
-        known = recognition.digest_to_ask_with(entry.known, entry.summary)
+        known = recognition.digest_to_ask_with(entry.known, entry.listed)
         try:
             fetched = await put(
                 self._ledger.metrics,

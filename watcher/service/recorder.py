@@ -49,7 +49,7 @@ class Recorder:
         Raises:
             StoreUnavailable: nothing was written.
         """
-        cause, lent_by = CauseId(str(uuid4())), entry.summary
+        cause, lent_by = CauseId(str(uuid4())), entry.listed
         answer = replace(merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
 
         def conclude(watch: Watch | None) -> Observed:

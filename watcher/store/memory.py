@@ -25,6 +25,7 @@ from watcher.core.delivery import (
     absorbed,
 )
 from watcher.core.events import Event, EventId, job_of
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
@@ -60,6 +61,7 @@ class MemoryStore:
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
+        self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
     async def open(self) -> None:
         """Nothing is to be made ready."""
@@ -129,6 +131,9 @@ class MemoryStore:
             self._ended.setdefault(ref, observation.at)
         if observation.snapshot_changed:
             self._snapshots.setdefault(ref, []).append(watch.snapshot)
+        for key, card in self._cards.items():
+            if key[1] == ref:
+                self._cards[key] = replace(card, news=card.news + 1)
 
     def _owe(self, delivery: Delivery) -> None:
         said = self._notifications.setdefault(delivery.notification.id, delivery.notification)
@@ -251,6 +256,26 @@ class MemoryStore:
             due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
             self._put(due)
         return len(left)
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        await checkpoint()
+        return self._cards.get((receiver, job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await checkpoint()
+        key = card.receiver, card.job
+        held = self._cards.get(key)
+        self._cards[key] = card if held is None else replace(card, news=held.news)
+        if card.reference:
+            self._threads[card.receiver, f"job:{card.job}"] = card.reference
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        await checkpoint()
+        found = [card for card in self._cards.values() if card.receiver == receiver and card.behind]
+        return tuple(sorted(found, key=lambda card: (card.next_at, card.job))[: max(limit, 0)])
 
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
@@ -382,6 +407,7 @@ class MemoryStore:
         self._events = {k: event for k, event in self._events.items() if job_of(event) not in gone}
         self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
         self._silences = {k: one for k, one in self._silences.items() if one.job not in gone}
+        self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
         self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
         for ref in gone:

@@ -171,6 +171,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         schema.snapshots,
         schema.deadlines,
         schema.silences,
+        schema.cards,
         jobs,
     ):
         match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))

@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -285,4 +285,31 @@ silences: Final = Table(
     Column("ended_at", Instant),
     Column("ended_by", Words, nullable=False),
     comment="What people do not want to hear for a while. Source and job name the job that a silence ends with.",
+)
+
+cards: Final = Table(
+    "cards",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("target", Words, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("reference", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("posted_at", Instant),
+    Column("attempt", Integer, nullable=False),
+    Column("first_attempt_at", Instant),
+    Column("replies", Integer, nullable=False),
+    Column("shown", Words, nullable=False),
+    Column("news", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("lost", String(16)),
+    Column("previous", Words, nullable=False),
+    Column("previous_place", Words, nullable=False),
+    Column("why", String(16)),
+    Index(None, "source", "job_id"),
+    comment="The card of a job at a receiver: the root of its thread, changed in place. Behind where news is above seen.",
 )

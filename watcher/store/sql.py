@@ -13,13 +13,14 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.events import Event, EventId
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, reading, silences, writing
+from watcher.store import cards, outbox, reading, silences, writing
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -143,6 +144,18 @@ class SqlStore:
     async def release(self, now: datetime) -> int:
         """See `Store.release`."""
         return await self._database.write(partial(outbox.release, now=now))
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        return await self._database.read(partial(cards.card, receiver=receiver, job=job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await self._database.write(partial(cards.keep, kept=card))
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        return await self._database.read(partial(cards.behind, receiver=receiver, limit=limit))
 
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""

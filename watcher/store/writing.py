@@ -8,7 +8,7 @@ from watcher.core.delivery import DeliveryState, absorbed
 from watcher.core.events import job_of
 from watcher.errors import StaleObservation
 from watcher.ports import Observation
-from watcher.store import rows, schema
+from watcher.store import cards, rows, schema
 from watcher.store.dialects import put, put_new
 from watcher.store.schema import Instant, deadlines, deliveries, jobs
 
@@ -98,6 +98,8 @@ def _advance(connection: Connection, observation: Observation) -> None:
         raise stale(observation)
     if observation.snapshot_changed:
         put_new(connection, schema.snapshots, [rows.snapshot_row(watch.snapshot)])
+    if observation.expected_version:
+        cards.note_news(connection, watch.snapshot.ref)
 
 
 def _note_decisions(connection: Connection, observation: Observation) -> None:

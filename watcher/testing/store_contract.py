@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -35,6 +35,7 @@ from watcher.core.delivery import (
     settle,
 )
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
 from watcher.core.phases import Phase, phase_of
@@ -142,6 +143,31 @@ def a_delivery(
         not_before=at + wait,
         apart=apart,
         created_at=at,
+    )
+
+
+def a_card() -> LivingCard:
+    """A job's card with members of every kind filled."""
+    return LivingCard(
+        receiver="team",
+        job=JOB,
+        target="#ml-jobs",
+        generation=2,
+        reference="171.2",
+        place="C0ML0JOBS",
+        posted_at=T0 - MOMENT,
+        attempt=3,
+        first_attempt_at=T0 - 2 * MOMENT,
+        replies=2,
+        shown="f1",
+        news=7,
+        seen=3,
+        next_at=T0,
+        failures=1,
+        lost=CardLoss.DELETED,
+        previous="171.1",
+        previous_place="C0OLD0000",
+        why=CardLoss.FULL,
     )
 
 
@@ -863,6 +889,67 @@ class StoreContract:
         assert await store.events(since=T0) == (late,)
         assert await store.events(since=T0 + MOMENT) == ()
 
+    # --- living cards ----------------------------------------------------------------------------------------------------------
+
+    async def test_a_card_comes_back_as_it_was_kept(self, store: Store) -> None:
+        assert await store.card("team", JOB) is None
+        for card in (
+            a_card(),
+            replace(a_card(), lost=None, why=None, posted_at=None, first_attempt_at=None, replies=9),
+        ):
+            await store.keep_card(card)
+            assert await store.card("team", JOB) == card
+        assert await store.card("oncall", JOB) is None
+        assert await store.card("team", FAR_JOB) is None
+
+    async def test_every_commit_about_a_job_is_news_for_its_cards_and_keeping_one_forgets_none(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB)):
+            await store.keep_card(replace(a_card(), receiver=receiver, job=job))
+        read = await store.card("team", JOB)
+        assert read is not None
+        await store.commit(an_observation(watch=a_watch(version=2)))
+        await store.commit(an_observation(a_delivery()))
+        await store.keep_card(replace(read, seen=read.news, replies=12))
+        told = [
+            await store.card(receiver, job) for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB))
+        ]
+        assert [card and (card.news, card.seen, card.replies) for card in told] == [(8, 7, 12), (8, 3, 2), (7, 3, 2)]
+
+    async def test_cards_that_are_behind_are_found_the_earliest_first(self, store: Store) -> None:
+        def card(number: int, **members: Any) -> LivingCard:
+            job = JobRef(JOB.source, JobId(f"dlc-{number}"))
+            return replace(a_card(), **{"job": job, "lost": None, "next_at": T0 - number * MOMENT, **members})
+
+        late, early = card(1), card(2)
+        others = (
+            card(3, seen=7),
+            card(4, reference=""),
+            card(5, lost=CardLoss.FROZEN),
+            card(6, receiver="oncall"),
+        )
+        for one in (late, early, *others):
+            await store.keep_card(one)
+        assert await store.cards_behind("team", 10) == (early, late)
+        assert await store.cards_behind("team") == (early,)
+        assert await store.cards_behind("team", 0) == ()
+        assert await store.cards_behind("nobody") == ()
+
+    async def test_a_card_that_stands_is_the_root_of_its_jobs_thread(self, store: Store) -> None:
+        await store.commit(
+            an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, receiver="oncall"))
+        )
+        await store.keep_card(replace(a_card(), job=OTHER_JOB, reference=""))
+        await store.keep_card(a_card())
+        assert (await send(store, Receipt(reference="2"))).thread_reference == "171.2"
+        assert (await send(store, Receipt(reference="3"))).thread_reference == "", "its root is not posted yet"
+        assert (await send(store, receiver="oncall")).thread_reference == "", "another receiver"
+        await store.keep_card(replace(a_card(), reference="171.9"))
+        await store.commit(an_observation(a_delivery(4)))
+        assert (await leased(store)).thread_reference == "171.9"
+
     # --- forgetting ------------------------------------------------------------------------------------------------------------
 
     async def test_ended_and_told_jobs_are_dropped_with_all_that_belongs_to_them(self, store: Store) -> None:
@@ -875,6 +962,8 @@ class StoreContract:
         )
         await store.commit(ended)
         await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
+        await store.keep_card(a_card())
+        await store.keep_card(replace(a_card(), job=OTHER_JOB))
         before = await store.counts()
         assert await store.prune(T0 + MOMENT) == NOBODY, "it was not told yet"
         await send(store, now=T0 + MOMENT)
@@ -886,6 +975,8 @@ class StoreContract:
         left = {name: number for name, number in (await store.counts()).items() if number}
         assert left == {"jobs.live": 1, "snapshots": 1}
         assert before["events"] == 1
+        assert await store.card("team", JOB) is None
+        assert await store.card("team", OTHER_JOB) is not None
         await store.commit(an_observation(a_delivery(5)))
         assert (await leased(store)).thread_reference == ""
 
