@@ -21,6 +21,7 @@ from watcher.core.silencing import Silencing, SilencingId
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
 from watcher.store import cards, outbox, reading, silences, writing
+from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -96,6 +97,7 @@ class SqlStore:
         self, url: str, *, read_only: bool = False, beside: bool = False, patience: timedelta = timedelta(seconds=5)
     ) -> None:
         self._database = _database(url, read_only=read_only, beside=beside, patience=patience)
+        self._commits = Commits(self._database)
 
     async def open(self) -> None:
         """See `Store.open`. Also takes the right to watch with this database; `StoreUnavailable` when another process has it."""
@@ -116,7 +118,7 @@ class SqlStore:
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
         writing.check(observation)
-        await self._database.write(partial(writing.commit, observation=observation))
+        await self._commits.commit(observation)
 
     async def sights(self) -> tuple[Sight, ...]:
         """See `Store.sights`."""

@@ -21,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import anyio
 import pytest
 
 from watcher.core.delivery import (
@@ -314,6 +315,29 @@ class StoreContract:
         assert set(await store.watches(live_only=False)) == {live, ended, gone, strange}
         assert set(await store.watches(live_only=False, source=SourceName("hangzhou"))) == {live, ended}
         assert set(await store.watches(source=SourceName("beijing"))) == set()
+
+    async def test_of_many_that_commit_at_once_each_keeps_its_own_and_a_stale_one_takes_no_other_with_it(
+        self, store: Store
+    ) -> None:
+        refs = [JobRef(SourceName("many"), JobId(f"dlc{number}")) for number in range(30)]
+        stale: list[JobRef] = []
+
+        async def commit(ref: JobRef, status: str) -> None:
+            news = replace(an_event(job=ref), id=EventId(f"{ref.job_id} {status}"))
+            try:
+                await store.commit(replace(an_observation(watch=a_watch(ref, status=status)), events=(news,)))
+            except StaleObservation:
+                stale.append(ref)
+
+        async with anyio.create_task_group() as tasks:
+            for ref in refs:
+                tasks.start_soon(commit, ref, "Running")
+                tasks.start_soon(commit, ref, "Queuing")
+        assert sorted(stale) == sorted(refs), "one of two looks at one version is the first"
+        kept = {watch.snapshot.ref: watch.snapshot.status for watch in await store.watches()}
+        assert set(kept) == set(refs)
+        told = {event.id for event in await store.events()}
+        assert told == {f"{ref.job_id} {status}" for ref, status in kept.items()}
 
     async def test_the_second_of_two_looks_at_one_version_is_stale_and_writes_nothing(self, store: Store) -> None:
         await store.commit(an_observation(watch=a_watch()))
