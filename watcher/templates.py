@@ -108,6 +108,11 @@ class Templates:
     def __bool__(self) -> bool:
         return bool(self.parts)
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Part -> its file, as the user named it."""
+        return {part: self.sources[name][1] for part, name in self.parts.items()}
+
     def fill(self, part: str, message: Shown, item: ShownItem | None = None) -> str:
         """The part in this template's words.
 
