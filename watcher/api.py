@@ -60,6 +60,7 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.inquiry import Topic
+from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
@@ -81,7 +82,7 @@ from watcher.core.rule import (
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
 from watcher.ports import Capabilities, Notifier, Wire
-from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
+from watcher.settings import Duration, OneOrMany, ReceiverSettings, SecretFile, Settings, Zone, exactly_one, reveal
 
 __all__ = [
     "LIVE",
@@ -137,9 +138,13 @@ __all__ = [
     "JobSucceeded",
     "JobVanished",
     "Kinship",
+    "Language",
+    "Length",
     "Limit",
+    "Locale",
     "Member",
     "Message",
+    "Moment",
     "NoOptions",
     "Notifier",
     "NotifierError",
@@ -162,31 +167,39 @@ __all__ = [
     "Provenance",
     "Quantile",
     "Receipt",
+    "ReceiverSettings",
     "RestartCount",
     "RestartRecord",
     "RoleSpec",
     "Rule",
     "RuleFailed",
     "RuleOptions",
+    "Said",
     "SecretFile",
     "Settings",
     "Severity",
     "Silence",
+    "Text",
     "TooFew",
     "Topic",
     "WatchBlind",
     "WatchRecovered",
     "When",
     "Wire",
+    "Zone",
     "begun",
     "broken_off",
     "cause_of_end",
     "cohort_of",
+    "counted",
     "exactly_one",
+    "joined",
     "known",
     "learn",
     "passed_over",
     "reveal",
     "revivals",
+    "say",
     "spell_duration",
+    "spoken",
 ]

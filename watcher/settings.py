@@ -7,14 +7,27 @@ misspelt key is an error with a place and never a silent default.
 from __future__ import annotations
 
 import ssl
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.functional_validators import AfterValidator
 
 from watcher.core.duration import PATTERN, parse_duration
+from watcher.core.language import PLAIN, Language, Locale
 
 
 class Settings(BaseModel):
@@ -45,6 +58,35 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "30m", "1h30m"]}),
 ]
 """A length of time, written `90s`, `30m`, `1h30m`, `2d`. Never a bare number: a number has no unit."""
+
+
+def _zone(value: object) -> tzinfo:
+    if isinstance(value, tzinfo):
+        return value
+    name = str(value)
+    if name == "UTC":
+        return UTC  # known on a machine without a table of zones, too
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'there is no time zone "{name}"{_near_zone(name)}') from None
+
+
+def _near_zone(name: str) -> str:
+    known = {zone.lower(): zone for zone in available_timezones()}
+    if not known:
+        return "; this machine has no table of time zones: pip install tzdata"
+    near = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{known[near[0]]}"?' if near else "; write for example Asia/Shanghai or UTC"
+
+
+Zone = Annotated[
+    tzinfo,
+    PlainValidator(_zone),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["Asia/Shanghai", "UTC"]}),
+]
+"""A time zone by its IANA name, for example `Asia/Shanghai`."""
 
 
 def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
@@ -111,6 +153,29 @@ def _one_or_many(value: object) -> object:
 
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 """A text or a list of texts."""
+
+
+class ReceiverSettings(Settings):
+    """What every kind of receiver has: in which language and by whose clock it is spoken to.
+
+    A notifier derives its settings from this. It need do no more: what it is given to render is in that language already, and for
+    words of its own it has `Message.locale`.
+    """
+
+    language: Language = Language.EN
+    """en or zh (Simplified Chinese). DLC's own statuses, reason codes and messages stay as they are."""
+    zone: Zone = Field(default_factory=lambda: UTC, json_schema_extra={"default": "UTC"})
+    """Time zone in which times are shown, for example Asia/Shanghai."""
+
+    @property
+    def locale(self) -> Locale:
+        """How whoever reads it is spoken to."""
+        return Locale(self.language, self.zone)
+
+
+def locale_of(settings: Settings) -> Locale:
+    """How a receiver with these settings is spoken to; in English and UTC where its kind of settings does not tell."""
+    return settings.locale if isinstance(settings, ReceiverSettings) else PLAIN
 
 
 class Budget(Settings):

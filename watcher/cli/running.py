@@ -66,6 +66,7 @@ def send_test(
     from watcher.errors import NotifierError
     from watcher.ports import Notifier
     from watcher.service.trial import trial_message
+    from watcher.settings import locale_of
 
     loaded = load_configuration(config)
     if receiver not in loaded.receivers:
@@ -74,7 +75,7 @@ def send_test(
         )
     kind, settings, _ = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
-    message = trial_message(receiver)
+    message = trial_message(receiver, locale_of(settings))
 
     async def send() -> object:
         try:

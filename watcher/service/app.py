@@ -18,6 +18,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
@@ -29,6 +30,7 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
+from watcher.settings import locale_of
 from watcher.store import open_store
 from watcher.web import make_app, serve
 
@@ -118,6 +120,7 @@ async def assemble(
         ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
+        locales = {name: locale_of(settings) for name, (_, settings) in loaded.receivers.items()}
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
@@ -139,7 +142,10 @@ async def assemble(
             sources=sources,
             notifiers=ends,
             pollers=tuple(pollers.values()),
-            dispatchers=tuple(Dispatcher(name, notifier, ledger, sources) for name, notifier in ends.items()),
+            dispatchers=tuple(
+                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                for name, notifier in ends.items()
+            ),
             keeper=Keeper(
                 ledger,
                 sources,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ import anyio
 import anyio.lowlevel
 
 from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
+from watcher.core.language import PLAIN, Locale
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
@@ -39,6 +41,7 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        locale: in which language and by whose clock the receiver is spoken to.
     """
 
     def __init__(
@@ -48,8 +51,11 @@ class Dispatcher:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
+        *,
+        locale: Locale = PLAIN,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
+        self._locale = locale
         self._pauses = 0
         self._sending: anyio.CancelScope | None = None
         self.paused_until: datetime | None = None
@@ -100,6 +106,7 @@ class Dispatcher:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                locale=self._locale,
                 recipients=lease.recipients,
                 refused_before=lease.refused_before,
             )
@@ -233,14 +240,9 @@ def plainest(message: Message) -> Message:
             job=item.job and JobCard(ref=item.job.ref, title=item.job.ref.job_id),
         )
 
-    return Message(
-        id=message.id,
-        receiver=message.receiver,
-        thread_key=message.thread_key,
+    return replace(
+        message,
         thread_title=message.thread_title[:200],
-        thread_reference=message.thread_reference,
-        severity=message.severity,
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),
-        attempt=message.attempt,
     )
