@@ -28,6 +28,8 @@ from pydantic.functional_validators import AfterValidator
 
 from watcher.core.duration import PATTERN, parse_duration
 from watcher.core.language import PLAIN, Language, Locale
+from watcher.templates import NONE as NO_TEMPLATES
+from watcher.templates import PARTS, TemplateFault, Templates, read_templates
 
 
 class Settings(BaseModel):
@@ -277,5 +279,5 @@ class ReceiverSettings(Settings):
     """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
     templates: TemplateFiles = NO_TEMPLATES
     """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail `subject.j2`,
-    `text.j2`, `html.j2`, or a mapping from such a part to a file. Relative to the configuration file. What is not there is worded as
+    `text.j2`, `html.j2`, or a mapping from such a part to a file. Relative to the configuration file. What is missing is worded as
     built in; docs/templates.md says what templates can show."""

@@ -49,14 +49,16 @@ PARTS: Final[Mapping[str, Part]] = {
     "title": Part("the line that says it all, at the head of a message and in previews", 300),
     "headline": Part("the line of each item", 300, each=True),
     "detail": Part("the longer text of each item", 6_000, lines=True, each=True),
-    "subject": Part("e-mail: the subject; use only what stays the same over a job's life, or its thread falls apart", 160),
+    "subject": Part(
+        "e-mail: the subject; use only what stays the same over a job's life, or its thread falls apart", 160
+    ),
     "text": Part("e-mail: the whole plain text", 60_000, lines=True),
     "html": Part("e-mail: the whole HTML page", 100_000, html=True, lines=True),
 }
 """Every part, by its name, which is also its file's: `headline.j2`."""
 
 
-class TemplateFault(Exception):  # noqa: N818 - a fault of somebody's template, not an error of ours
+class TemplateFault(Exception):
     """A template cannot be used, or failed. Its text is `file:line: what`."""
 
     def __init__(self, what: str, *, file: str, line: int | None = None) -> None:
@@ -131,7 +133,7 @@ class Templates:
             raise TemplateFault(exc.message or "not a template", file=exc.filename or file, line=exc.lineno) from exc
         except TemplateNotFound as exc:
             raise TemplateFault(f"there is no file {exc.name} beside it", file=file) from exc
-        except Exception as exc:  # noqa: BLE001 - anything can come out of a template: types, sums, filters
+        except Exception as exc:
             known = {one for _, one in self.sources.values()}
             place, line = next(_places(exc.__traceback__, known), (file, None))
             told = str(exc) if isinstance(exc, TemplateError) else f"{type(exc).__name__}: {exc}"

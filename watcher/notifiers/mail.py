@@ -119,12 +119,16 @@ def _noted(text: str, notes: list[str]) -> str:
     if not notes:
         return text
     news, line, signature = text.rpartition("\n-- \n")
-    return "\n".join([news, *notes, line.removesuffix("\n") + "\n" + signature]) if line else "\n".join([text, *notes, ""])
+    return (
+        "\n".join([news, *notes, line.removesuffix("\n") + "\n" + signature]) if line else "\n".join([text, *notes, ""])
+    )
 
 
 def _noted_html(html: str, notes: list[str]) -> str:
     """The notes at the page's end, whoever made the page."""
-    told = "".join(f'<div style="padding:0 16px 16px;font-size:13px;word-break:break-word">{escape(note)}</div>' for note in notes)
+    told = "".join(
+        f'<div style="padding:0 16px 16px;font-size:13px;word-break:break-word">{escape(note)}</div>' for note in notes
+    )
     page, end, rest = html.rpartition("</body>")
     return f"{page}{told}{end}{rest}" if end else html + told
 
@@ -162,5 +166,3 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template("mail.html.j2")
-
-

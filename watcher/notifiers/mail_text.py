@@ -23,7 +23,9 @@ def mail_text(message: Shown) -> str:
     rules = ", ".join(dict.fromkeys(item.rule for item in message.items))
     about = [f"{message.words['rule']} {rules}", f"{message.words['receiver']} {message.receiver}"]
     # "-- " on a line of its own begins a signature, which mail programs show dimmed.
-    return "\n".join([*lines, "-- ", ", ".join(["dlc-watcher", *about]), f"{message.words['message']} {message.id}", ""])
+    return "\n".join(
+        [*lines, "-- ", ", ".join(["dlc-watcher", *about]), f"{message.words['message']} {message.id}", ""]
+    )
 
 
 def _item(message: Shown, item: ShownItem, *, alone: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from watcher.core.message import Item, Message, title_of
+from watcher.core.message import Item, Message, with_items
 from watcher.core.shown import Shown, ShownItem
 from watcher.notifiers.showing import show
 from watcher.templates import TemplateFault, Templates
@@ -38,9 +38,7 @@ def in_own_words(message: Message, templates: Templates) -> tuple[Message, Fault
         yield from message.items[len(shown.items) :]
 
     if templates.parts.keys() & {"headline", "detail"}:
-        told = tuple(items(show(message)))
-        title = title_of(told, message.locale) if message.title == title_of(message.items, message.locale) else message.title
-        message = replace(message, items=told, title=title)
+        message = with_items(message, tuple(items(show(message))))
     if "title" in templates.parts:
         message = replace(message, title=fill("title", show(message), message.title))
     shown = show(message) if templates.parts.keys() & {"subject", "text", "html"} else None

@@ -33,15 +33,12 @@ _WORDS: Final = (
     "console",
     "as-of",
     "gone",
-    "attempt",
     "earlier",
     "reason",
     "more",
     "more-facts",
-    "refused",
     "receiver",
     "message",
-    "why",
 )
 
 

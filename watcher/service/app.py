@@ -32,6 +32,7 @@ from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import locale_of
 from watcher.store import open_store
+from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
 
 
@@ -120,7 +121,7 @@ async def assemble(
         ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
-        locales = {name: locale_of(settings) for name, (_, settings) in loaded.receivers.items()}
+        locales = {name: locale_of(settings) for name, (_, settings, _) in loaded.receivers.items()}
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
@@ -143,7 +144,14 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                Dispatcher(
+                    name,
+                    notifier,
+                    ledger,
+                    sources,
+                    locale=locales.get(name, PLAIN),
+                    templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
+                )
                 for name, notifier in ends.items()
             ),
             keeper=Keeper(
