@@ -1,4 +1,4 @@
-"""Mails of one job are one thread, and of two jobs two, as an IMAP server sees it; told over a real SMTP server, with its faults."""
+"""Mails of one job are one thread, and of two jobs two, as an IMAP server sees it; over a real SMTP server that fails."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a template sees of a message: plain words, cleaned and cut, as its receiver reads them.
 
-A template gets one of these as `message`; templates for a headline or a detail also get the `item` they are about. Everything is a
-text, a number, a truth value, or a row of such; what is not known is "" or an empty row, and `job` and `card` are none where there is
-none. Text from jobs is among it: an HTML template escapes every value by itself.
+A template gets one of these as `message`; templates for a headline or a detail also get the `item` they are about. Everything is
+a text, a number, a truth value, or a row of such; what is not known is "" or an empty row, and `job` and `card` are none where there
+is none. Text from jobs is among it: an HTML template escapes every value by itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ShownStretch:
         phase: the phase's name, the same in every language: `pending`, `running`, `failed` ...
         word: the phase in words.
         status: DLC's own word.
-        since: when it began, or "".
+        since: when it began, by the clock that `as_of` of the card names: `02-03 09:02`; or "".
         length: how long it was, or has been so far; "" where that is not known, and for an end.
         share: its part of the bar, in percent: 2 at least, about 100 together.
         current: it is the present one.
@@ -172,9 +172,9 @@ def shares(lengths: tuple[float, ...], least: int = 2) -> tuple[int, ...]:
 
 
 _BAR: Final = (
-    ShownStretch(phase="pending", word="waiting", since="2026-02-03 10:40 UTC", length="12 m", share=10),
-    ShownStretch(phase="running", word="running", since="2026-02-03 10:52 UTC", length="3 h 12 m", share=88),
-    ShownStretch(phase="failed", word="failed", status="Failed", since="2026-02-03 14:03 UTC", current=True),
+    ShownStretch(phase="pending", word="waiting", since="02-03 10:40", length="12 m", share=10),
+    ShownStretch(phase="running", word="running", since="02-03 10:52", length="3 h 12 m", share=88),
+    ShownStretch(phase="failed", word="failed", status="Failed", since="02-03 14:03", current=True),
 )
 _JOB: Final = ShownJob(
     title="llama-70b-pretrain",

@@ -131,7 +131,7 @@ def show_card(card: Card, locale: Locale) -> ShownCard:
             phase=one.phase.value,
             word=phase_in(one.phase, locale),
             status=one_line(one.status, 60),
-            since=time_in(one.since, locale.zone, seconds=False) if one.since else "",
+            since=one.since.astimezone(locale.zone).strftime("%m-%d %H:%M") if one.since else "",
             length=length_in(one.length, locale.language) if one.length is not None else "",
             share=share,
             current=one.current,
