@@ -63,6 +63,7 @@ from watcher.core.inquiry import Topic
 from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -82,7 +83,7 @@ from watcher.core.rule import (
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
 from watcher.ports import Capabilities, Notifier, Wire
-from watcher.settings import Duration, OneOrMany, ReceiverSettings, SecretFile, Settings, Zone, exactly_one, reveal
+from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
     "LIVE",
@@ -150,6 +151,7 @@ __all__ = [
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Ongoing",
     "Overdue",
     "Patience",
     "Phase",
@@ -167,7 +169,6 @@ __all__ = [
     "Provenance",
     "Quantile",
     "Receipt",
-    "ReceiverSettings",
     "RestartCount",
     "RestartRecord",
     "RoleSpec",
@@ -186,7 +187,6 @@ __all__ = [
     "WatchRecovered",
     "When",
     "Wire",
-    "Zone",
     "begun",
     "broken_off",
     "cause_of_end",

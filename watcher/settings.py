@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.functional_validators import AfterValidator
 
 from watcher.core.duration import PATTERN, parse_duration
-from watcher.core.language import PLAIN, Language, Locale
+from watcher.core.language import Language, Locale
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.templates import PARTS, TemplateFault, Templates, read_templates
 
@@ -157,29 +157,6 @@ OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 """A text or a list of texts."""
 
 
-class ReceiverSettings(Settings):
-    """What every kind of receiver has: in which language and by whose clock it is spoken to.
-
-    A notifier derives its settings from this. It need do no more: what it is given to render is in that language already, and for
-    words of its own it has `Message.locale`.
-    """
-
-    language: Language = Language.EN
-    """en or zh (Simplified Chinese). DLC's own statuses, reason codes and messages stay as they are."""
-    zone: Zone = Field(default_factory=lambda: UTC, json_schema_extra={"default": "UTC"})
-    """Time zone in which times are shown, for example Asia/Shanghai."""
-
-    @property
-    def locale(self) -> Locale:
-        """How whoever reads it is spoken to."""
-        return Locale(self.language, self.zone)
-
-
-def locale_of(settings: Settings) -> Locale:
-    """How a receiver with these settings is spoken to; in English and UTC where its kind of settings does not tell."""
-    return settings.locale if isinstance(settings, ReceiverSettings) else PLAIN
-
-
 class Budget(Settings):
     """How much of the account's request budget this source may use. DLC does not publish the limit; throttling halves the pace."""
 
@@ -272,12 +249,23 @@ TemplateFiles = Annotated[
 class ReceiverSettings(Settings):
     """What every receiver has, whatever its kind: written beside the kind."""
 
+    language: Language = Language.EN
+    """In which language it is spoken to: en, or zh for Simplified Chinese. DLC's own statuses, reason codes and messages stay as
+    they are, as does what a rule says in English only."""
+    zone: Zone | None = None
+    """Time zone by whose clock times are shown, for example Asia/Shanghai. None: UTC; before the lines of a console, the clock of
+    the machine it runs on."""
     fallback: str | None = None
     """Another receiver, which is told what cannot be told here, with the reason and the fix: what came to nothing, and, while
     nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
     fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
     """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
     templates: TemplateFiles = NO_TEMPLATES
-    """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail `subject.j2`,
-    `text.j2`, `html.j2`, or a mapping from such a part to a file. Relative to the configuration file. What is missing is worded as
-    built in; docs/templates.md says what templates can show."""
+    """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
+    `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
+    is worded as built in. docs/templates.md says what templates can show."""
+
+    @property
+    def locale(self) -> Locale:
+        """How whoever reads it is spoken to."""
+        return Locale(self.language, self.zone)

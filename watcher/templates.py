@@ -14,17 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
-
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import TYPE_CHECKING, Any, Final
 
 from watcher.core.shown import Shown, ShownItem, samples
 
+if TYPE_CHECKING:
+    from watcher.sandbox import Sandbox
+
 SUFFIX: Final = ".j2"
 _MOST_SOURCE: Final = 200_000
-_MOST_REPEATED: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +65,6 @@ class TemplateFault(Exception):
         super().__init__(f"{file}:{line}: {what}" if line else f"{file}: {what}")
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Nothing can be changed, and no text is repeated to beyond all bounds before it is measured."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Multiply what is small."""
-        for text, number in ((left, right), (right, left)):
-            if isinstance(text, str | list | tuple) and isinstance(number, int) and len(text) * number > _MOST_REPEATED:
-                raise SecurityError(f"more than {_MOST_REPEATED} characters by repetition")
-        if operator == "**" and isinstance(right, int) and right > 64:  # noqa: PLR2004 - enough for any sum, too little to stall
-            raise SecurityError("a power beyond all use")
-        return super().call_binop(context, operator, left, right)
-
-
-class _Loader(BaseLoader):
-    """The files as they were read."""
-
-    def __init__(self, sources: Mapping[str, tuple[str, str]]) -> None:
-        self.sources = sources
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Any]:  # noqa: ARG002 - Jinja's signature
-        if template not in self.sources:
-            raise TemplateNotFound(template)
-        source, file = self.sources[template]
-        return source, file, lambda: True
-
-
 @dataclass(frozen=True, slots=True)
 class Templates:
     """The templates of one receiver.
@@ -106,7 +76,7 @@ class Templates:
 
     parts: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
-    _made: dict[bool, Environment] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[bool, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.parts)
@@ -122,6 +92,8 @@ class Templates:
         Raises:
             TemplateFault: it failed, or made too much.
         """
+        from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError  # noqa: PLC0415 - only who has templates pays for it
+
         name = self.parts[part]
         file, rule = self.sources[name][1], PARTS[part]
         values: dict[str, Any] = {"message": message} | ({"item": item} if rule.each else {})
@@ -143,17 +115,13 @@ class Templates:
             return text.strip("\n")
         return " ".join(text.split())[: rule.most]
 
-    def _environment(self, *, html: bool) -> Environment:
-        if html not in self._made:
-            self._made[html] = _Sandbox(
-                loader=_Loader(self.sources),
-                autoescape=html,
-                undefined=StrictUndefined,
-                trim_blocks=True,
-                lstrip_blocks=True,
-                auto_reload=False,
-            )
-        return self._made[html]
+    def _environment(self, *, html: bool) -> Sandbox:
+        from watcher.sandbox import Sandbox  # noqa: PLC0415 - as above
+
+        made: Sandbox | None = self._made.get(html)
+        if made is None:
+            made = self._made[html] = Sandbox(self.sources, html=html)
+        return made
 
 
 NONE: Final = Templates()

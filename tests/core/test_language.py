@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -147,4 +147,5 @@ def test_a_sentence_is_kept_as_plain_data() -> None:
 
 
 def test_nobody_in_particular_is_spoken_to_in_english_and_utc() -> None:
-    assert Locale() == PLAIN == Locale(Language.EN, timezone.utc)  # noqa: UP017 - that they are one is what is said
+    assert spoken(say("{at}", zh="在 {at}", at=AT), PLAIN) == "2026-02-03 14:03 UTC"
+    assert time_in(AT, None) == time_in(AT, UTC)

@@ -64,18 +64,20 @@ def send_test(
     import anyio
 
     from watcher.errors import NotifierError
+    from watcher.notifiers.own_words import in_own_words
     from watcher.ports import Notifier
     from watcher.service.trial import trial_message
-    from watcher.settings import locale_of
 
     loaded = load_configuration(config)
     if receiver not in loaded.receivers:
         raise typer.BadParameter(
             f"there is no receiver {receiver!r}; there are: {', '.join(loaded.receivers)}", param_hint="RECEIVER"
         )
-    kind, settings, _ = loaded.receivers[receiver]
+    kind, settings, common = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
-    message = trial_message(receiver, locale_of(settings))
+    message, faults = in_own_words(trial_message(receiver, common.locale), common.templates)
+    for _, fault in faults:
+        typer.echo(f"warning: {fault}; the built-in words are sent", err=True)
 
     async def send() -> object:
         try:

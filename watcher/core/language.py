@@ -39,7 +39,8 @@ class Locale:
     """How one reader is spoken to: in which language, and by whose clock."""
 
     language: Language = Language.EN
-    zone: tzinfo = UTC
+    zone: tzinfo | None = None
+    """None where nobody said: UTC, and on a terminal the machine's own clock."""
 
 
 PLAIN: Final = Locale()
@@ -170,18 +171,18 @@ def length_in(length: timedelta, language: Language) -> str:
 _UNITS: Final = {"d": "天", "h": "小时", "m": "分", "s": "秒"}
 
 
-def time_in(at: datetime, zone: tzinfo, *, seconds: bool = True) -> str:
-    """A time by the clock of a zone, which it names: `2026-02-03 14:03:22 UTC`, `2026-02-03 22:03 UTC+8`.
+def time_in(at: datetime, zone: tzinfo | None, *, seconds: bool = True) -> str:
+    """A time by the clock of a zone (None: UTC), which it names: `2026-02-03 14:03:22 UTC`, `2026-02-03 22:03 UTC+8`.
 
     The same in every language. A zone is named by its distance from UTC, as its letters have more than one meaning (CST).
     """
-    local = at.astimezone(zone)
+    local = at.astimezone(zone or UTC)
     return f"{local.strftime('%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M')} {offset_in(at, zone)}"
 
 
-def offset_in(at: datetime, zone: tzinfo) -> str:
+def offset_in(at: datetime, zone: tzinfo | None) -> str:
     """How a zone is named at that time: `UTC`, `UTC+8`, `UTC-3:30`."""
-    distance = at.astimezone(zone).utcoffset() or timedelta(0)
+    distance = at.astimezone(zone or UTC).utcoffset() or timedelta(0)
     minutes = round(distance / timedelta(minutes=1))
     if not minutes:
         return "UTC"

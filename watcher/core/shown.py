@@ -1,8 +1,8 @@
 """What a template sees of a message: plain words, cleaned and cut, as its receiver reads them.
 
 A template gets one of these as `message`; templates for a headline or a detail also get the `item` they are about. Everything is
-a text, a number, a truth value, or a row of such; what is not known is "" or an empty row, and `job` and `card` are none where there
-is none. Text from jobs is among it: an HTML template escapes every value by itself.
+a text, a number, a truth value, or a row of such; what is not known is "" or an empty row, and `job` and `card` are none where
+there is none. Text from jobs is among it: an HTML template escapes every value by itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+
+from watcher.core.catalog import phrase
+from watcher.core.language import PLAIN, Locale
 
 Rows = tuple[tuple[str, str], ...]
 """Pairs of a label and a value."""
@@ -159,6 +162,17 @@ class Shown:
     words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+WORDS: Final = (
+    "rule", "receiver", "message", "console", "as-of", "gone", "earlier", "reason", "more", "more-facts"
+)  # fmt: skip
+"""What stands around the news: keys of `core.catalog.PHRASES` behind `mail-`. `{n}` or `{time}` in one is for the template."""
+
+
+def words_in(locale: Locale) -> Mapping[str, str]:
+    """These words in a language, by names that a template can write: `words.as_of`."""
+    return {key.replace("-", "_"): phrase(f"mail-{key}", locale) for key in WORDS}
+
+
 def shares(lengths: tuple[float, ...], least: int = 2) -> tuple[int, ...]:
     """Parts of a bar in percent, in proportion to the lengths, each of them wide enough to be seen.
 
@@ -226,7 +240,7 @@ _BARE: Final = ShownItem(
 )
 
 
-def samples(words: Mapping[str, str] = MappingProxyType({})) -> tuple[Shown, ...]:
+def samples() -> tuple[Shown, ...]:
     """Messages of every shape, to try a template on: one job with all that is known, a bare one, none, and several."""
 
     def one(*items: ShownItem, job: ShownJob | None, **more: object) -> Shown:
@@ -240,7 +254,7 @@ def samples(words: Mapping[str, str] = MappingProxyType({})) -> tuple[Shown, ...
             items=items,
             job=job,
             several_jobs=job is None and len(items) > 1,
-            words=words,
+            words=words_in(PLAIN),
             **more,  # type: ignore[arg-type]  # members of Shown, by name
         )
 

@@ -33,7 +33,7 @@ _DETAIL: Final = 400
 _KINDS: Final = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
 
 
-class AppriseSettings(_settings.ReceiverSettings):
+class AppriseSettings(_settings.Settings):
     """An Apprise receiver."""
 
     url: SecretStr | None = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Final
 
-from pydantic import Field
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -18,7 +17,6 @@ from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.text import link, one_line
 from watcher.ports import Capabilities, Wire
-from watcher.settings import Zone
 
 _MOST_ITEMS: Final = 30
 _MOST_FACTS: Final = 8
@@ -50,11 +48,8 @@ Span = tuple[str, str]
 """Text and its style."""
 
 
-class ConsoleSettings(_settings.ReceiverSettings):
+class ConsoleSettings(_settings.Settings):
     """The console needs no settings: `console: {}`."""
-
-    zone: Zone = Field(default_factory=lambda: UTC, json_schema_extra={"default": "UTC"})
-    """Time zone in which times are shown, for example Asia/Shanghai. Left out, the clock before each line is this machine's."""
 
 
 class ConsoleNotifier:
@@ -62,9 +57,9 @@ class ConsoleNotifier:
 
     Args:
         name: the receiver's.
-        settings: language and zone.
+        settings: none so far.
         console: where to print; standard output by default.
-        zone: whose clock to show; by default that of the settings, and where they have none, this machine's.
+        zone: whose clock to show; by default the receiver's, and where it has none, this machine's.
     """
 
     kind: ClassVar[str] = "console"
@@ -75,8 +70,7 @@ class ConsoleNotifier:
     def __init__(
         self, name: str, settings: ConsoleSettings, *, console: Console | None = None, zone: tzinfo | None = None
     ) -> None:
-        self.name, self._settings = name, settings
-        self._zone = zone or (settings.zone if "zone" in settings.model_fields_set else None)
+        self.name, self._settings, self._zone = name, settings, zone
         self._console = Console(highlight=False, soft_wrap=False) if console is None else console
 
     def __repr__(self) -> str:
@@ -84,7 +78,7 @@ class ConsoleNotifier:
 
     def render(self, message: Message) -> Wire:
         """The lines, as spans of text and style."""
-        return render_lines(message, self._zone)
+        return render_lines(message, self._zone or message.locale.zone)
 
     async def send(self, wire: Wire, message: Message) -> Receipt:
         """Print it.

@@ -35,7 +35,7 @@ from watcher.ports import Capabilities, Wire
 from watcher.settings import CertificateFile, OneOrMany, SecretFile, exactly_one
 
 
-class EmailSettings(_settings.ReceiverSettings):
+class EmailSettings(_settings.Settings):
     """An e-mail receiver."""
 
     host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")]

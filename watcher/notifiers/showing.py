@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from itertools import accumulate
 from typing import Final
@@ -13,7 +12,7 @@ from watcher.core.language import Locale, length_in, time_in
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.phases import PodPhase
 from watcher.core.rule import Facts
-from watcher.core.shown import Rows, Shown, ShownCard, ShownItem, ShownJob, ShownStretch, shares
+from watcher.core.shown import Rows, Shown, ShownCard, ShownItem, ShownJob, ShownStretch, shares, words_in
 from watcher.notifiers.text import MARKS, block, link, one_line, several_jobs
 
 MOST_ITEMS: Final = 40
@@ -27,19 +26,6 @@ _DETAIL_ALONE: Final = 6000
 _DETAIL_AMONG: Final = 600
 _REASON: Final = 300
 _LONGEST_SUBJECT: Final = 160
-
-_WORDS: Final = (
-    "rule",
-    "console",
-    "as-of",
-    "gone",
-    "earlier",
-    "reason",
-    "more",
-    "more-facts",
-    "receiver",
-    "message",
-)
 
 
 def show(message: Message) -> Shown:
@@ -63,18 +49,13 @@ def show(message: Message) -> Shown:
         several_jobs=named,
         reply=bool(message.thread_reference),
         language=locale.language.value,
-        words=words(locale),
+        words=words_in(locale),
     )
 
 
 def subject(message: Message) -> str:
     """The thread's unchanging subject."""
     return f"[dlc] {one_line(message.thread_title, _LONGEST_SUBJECT)}"
-
-
-def words(locale: Locale) -> Mapping[str, str]:
-    """What stands around the news, by names that a template can write."""
-    return {key.replace("-", "_"): phrase(f"mail-{key}", locale) for key in _WORDS}
 
 
 def _those_that_fit(items: list[ShownItem]) -> list[ShownItem]:

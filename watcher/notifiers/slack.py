@@ -48,7 +48,7 @@ _QUIET: Final = logging.getLogger("watcher.notifiers.slack.sdk")
 _QUIET.setLevel(logging.WARNING)
 
 
-class SlackSettings(_settings.ReceiverSettings):
+class SlackSettings(_settings.Settings):
     """A Slack receiver: either a bot token with `to`, or the address of an incoming webhook.
 
     The app needs the scope `chat:write`. With `channels:history` (`groups:history` for private channels) and `channels:read`

@@ -41,7 +41,7 @@ _MOST_SECRETS: Final = 2
 _SHORTEST_SECRET: Final = 16
 
 
-class WebhookSettings(_settings.ReceiverSettings):
+class WebhookSettings(_settings.Settings):
     """A webhook receiver."""
 
     url: SecretStr | None = None

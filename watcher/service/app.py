@@ -30,7 +30,6 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import locale_of
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
@@ -121,7 +120,7 @@ async def assemble(
         ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
-        locales = {name: locale_of(settings) for name, (_, settings, _) in loaded.receivers.items()}
+        locales = {name: receiver.common.locale for name, receiver in loaded.receivers.items()}
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)

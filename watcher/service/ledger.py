@@ -71,6 +71,15 @@ class Ledger:
             self.book = replace(self.book, silencings=silencings)
             log.info("silences_changed", silences=len(silencings))
 
+    async def heed_answers(self) -> None:
+        """Take over the troubles that the store holds open now; commands take them on there beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self.book.troubles.replace(await self.store.troubles()):
+            log.info("troubles_changed", open=len(self.book.troubles))
+
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
 
@@ -91,6 +100,7 @@ class Ledger:
                 raise
         self.store_error = ""
         self._account(observation)
+        self.book.troubles.note(observation.troubles)
         if observation.deliveries:
             self.deliveries_bell.ring()
         if observation.deadlines:
@@ -120,5 +130,6 @@ def observation(cause: CauseId, at: datetime, consequences: Consequences, **more
         deliveries=consequences.deliveries,
         deadlines=consequences.deadlines,
         absorptions=consequences.absorptions,
+        troubles=consequences.troubles,
         **more,
     )

@@ -15,12 +15,13 @@ from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.events import Event, EventId
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
-from watcher.core.rule import RuleDeadline
+from watcher.core.rule import NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import cards, outbox, reading, silences, writing
+from watcher.store import cards, outbox, reading, silences, troubles, writing
 from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
 
@@ -171,6 +172,24 @@ class SqlStore:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
 
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """See `Store.troubles`."""
+        return await self._database.read(
+            partial(troubles.kept, open_only=open_only, job=job, since=since, which=trouble_id)
+        )
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """See `Store.acknowledge`."""
+        work = partial(troubles.acknowledge, trouble_id=trouble_id, at=at, by=by, comment=comment)
+        return await self._database.write(work)
+
     async def events(
         self,
         *,
@@ -205,6 +224,7 @@ class SqlStore:
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
+        await self._database.write(partial(troubles.forget, before=before))
         await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):
