@@ -201,7 +201,7 @@ class Dispatcher:
             if ref is not None and (watch := await self._watch(ref)) is not None:
                 source = self._sources.get(ref.source)
                 url = source.console_url(watch.snapshot) if source else ""
-                cards[ref] = job_card(watch.snapshot, url, watch.course, gone=watch.vanished)
+                cards[ref] = job_card(watch.snapshot, url, watch.course, gone=watch.vanished, locale=self._locale)
         return cards
 
     async def _watch(self, ref: JobRef) -> Watch | None:
