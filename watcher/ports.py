@@ -212,8 +212,13 @@ class LivingNotifier(Notifier, Protocol):
     about the job. When cards are to be posted or changed is decided elsewhere; these two do as they are told.
     """
 
-    card_target: str
-    """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+    @property
+    def card_target(self) -> str:
+        """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+        ...
+
+    card_pace: timedelta
+    """Least time between two changes of cards."""
 
     def render_card(self, view: CardView) -> Wire:
         """The card in this channel's form. As `render`: pure, bounded, escaped, the same on every attempt."""

@@ -43,6 +43,8 @@ class Ledger:
         self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
         self.fleet = book.new_fleet()
         self.deliveries_bell = Bell()
+        self.cards_bell = Bell()
+        """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
         self.store_error = ""
         """The store's last refusal, or "" when the last commit went through."""
@@ -103,6 +105,8 @@ class Ledger:
         self.book.troubles.note(observation.troubles)
         if observation.deliveries:
             self.deliveries_bell.ring()
+        if observation.watch is not None:
+            self.cards_bell.ring()
         if observation.deadlines:
             self.deadlines_bell.ring()
 
