@@ -11,7 +11,6 @@ from watcher.core.catalog import label_in, phase_in, phrase, severity_in
 from watcher.core.language import Locale, length_in, time_in
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.phases import PodPhase
-from watcher.core.rule import Facts
 from watcher.core.shown import Rows, Shown, ShownCard, ShownItem, ShownJob, ShownStretch, shares, words_in
 from watcher.notifiers.text import MARKS, block, link, one_line, several_jobs
 
@@ -77,7 +76,7 @@ def _item(item: Item, locale: Locale, *, named: bool, alone: bool) -> ShownItem:
         mark=MARKS[item.severity],
         at=time_in(item.at, locale.zone),
         headline=one_line(item.headline, 300),
-        facts=_rows(item.facts[:most], longest, locale),
+        facts=_rows(item.facts[:most], longest),
         more_facts=max(0, len(item.facts) - most),
         detail=block(item.detail, _DETAIL_ALONE if alone else _DETAIL_AMONG),
         kind=item.kind,
@@ -86,8 +85,8 @@ def _item(item: Item, locale: Locale, *, named: bool, alone: bool) -> ShownItem:
     )
 
 
-def _rows(facts: Facts, longest: int, locale: Locale) -> Rows:
-    return tuple((one_line(label_in(label, locale), 60), one_line(value, longest)) for label, value in facts)
+def _rows(facts: Rows, longest: int) -> Rows:
+    return tuple((one_line(label, 60), one_line(value, longest)) for label, value in facts)
 
 
 def _job(job: JobCard | None, locale: Locale, *, drawn: bool = True) -> ShownJob | None:
@@ -99,7 +98,7 @@ def _job(job: JobCard | None, locale: Locale, *, drawn: bool = True) -> ShownJob
         ref=one_line(str(job.ref), 120),
         url=link(job.url),
         status=one_line(job.status, 60),
-        facts=_rows(job.facts[:_MOST_FACTS], 200, locale),
+        facts=_rows(job.facts[:_MOST_FACTS], 200),
         card=show_card(job.card, locale) if job.card is not None and drawn else None,
     )
 
@@ -112,7 +111,7 @@ def show_card(card: Card, locale: Locale) -> ShownCard:
             phase=one.phase.value,
             word=phase_in(one.phase, locale),
             status=one_line(one.status, 60),
-            since=one.since.astimezone(locale.zone).strftime("%m-%d %H:%M") if one.since else "",
+            since=one.since.astimezone(locale.clock).strftime("%m-%d %H:%M") if one.since else "",
             length=length_in(one.length, locale.language) if one.length is not None else "",
             share=share,
             current=one.current,
