@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
+from watcher.core.breaker import Breaker
+from watcher.core.delivery import DeliveryState, Failure, Outcome, Receipt, Settlement, settle
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
 from watcher.ports import JobSource, Lease, Notifier
+from watcher.service.gate import Gate
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
+from watcher.settings import ReceiverSettings
 
 SEND_TIMEOUT: Final = timedelta(seconds=60)
 """For one attempt, everything included. A mail server may take 8 s to refuse a password; a minute is beyond all reason."""
 
 _PATIENCE: Final = timedelta(seconds=5)
+_ALONE: Final = ReceiverSettings()
 
 
 class Dispatcher:
@@ -39,6 +43,8 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        common: what every receiver has.
+        target: stands for its configuration (`settings.fingerprint`).
     """
 
     def __init__(
@@ -48,13 +54,18 @@ class Dispatcher:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
+        *,
+        common: ReceiverSettings = _ALONE,
+        target: str = "",
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
-        self._pauses = 0
+        self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
-        self.paused_until: datetime | None = None
-        self.trouble = ""
-        """Why this receiver is paused, or ""."""
+
+    @property
+    def breaker(self) -> Breaker:
+        """Whether this receiver is sent to, and what keeps it from being."""
+        return self._gate.breaker
 
     async def dispatch(self) -> None:
         """Run until cancelled. A send that has begun is finished and written down even then."""
@@ -65,25 +76,26 @@ class Dispatcher:
             )  # a send shields itself from being stopped: begin none after it
             rung = self._ledger.deliveries_bell.listen()
             try:
-                sent = await self.send_next()
-                due_at = None if sent else await self._ledger.store.next_due(receiver=self.name)
+                await self._gate.heed()
+                held_until, look_at = self._gate.held_until, await self._gate.pass_on()
+                sent = held_until is None and await self.send_next()
+                due_at = held_until if sent or held_until else await self._ledger.store.next_due(receiver=self.name)
             except StoreUnavailable as exc:
                 log.error("dispatch_put_off", receiver=self.name, error=str(exc))
                 await clock.sleep(_PATIENCE)
                 continue
-            if self.paused_until is not None:
-                await clock.sleep(self.paused_until - clock.now())
-                self._unpause()
-            elif sent:
+            if sent:
                 await clock.sleep(self._notifier.pace)
             else:
-                wait = due_at - clock.now() if due_at is not None else timedelta(days=1)
+                wake_at = min((at for at in (due_at, look_at) if at is not None), default=None)
+                wait = wake_at - clock.now() if wake_at is not None else timedelta(days=1)
                 await sleep_or(clock.sleep, wait, rung)
 
     async def drain(self) -> int:
         """Send all that is due now and return how many messages that was; for `once`. Stops at a pause."""
         count = 0
-        while self.paused_until is None and await self.send_next():
+        await self._gate.heed()
+        while self._gate.held_until is None and await self.send_next():
             count += 1
             await self._ledger.clock.sleep(self._notifier.pace)
         return count
@@ -94,6 +106,9 @@ class Dispatcher:
             lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
             if lease is None:
                 return False
+            if (refusal := self._gate.refusal()) is not None:
+                await self._write(lease, refusal, None, self._gate.breaker)
+                return True
             message = compose(
                 lease.deliveries,
                 await self._cards(lease),
@@ -124,8 +139,6 @@ class Dispatcher:
         except TimeoutError:
             return Failure(error=f"no outcome after {SEND_TIMEOUT.total_seconds():.0f} s", ambiguous=True)
         except NotifierError as exc:
-            if exc.pauses_receiver:
-                self._pause(exc)
             return Failure(
                 error=str(exc),
                 permanent=exc.permanent,
@@ -159,14 +172,22 @@ class Dispatcher:
             outcome, attempt=lease.attempt, first_attempt_at=lease.first_attempt_at, now=now, jitter=self._jitter()
         )
         receipt = outcome if isinstance(outcome, Receipt) else None
+        await self._write(lease, settlement, receipt, self._gate.heard(lease.flush_id, outcome, now))
+
+    async def _write(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, breaker: Breaker) -> None:
+        """Write down what became of a flush, with all that follows from it; then count and log it."""
+        now = self._ledger.clock.now()
+        owed = self._gate.owed_instead(lease, settlement, now)
+        changed = None if breaker == self._gate.breaker else breaker
         while True:
             try:
-                await self._ledger.store.settle(lease, settlement, receipt, now)
+                await self._ledger.store.settle(lease, settlement, receipt, now, owed=owed, breaker=changed)
                 break
             except StoreUnavailable as exc:
                 # Sent but not written down: go on trying as long as the process lives, or it would be sent twice.
                 log.error("settle_put_off", receiver=self.name, flush=lease.flush_id, error=str(exc))
                 await self._ledger.clock.sleep(_PATIENCE)
+        self._gate.settled(breaker, owed)
         self._ledger.metrics.deliveries.labels(self.name, settlement.reason.value).inc(len(lease.deliveries))
         fields = {
             "receiver": self.name,
@@ -177,7 +198,6 @@ class Dispatcher:
             "cause": lease.deliveries[0].notification.cause,
         }
         if settlement.state is DeliveryState.DELIVERED:
-            self._pauses = 0
             for delivery in lease.deliveries:
                 self._ledger.metrics.delivery_delay.labels(self.name).observe(
                     (now - delivery.created_at).total_seconds()
@@ -204,18 +224,6 @@ class Dispatcher:
         except StoreUnavailable as exc:
             log.warning("card_left_out", job=str(ref), error=str(exc))
             return None
-
-    def _pause(self, error: NotifierError) -> None:
-        wait = min(error.retry_after or BACKOFF[min(self._pauses + 2, len(BACKOFF) - 1)], LONGEST_RETRY_AFTER)
-        self._pauses += 1
-        self.paused_until = self._ledger.clock.now() + wait
-        self.trouble = str(error)
-        self._ledger.metrics.receiver_paused.labels(self.name).set(1)
-        log.warning("receiver_paused", receiver=self.name, until=str(self.paused_until), error=str(error))
-
-    def _unpause(self) -> None:
-        self.paused_until, self.trouble = None, ""
-        self._ledger.metrics.receiver_paused.labels(self.name).set(0)
 
 
 def plainest(message: Message) -> Message:

@@ -32,7 +32,7 @@ from watcher.service.waiting import sleep_or
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _AT_ONCE: Final = 100
 HEED_SILENCES_EVERY: Final = timedelta(seconds=5)
-"""How soon a silence that a command wrote is heeded."""
+"""How soon a silence, or another word that a command wrote beside us, is heeded."""
 _PATIENCE: Final = timedelta(seconds=5)
 """Wait after the store refused, before trying again."""
 
@@ -166,6 +166,7 @@ class Keeper:
             await self._ledger.clock.sleep(HEED_SILENCES_EVERY)
             try:
                 await self._ledger.heed_silences()
+                await self._ledger.heed_interventions()
             except StoreUnavailable as exc:
                 log.error("silences_put_off", error=str(exc))
 

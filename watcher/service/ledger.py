@@ -44,6 +44,8 @@ class Ledger:
         self.fleet = book.new_fleet()
         self.deliveries_bell = Bell()
         self.deadlines_bell = Bell()
+        self.interventions = 0
+        """Another number after each word of a person about deliveries or receivers."""
         self.store_error = ""
         """The store's last refusal, or "" when the last commit went through."""
 
@@ -70,6 +72,17 @@ class Ledger:
         if silencings != self.book.silencings:
             self.book = replace(self.book, silencings=silencings)
             log.info("silences_changed", silences=len(silencings))
+
+    async def heed_interventions(self) -> None:
+        """Wake the dispatchers when a command said something about deliveries or receivers beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        made = await self.store.interventions_made()
+        if made != self.interventions:
+            self.interventions = made
+            self.deliveries_bell.ring()
 
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
