@@ -60,8 +60,10 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.inquiry import Topic
+from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -137,14 +139,19 @@ __all__ = [
     "JobSucceeded",
     "JobVanished",
     "Kinship",
+    "Language",
+    "Length",
     "Limit",
+    "Locale",
     "Member",
     "Message",
+    "Moment",
     "NoOptions",
     "Notifier",
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Ongoing",
     "Overdue",
     "Patience",
     "Phase",
@@ -168,10 +175,12 @@ __all__ = [
     "Rule",
     "RuleFailed",
     "RuleOptions",
+    "Said",
     "SecretFile",
     "Settings",
     "Severity",
     "Silence",
+    "Text",
     "TooFew",
     "Topic",
     "WatchBlind",
@@ -182,11 +191,15 @@ __all__ = [
     "broken_off",
     "cause_of_end",
     "cohort_of",
+    "counted",
     "exactly_one",
+    "joined",
     "known",
     "learn",
     "passed_over",
     "reveal",
     "revivals",
+    "say",
     "spell_duration",
+    "spoken",
 ]

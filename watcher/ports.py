@@ -19,9 +19,10 @@ from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
 from watcher.core.recipients import Outcomes
-from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
+from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble
 from watcher.settings import Settings
 
 NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
@@ -245,6 +246,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        troubles: those that began, and those that ended.
     """
 
     cause: CauseId
@@ -260,6 +262,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +270,7 @@ class StoryLine:
     """One line of a job's story: what kind of row, when, and the row itself as plain JSON-able data."""
 
     at: datetime
-    kind: Literal["snapshot", "event", "decision", "delivery", "receipt"]
+    kind: Literal["snapshot", "event", "decision", "delivery", "receipt", "trouble"]
     data: Mapping[str, Any]
 
 
@@ -303,7 +306,8 @@ class Store(Protocol):
 
         Events, notifications and deliveries whose id is already there are left as they are. A deadline under a known
         (rule, job, key) is moved. Deliveries that are PENDING and covered by an absorption become FOLDED
-        (`core.delivery.absorbed`); what has been leased stays as it is. Raises:
+        (`core.delivery.absorbed`); what has been leased stays as it is. A trouble under a known id is not opened again, nor is an
+        answer to it undone; one that is open takes over the end it is given. Raises:
 
         StaleObservation: the job's version is no longer `expected_version`; nothing was written.
         """
@@ -416,6 +420,34 @@ class Store(Protocol):
 
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
         """All silences, oldest first; with `now`, those that time or a person has not ended. Whether a job ended is not asked."""
+        ...
+
+    # troubles
+
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """Troubles, oldest first.
+
+        Args:
+            open_only: only those that have not ended.
+            job: only those of this job.
+            since: only those that are open, or ended at or after this time.
+            trouble_id: only the one that this notification opened.
+        """
+        ...
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """Note who took on a trouble, and with it all open ones about the same matter (`Trouble.matter`).
+
+        Those that nothing but an answer would end (`core.ongoing.UNTIL_ANSWERED`) end by it. False, and nothing is changed, when
+        that notification opened no trouble, or all about its matter has ended or was taken on before.
+        """
         ...
 
     # reading, for people

@@ -22,6 +22,7 @@ from watcher.core.events import (
 from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.matching import Labels, labels_of
 from watcher.core.model import JobRef
+from watcher.core.ongoing import described
 from watcher.core.rule import (
     Absorb,
     Absorption,
@@ -210,6 +211,10 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
     about = None if isinstance(event, RuleFailed) or intent.across_jobs else job
+    pod_id = "" if pod is None else pod.pod_id
+    goes_on = intent.ongoing or described(
+        event.kind, None if about is None else context.job, pod_id, critical=severity is Severity.CRITICAL
+    )
     return Notification(
         id=_news_id(bound, about, intent.dedup_key or event.id),
         rule=bound.name,
@@ -229,8 +234,9 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
             ("severity", (severity.value,)),
             *((label, (value,)) for label, value in bound.labels),
         ),
-        pod_id="" if pod is None else pod.pod_id,
+        pod_id=pod_id,
         away=context.away if event.when.late else None,
+        ongoing=None if severity is Severity.INFO else goes_on,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
 from watcher.core.delivery import Delivery, FlushId
+from watcher.core.language import PLAIN, Locale
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.recipients import Outcomes
 from watcher.core.rule import Facts, NotificationId, Severity
@@ -86,6 +87,7 @@ class Message:
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
@@ -99,6 +101,7 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    locale: Locale = PLAIN
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
 
@@ -162,6 +165,7 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    locale: Locale = PLAIN,
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
 ) -> Message:
@@ -184,6 +188,7 @@ def compose(
         title=_title(items),
         items=items,
         attempt=attempt,
+        locale=locale,
         recipients=recipients,
         refused_before=refused_before,
     )

@@ -26,6 +26,7 @@ from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.inquiry import Inquiry, Topic
 from watcher.core.matching import Matcher
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.ongoing import Ongoing
 from watcher.core.wishes import NO_WISHES, Wishes
 
 NotificationId = NewType("NotificationId", str)
@@ -120,6 +121,7 @@ class Notify:
         severity: only where it differs from the rule's own.
         dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
         across_jobs: the dedup key says all; the same key is told once for all jobs together, not once for each.
+        ongoing: what goes on being wrong, where the event and the job's phase do not say it (`core.ongoing.described`).
     """
 
     headline: str
@@ -128,6 +130,7 @@ class Notify:
     severity: Severity | None = None
     dedup_key: str = ""
     across_jobs: bool = False
+    ongoing: Ongoing | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headline", " ".join(self.headline.split()))
@@ -338,6 +341,8 @@ class Notification:
     pod_id: str = ""
     away: Absence | None = None
     """The absence of the watcher in which it happened; None for news that is told as it happens."""
+    ongoing: Ongoing | None = None
+    """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class ConsoleNotifier:
         name: the receiver's.
         settings: none so far.
         console: where to print; standard output by default.
-        zone: whose clock to show; this machine's by default.
+        zone: whose clock to show; by default the receiver's, and where it has none, this machine's.
     """
 
     kind: ClassVar[str] = "console"
@@ -78,7 +78,7 @@ class ConsoleNotifier:
 
     def render(self, message: Message) -> Wire:
         """The lines, as spans of text and style."""
-        return render_lines(message, self._zone)
+        return render_lines(message, self._zone or message.locale.zone)
 
     async def send(self, wire: Wire, message: Message) -> Receipt:
         """Print it.

@@ -18,6 +18,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
@@ -128,6 +129,7 @@ async def assemble(
         ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
+        locales = {name: receiver.common.locale for name, receiver in loaded.receivers.items()}
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
@@ -150,7 +152,8 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, **_told_of(loaded, name)) for name, notifier in ends.items()
+                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN), **_told_of(loaded, name))
+                for name, notifier in ends.items()
             ),
             keeper=Keeper(
                 ledger,

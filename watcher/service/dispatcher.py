@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ import anyio.lowlevel
 
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import DeliveryState, Failure, Outcome, Receipt, Settlement, settle
+from watcher.core.language import PLAIN, Locale
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
@@ -45,6 +47,7 @@ class Dispatcher:
         jitter: draws from 0 to 1, for the retry schedule.
         common: what every receiver has.
         target: stands for its configuration (`settings.fingerprint`).
+        locale: in which language and by whose clock the receiver is spoken to.
     """
 
     def __init__(
@@ -55,10 +58,12 @@ class Dispatcher:
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
         *,
+        locale: Locale = PLAIN,
         common: ReceiverSettings = _ALONE,
         target: str = "",
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
+        self._locale = locale
         self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
 
@@ -115,6 +120,7 @@ class Dispatcher:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                locale=self._locale,
                 recipients=lease.recipients,
                 refused_before=lease.refused_before,
             )
@@ -241,14 +247,9 @@ def plainest(message: Message) -> Message:
             job=item.job and JobCard(ref=item.job.ref, title=item.job.ref.job_id),
         )
 
-    return Message(
-        id=message.id,
-        receiver=message.receiver,
-        thread_key=message.thread_key,
+    return replace(
+        message,
         thread_title=message.thread_title[:200],
-        thread_reference=message.thread_reference,
-        severity=message.severity,
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),
-        attempt=message.attempt,
     )

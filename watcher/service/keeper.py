@@ -31,8 +31,8 @@ from watcher.service.waiting import sleep_or
 
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _AT_ONCE: Final = 100
-HEED_SILENCES_EVERY: Final = timedelta(seconds=5)
-"""How soon a silence, or another word that a command wrote beside us, is heeded."""
+HEED_EVERY: Final = timedelta(seconds=5)
+"""How soon a silence, an answer to a trouble, or another word that a command wrote beside us is heeded."""
 _PATIENCE: Final = timedelta(seconds=5)
 """Wait after the store refused, before trying again."""
 
@@ -67,6 +67,7 @@ class Keeper:
         Jobs of a source that is configured no more are left out: nobody looks at them, so nothing can be said about them.
         """
         await self._ledger.heed_silences()
+        await self._ledger.heed_answers()
         now = self._ledger.clock.now()
         for watch in await self._ledger.store.watches():
             snapshot = watch.snapshot
@@ -91,7 +92,7 @@ class Keeper:
         """Run until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deadlines)
-            tasks.start_soon(self._silences)
+            tasks.start_soon(self._heed)
             tasks.start_soon(self._investigator.investigate)
             if self._retention is not None:
                 tasks.start_soon(self._prune, self._retention)
@@ -161,14 +162,15 @@ class Keeper:
             course=watch.course,
         )
 
-    async def _silences(self) -> None:
+    async def _heed(self) -> None:
         while True:
-            await self._ledger.clock.sleep(HEED_SILENCES_EVERY)
+            await self._ledger.clock.sleep(HEED_EVERY)
             try:
                 await self._ledger.heed_silences()
+                await self._ledger.heed_answers()
                 await self._ledger.heed_interventions()
             except StoreUnavailable as exc:
-                log.error("silences_put_off", error=str(exc))
+                log.error("heed_put_off", error=str(exc))
 
     async def _prune(self, retention: timedelta) -> None:
         while True:

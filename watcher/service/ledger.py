@@ -73,6 +73,15 @@ class Ledger:
             self.book = replace(self.book, silencings=silencings)
             log.info("silences_changed", silences=len(silencings))
 
+    async def heed_answers(self) -> None:
+        """Take over the troubles that the store holds open now; commands take them on there beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self.book.troubles.replace(await self.store.troubles()):
+            log.info("troubles_changed", open=len(self.book.troubles))
+
     async def heed_interventions(self) -> None:
         """Wake the dispatchers when a command said something about deliveries or receivers beside us.
 
@@ -104,6 +113,7 @@ class Ledger:
                 raise
         self.store_error = ""
         self._account(observation)
+        self.book.troubles.note(observation.troubles)
         if observation.deliveries:
             self.deliveries_bell.ring()
         if observation.deadlines:
@@ -133,5 +143,6 @@ def observation(cause: CauseId, at: datetime, consequences: Consequences, **more
         deliveries=consequences.deliveries,
         deadlines=consequences.deadlines,
         absorptions=consequences.absorptions,
+        troubles=consequences.troubles,
         **more,
     )

@@ -30,10 +30,12 @@ from watcher.core.events import Event, EventId, job_of
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
+from watcher.core.ongoing import UNTIL_ANSWERED
 from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import Lease, Observation, StoryLine
 from watcher.store import breakers, outbox, queue, rows, writing
 from watcher.store.queue import Waiting
@@ -67,6 +69,7 @@ class MemoryStore:
         self._breakers: dict[str, Breaker] = {}
         self._interventions: list[Intervention] = []
         self._interventions_made = 0
+        self._troubles: dict[NotificationId, Trouble] = {}
         self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
     async def open(self) -> None:
@@ -109,6 +112,7 @@ class MemoryStore:
             self._notifications.setdefault(notification.id, notification)
         for delivery in observation.deliveries:
             self._owe(delivery)
+        self._note_troubles(observation)
         self._absorb(observation)
         for deadline in observation.deadlines_passed:
             key = (deadline.rule, deadline.job, deadline.key)
@@ -116,6 +120,13 @@ class MemoryStore:
                 del self._deadlines[key]
         for deadline in observation.deadlines:
             self._deadlines[deadline.rule, deadline.job, deadline.key] = deadline
+
+    def _note_troubles(self, observation: Observation) -> None:
+        for trouble in observation.troubles:
+            said = self._notifications.setdefault(trouble.id, trouble.notification)
+            held = self._troubles.setdefault(trouble.id, replace(trouble, notification=said))
+            if held.ended_at is None and trouble.end is not None:
+                self._troubles[trouble.id] = replace(held, ended_at=trouble.ended_at, end=trouble.end)
 
     def _absorb(self, observation: Observation) -> None:
         for absorption in observation.absorptions:
@@ -373,6 +384,39 @@ class MemoryStore:
             one for one in found if now is None or (one.ended_at is None and (one.until is None or one.until > now))
         )
 
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """See `Store.troubles`."""
+        await checkpoint()
+        found = sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+        return tuple(
+            one
+            for one in found
+            if (one.ended_at is None or not open_only)
+            and job in {None, one.job}
+            and (since is None or one.ended_at is None or one.ended_at >= since)
+            and trouble_id in {None, one.id}
+        )
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """See `Store.acknowledge`."""
+        await checkpoint()
+        meant = self._troubles.get(trouble_id)
+        waiting = [
+            one for one in self._troubles.values() if meant and one.matter == meant.matter and one.waits_for_answer
+        ]
+        for one in waiting:
+            answered = replace(one, acknowledged_at=at, acknowledged_by=by, comment=comment)
+            ends = one.ongoing in UNTIL_ANSWERED
+            self._troubles[one.id] = answered.ended(TroubleEnd.ANSWERED, at) if ends else answered
+        return bool(waiting)
+
     async def events(
         self,
         *,
@@ -414,6 +458,7 @@ class MemoryStore:
             for made, about, at in self._decisions.values()
             if about == job
         ]
+        lines += [line for one in self._troubles.values() if one.job == job for line in rows.trouble_lines(one)]
         owed = [delivery for delivery in self._deliveries.values() if delivery.notification.job == job]
         return rows.in_order(lines + self._told(owed))
 
@@ -430,6 +475,8 @@ class MemoryStore:
             if made.event_id == event_id
         ]
         owed = [delivery for delivery in self._deliveries.values() if delivery.notification.event_id == event_id]
+        said = {delivery.notification.id for delivery in owed}
+        lines += [line for one in self._troubles.values() if one.id in said for line in rows.trouble_lines(one)]
         return rows.in_order(lines + self._told(owed))
 
     def _told(self, owed: list[Delivery]) -> list[StoryLine]:
@@ -455,6 +502,10 @@ class MemoryStore:
             "notifications": len(self._notifications),
             "receipts": len(self._receipts),
             "deadlines": len(self._deadlines),
+            "troubles.open": sum(one.ended_at is None for one in self._troubles.values()),
+            "troubles.acknowledged": sum(
+                one.ended_at is None and one.acknowledged_at is not None for one in self._troubles.values()
+            ),
         }
 
     async def prune(self, before: datetime) -> frozenset[JobRef]:
@@ -466,6 +517,11 @@ class MemoryStore:
             if not any(end is not None and end < before for end in (one.until, one.ended_at))
         }
         self._interventions = [one for one in self._interventions if one.at >= before]
+        self._troubles = {
+            key: one
+            for key, one in self._troubles.items()
+            if one.job is not None or one.ended_at is None or one.ended_at >= before
+        }
         untold = {
             delivery.notification.job
             for delivery in self._deliveries.values()
@@ -482,6 +538,7 @@ class MemoryStore:
         self._events = {k: event for k, event in self._events.items() if job_of(event) not in gone}
         self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
         self._silences = {k: one for k, one in self._silences.items() if one.job not in gone}
+        self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
         self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
         self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}

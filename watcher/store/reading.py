@@ -14,7 +14,7 @@ from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import RecipientOutcome
 from watcher.core.sight import Sight
 from watcher.ports import StoryLine
-from watcher.store import rows, schema
+from watcher.store import rows, schema, troubles
 from watcher.store.schema import deliveries, events, jobs, receipts
 
 
@@ -83,6 +83,7 @@ def story(connection: Connection, job: JobRef) -> tuple[StoryLine, ...]:
     ]
     owed = connection.execute(rows.DELIVERIES.where(_of(deliveries, job)).order_by(deliveries.c.seq))
     lines += [rows.delivery_line(rows.delivery_of(row)) for row in owed]
+    lines += troubles.lines(connection, _of(schema.troubles, job))
     flushes = select(deliveries.c.flush_id).where(_of(deliveries, job))
     return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
 
@@ -103,6 +104,8 @@ def account(connection: Connection, event_id: EventId) -> tuple[StoryLine, ...]:
     read = map(rows.delivery_of, connection.execute(rows.DELIVERIES.where(same).order_by(deliveries.c.seq)))
     owed = [delivery for delivery in read if delivery.notification.event_id == event_id]
     lines += map(rows.delivery_line, owed)
+    said = sorted({delivery.notification.id for delivery in owed})
+    lines += troubles.lines(connection, schema.troubles.c.id.in_(said))
     flushes = sorted({delivery.flush_id for delivery in owed if delivery.flush_id})
     return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
 
@@ -144,6 +147,10 @@ def counts(connection: Connection) -> dict[str, int]:
     numbers |= {f"deliveries.{state.value}": 0 for state in DeliveryState}
     for state, number in connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state)):
         numbers[f"deliveries.{state}"] = number
+    waiting = select(func.count(), func.count(schema.troubles.c.acknowledged_at)).where(
+        schema.troubles.c.ended_at.is_(None)
+    )
+    numbers["troubles.open"], numbers["troubles.acknowledged"] = connection.execute(waiting).one()
     for name, table in COUNTED.items():
         numbers[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
     return numbers
@@ -162,9 +169,10 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         return frozenset()
     keys = [{"of_source": ref.source, "of_job": ref.job_id} for ref in refs]
     flushes = _flushes(connection, refs)
-    # deliveries before the notifications they point at
+    # deliveries and troubles before the notifications they point at
     for table in (
         deliveries,
+        schema.troubles,
         schema.notifications,
         schema.decisions,
         events,

@@ -25,6 +25,7 @@ from watcher.core.model import JobRef, JobSnapshot, Watch
 from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
+from watcher.core.trouble import Trouble
 from watcher.ports import StoryLine
 from watcher.store.dialects import Row
 from watcher.store.faults import Unreadable
@@ -109,6 +110,16 @@ def notification_row(notification: Notification) -> Row:
     }
 
 
+def notification_of(text: str) -> Notification:
+    """From `notifications.body`."""
+    return _read(notification_from_json, text, "a notification")
+
+
+def word(kind: Callable[[str], Value], text: str, what: str) -> Value:
+    """A word of a closed set, from a column."""
+    return _read(kind, text, what)
+
+
 def delivery_row(delivery: Delivery) -> Row:
     """For `deliveries`."""
     return {
@@ -136,7 +147,7 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         receiver=row.receiver,
-        notification=_read(notification_from_json, row.body, "a notification"),
+        notification=notification_of(row.body),
         group_key=row.group_key,
         thread_key=row.thread_key,
         state=_read(DeliveryState, row.state, "a delivery's state"),
@@ -223,7 +234,7 @@ def recipient_of(row: Any) -> RecipientOutcome:
 
 # --- lines of a story, the same from every store ------------------------------------------------------------------------------
 
-_RANK: Final[Mapping[str, int]] = {"snapshot": 0, "event": 1, "decision": 2, "delivery": 3, "receipt": 4}
+_RANK: Final[Mapping[str, int]] = {"snapshot": 0, "event": 1, "decision": 2, "delivery": 3, "receipt": 4, "trouble": 5}
 
 
 def _data(text: Text) -> Mapping[str, Any]:
@@ -255,6 +266,24 @@ def delivery_line(delivery: Delivery) -> StoryLine:
 def receipt_line(at: datetime, flush_id: str, receiver: str, receipt: Receipt) -> StoryLine:
     """What came back for a message."""
     return StoryLine(at=at, kind="receipt", data={"flush_id": flush_id, "receiver": receiver, **plain(receipt)})
+
+
+def trouble_lines(trouble: Trouble) -> list[StoryLine]:
+    """That something went on being wrong, that somebody took it on, and that it ended."""
+    about = {
+        "notification_id": trouble.id,
+        "rule": trouble.notification.rule,
+        "severity": trouble.severity.value,
+        "ongoing": trouble.ongoing.value,
+    }
+    lines = [StoryLine(at=trouble.opened_at, kind="trouble", data={**about, "step": "opened"})]
+    if trouble.acknowledged_at is not None:
+        said = {"step": "acknowledged", "by": trouble.acknowledged_by, "comment": trouble.comment}
+        lines.append(StoryLine(at=trouble.acknowledged_at, kind="trouble", data={**about, **said}))
+    if trouble.ended_at is not None and trouble.end is not None:
+        data = {**about, "step": "ended", "end": trouble.end.value}
+        lines.append(StoryLine(at=trouble.ended_at, kind="trouble", data=data))
+    return lines
 
 
 def in_order(lines: list[StoryLine]) -> tuple[StoryLine, ...]:

@@ -34,7 +34,7 @@ from watcher.store.faults import Unreadable
 REVISION: Final = "0008"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0008"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -285,6 +285,24 @@ silences: Final = Table(
     Column("ended_at", Instant),
     Column("ended_by", Words, nullable=False),
     comment="What people do not want to hear for a while. Source and job name the job that a silence ends with.",
+)
+
+troubles: Final = Table(
+    "troubles",
+    metadata,
+    Column("id", Words, ForeignKey(notifications.c.id), primary_key=True),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("pod_id", Words, nullable=False),
+    Column("ongoing", String(32), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("ended_at", Instant, index=True),
+    Column("end", String(32)),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", Words, nullable=False),
+    Column("comment", Words, nullable=False),
+    Index(None, "source", "job_id"),
+    comment="What is still wrong, and was: a notification of something that goes on, who took it on, and how it ended.",
 )
 
 cards: Final = Table(

@@ -17,12 +17,14 @@ from watcher.core.events import Event, EventId
 from watcher.core.interventions import Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
-from watcher.core.rule import RuleDeadline
+from watcher.core.rule import NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import breakers, cards, outbox, reading, silences, writing
+from watcher.store import breakers, cards, outbox, reading, silences, troubles, writing
+from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -98,6 +100,7 @@ class SqlStore:
         self, url: str, *, read_only: bool = False, beside: bool = False, patience: timedelta = timedelta(seconds=5)
     ) -> None:
         self._database = _database(url, read_only=read_only, beside=beside, patience=patience)
+        self._commits = Commits(self._database)
 
     async def open(self) -> None:
         """See `Store.open`. Also takes the right to watch with this database; `StoreUnavailable` when another process has it."""
@@ -118,7 +121,7 @@ class SqlStore:
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
         writing.check(observation)
-        await self._database.write(partial(writing.commit, observation=observation))
+        await self._commits.commit(observation)
 
     async def sights(self) -> tuple[Sight, ...]:
         """See `Store.sights`."""
@@ -212,6 +215,24 @@ class SqlStore:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
 
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """See `Store.troubles`."""
+        return await self._database.read(
+            partial(troubles.kept, open_only=open_only, job=job, since=since, which=trouble_id)
+        )
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """See `Store.acknowledge`."""
+        work = partial(troubles.acknowledge, trouble_id=trouble_id, at=at, by=by, comment=comment)
+        return await self._database.write(work)
+
     async def events(
         self,
         *,
@@ -247,6 +268,7 @@ class SqlStore:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
         await self._database.write(partial(breakers.forget, before=before))
+        await self._database.write(partial(troubles.forget, before=before))
         await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):

@@ -21,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+import anyio
 import pytest
 
 from watcher.core.breaker import Breaker, heard
@@ -41,11 +42,13 @@ from watcher.core.interventions import Action, Intervention
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import Phase, phase_of
 from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.core.withholding import withheld
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
@@ -227,6 +230,14 @@ async def send(store: Store, outcome: Outcome = ACCEPTED, now: datetime = T0, re
     return lease
 
 
+def a_trouble(
+    number: int = 1, *, job: JobRef | None = JOB, ongoing: Ongoing = Ongoing.FAILED, at: datetime = T0
+) -> Trouble:
+    """What a notification opened; the number makes its id."""
+    said = replace(a_notification(number, job=job, at=at), ongoing=ongoing)
+    return Trouble(notification=said, ongoing=ongoing, opened_at=at)
+
+
 class StoreContract:
     """Derive, and give the fixture `make_store`."""
 
@@ -317,6 +328,29 @@ class StoreContract:
         assert set(await store.watches(live_only=False)) == {live, ended, gone, strange}
         assert set(await store.watches(live_only=False, source=SourceName("hangzhou"))) == {live, ended}
         assert set(await store.watches(source=SourceName("beijing"))) == set()
+
+    async def test_of_many_that_commit_at_once_each_keeps_its_own_and_a_stale_one_takes_no_other_with_it(
+        self, store: Store
+    ) -> None:
+        refs = [JobRef(SourceName("many"), JobId(f"dlc{number}")) for number in range(30)]
+        stale: list[JobRef] = []
+
+        async def commit(ref: JobRef, status: str) -> None:
+            news = replace(an_event(job=ref), id=EventId(f"{ref.job_id} {status}"))
+            try:
+                await store.commit(replace(an_observation(watch=a_watch(ref, status=status)), events=(news,)))
+            except StaleObservation:
+                stale.append(ref)
+
+        async with anyio.create_task_group() as tasks:
+            for ref in refs:
+                tasks.start_soon(commit, ref, "Running")
+                tasks.start_soon(commit, ref, "Queuing")
+        assert sorted(stale) == sorted(refs), "one of two looks at one version is the first"
+        kept = {watch.snapshot.ref: watch.snapshot.status for watch in await store.watches()}
+        assert set(kept) == set(refs)
+        told = {event.id for event in await store.events()}
+        assert told == {f"{ref.job_id} {status}" for ref, status in kept.items()}
 
     async def test_the_second_of_two_looks_at_one_version_is_stale_and_writes_nothing(self, store: Store) -> None:
         await store.commit(an_observation(watch=a_watch()))
@@ -903,6 +937,8 @@ class StoreContract:
             "deliveries.withheld": 0,
             "receipts": 1,
             "deadlines": 1,
+            "troubles.open": 0,
+            "troubles.acknowledged": 0,
         }
 
     # --- part of larger news ---------------------------------------------------------------------------------------------------
@@ -976,6 +1012,84 @@ class StoreContract:
         assert [one.id for one in await store.silences()] == [timed.id, other.id]
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
+
+    # --- troubles --------------------------------------------------------------------------------------------------------------
+
+    async def test_a_trouble_is_kept_oldest_first_until_it_ends_and_is_never_opened_again(self, store: Store) -> None:
+        later, first = a_trouble(1, at=T0 + MOMENT), a_trouble(2, job=OTHER_JOB, ongoing=Ongoing.WAITING)
+        await store.commit(replace(an_observation(), troubles=(later, first)))
+        assert await store.troubles() == (first, later)
+        assert await store.troubles(job=JOB) == (later,)
+        assert await store.troubles(trouble_id=first.id) == (first,)
+        over = later.ended(TroubleEnd.OVER, T0 + 2 * MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        await store.commit(replace(an_observation(), troubles=(later.ended(TroubleEnd.GONE, T0 + 9 * MOMENT), later)))
+        assert await store.troubles() == (first,)
+        assert await store.troubles(open_only=False) == (first, over)
+        assert await store.troubles(open_only=False, since=T0 + 2 * MOMENT) == (first, over)
+        assert await store.troubles(open_only=False, since=T0 + 3 * MOMENT) == (first,)
+
+    async def test_who_takes_on_a_trouble_takes_on_all_about_the_same_matter_and_only_the_first_counts(
+        self, store: Store
+    ) -> None:
+        one, same, other, apart = (
+            a_trouble(1, ongoing=Ongoing.WAITING),
+            a_trouble(2, ongoing=Ongoing.WAITING),
+            a_trouble(3, ongoing=Ongoing.HELD),
+            a_trouble(4, job=FAR_JOB, ongoing=Ongoing.WAITING),
+        )
+        await store.commit(replace(an_observation(), troubles=(one, same, other, apart)))
+        assert await store.acknowledge(same.id, T0 + MOMENT, "ann", "on it")
+        assert not await store.acknowledge(one.id, T0 + 2 * MOMENT, "bob")
+        assert await store.troubles() == (
+            replace(one, acknowledged_at=T0 + MOMENT, acknowledged_by="ann", comment="on it"),
+            replace(same, acknowledged_at=T0 + MOMENT, acknowledged_by="ann", comment="on it"),
+            other,
+            apart,
+        )
+        assert not await store.acknowledge(NotificationId("nothing"), T0, "bob")
+
+    async def test_an_answer_ends_what_nothing_else_would_end_and_comes_too_late_for_what_has_ended(
+        self, store: Store
+    ) -> None:
+        blind, failed = a_trouble(1, job=None, ongoing=Ongoing.UNANSWERED), a_trouble(2)
+        over = a_trouble(3, ongoing=Ongoing.DOWN).ended(TroubleEnd.OVER, T0)
+        await store.commit(replace(an_observation(), troubles=(blind, failed, over)))
+        assert await store.acknowledge(failed.id, T0 + MOMENT, "ann")
+        assert not await store.acknowledge(over.id, T0 + MOMENT, "ann")
+        assert await store.troubles() == (blind,), "which is about no job, and so is a matter of its own"
+        answered = replace(failed, acknowledged_at=T0 + MOMENT, acknowledged_by="ann")
+        assert await store.troubles(open_only=False, job=JOB) == (
+            answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
+            over,
+        )
+
+    async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
+        owed = a_delivery()
+        await store.commit(
+            replace(an_observation(owed, watch=a_watch()), events=(an_event(),), troubles=(a_trouble(),))
+        )
+        await store.acknowledge(owed.notification.id, T0 + MOMENT, "ann", "on it")
+        for lines in (await store.story(JOB), await store.account(EventId("event-1"))):
+            told = [line for line in lines if line.kind == "trouble"]
+            assert [line.at for line in told] == [T0, T0 + MOMENT, T0 + MOMENT]
+            assert [line.data["step"] for line in told] == ["opened", "acknowledged", "ended"]
+            assert (told[1].data["by"], told[1].data["comment"], told[2].data["end"]) == ("ann", "on it", "answered")
+        numbers = await store.counts()
+        assert (numbers["troubles.open"], numbers["troubles.acknowledged"]) == (0, 0)
+
+    async def test_troubles_are_dropped_with_their_job_and_those_of_no_job_some_time_after_their_end(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(watch=a_watch(status="Failed")))
+        blind = a_trouble(3, job=None, ongoing=Ongoing.BLIND)
+        gone, stays = a_trouble(1), a_trouble(2, job=OTHER_JOB)
+        ended = a_trouble(4, job=None).ended(TroubleEnd.OVER, T0)
+        await store.commit(replace(an_observation(), troubles=(gone, stays, blind, ended)))
+        numbers = await store.counts()
+        assert (numbers["troubles.open"], numbers["troubles.acknowledged"]) == (3, 0)
+        assert await store.prune(T0 + MOMENT) == {JOB}
+        assert await store.troubles(open_only=False) == (stays, blind)
 
     async def test_an_absorption_covers_what_is_owed_with_it_and_survives_nothing_being_owed(
         self, store: Store
