@@ -86,6 +86,12 @@ def test_each_opening_in_a_row_is_longer_and_the_last_one_repeats() -> None:
     assert after(replace(breaker, until=NOW), Receipt()) == WELL
 
 
+def test_what_fails_while_it_is_open_does_not_prolong_it() -> None:
+    opened = after(WELL, replace(HELD_OFF, retry_after=MINUTE))
+    assert heard(opened, FlushId("card"), HELD_OFF, NOW + MINUTE / 2) == opened
+    assert heard(opened, FlushId("card"), GONE, NOW + MINUTE / 2).state is BreakerState.DISABLED
+
+
 def test_when_the_time_is_up_one_message_is_tried() -> None:
     opened = after(WELL, replace(HELD_OFF, retry_after=MINUTE))
     assert at_time(opened, NOW + MINUTE - timedelta(seconds=1)) == opened

@@ -151,7 +151,10 @@ def heard(breaker: Breaker, flush_id: FlushId, outcome: Outcome, now: datetime) 
     if sign is Sign.TAKEN:
         return after
     after = replace(after, since=breaker.since or now, failed=failed, error=outcome.error)
-    return _opened(after, outcome.retry_after, now) if after.state is BreakerState.OPEN else after
+    if after.state is not BreakerState.OPEN:
+        return after
+    # What was under way when it opened says nothing new.
+    return breaker if breaker.state is BreakerState.OPEN else _opened(after, outcome.retry_after, now)
 
 
 def _moved(breaker: Breaker, sign: Sign) -> Breaker:

@@ -11,6 +11,7 @@ from watcher.core.breaker import Breaker, BreakerState, at_time, fallback_due, f
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Outcome, Settlement
 from watcher.core.events import CauseId
 from watcher.core.fallback import GATHER, Why, told_instead, waiting_news
+from watcher.errors import StoreUnavailable
 from watcher.ports import Lease, Observation
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
@@ -72,6 +73,17 @@ class Gate:
     def heard(self, flush_id: FlushId, outcome: Outcome, now: datetime) -> Breaker:
         """The breaker after an attempt; `settled` takes it over once it is written down."""
         return heard(self.breaker, flush_id, outcome, now)
+
+    async def overheard(self, outcome: Outcome) -> None:
+        """An attempt that belongs to no delivery (a card) says something of the receiver."""
+        after = heard(self.breaker, FlushId(""), outcome, self._ledger.clock.now())
+        try:
+            await self._ledger.store.keep_breaker(after)
+        except StoreUnavailable as exc:
+            log.error(
+                "breaker_not_kept", receiver=self._receiver, error=str(exc)
+            )  # it holds in this process all the same
+        self._take(after)
 
     def owed_instead(self, lease: Lease, settlement: Settlement, now: datetime) -> tuple[Delivery, ...]:
         """What the fallback is owed because of a settlement: something where it ended in a dead letter."""

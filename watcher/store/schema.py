@@ -115,8 +115,10 @@ jobs: Final = Table(
     Column("live", Boolean, nullable=False),
     Column("ended_at", Instant),
     Column("watch", Text, nullable=False),
+    Column("brief", Text),
     Index(None, "live", "source"),
-    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version.",
+    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version. A start reads brief, "
+    "which is empty where an earlier version wrote the row.",
 )
 
 snapshots: Final = Table(
