@@ -142,7 +142,14 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                Dispatcher(
+                    name,
+                    notifier,
+                    ledger,
+                    sources,
+                    locale=locales.get(name, PLAIN),
+                    seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
+                )
                 for name, notifier in ends.items()
             ),
             keeper=Keeper(

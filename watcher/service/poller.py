@@ -140,6 +140,13 @@ class Poller:
             asked_at=entry.asked_at, gap=self._outlook.gap, blind=self.sight.blind_since is not None
         )
 
+    def seen_at(self, ref: JobRef) -> datetime | None:
+        """When the job was last seen to be as it is held; None when it is not on the roster, or was not seen yet."""
+        entry = self._roster.get(ref)
+        if entry is None or entry.watch is None:
+            return None
+        return entry.seen_at or entry.watch.snapshot.observed_at
+
     async def pass_once(self) -> bool:
         """List, then look at every job once; what fails in passing is tried again. Returns whether the source could be seen."""
         self._passing = True
