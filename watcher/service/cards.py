@@ -60,6 +60,7 @@ class Cards:
         ledger: Ledger,
         card_of: Callable[[JobRef], Awaitable[Card | None]],
         guard: Guard,
+        *,
         locale: Locale = PLAIN,
     ) -> None:
         self._receiver, self._notifier, self._ledger = receiver, notifier, ledger

@@ -62,7 +62,7 @@ class Dispatcher:
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
         self._living = (
-            Cards(name, notifier, ledger, self._card_now, self._guarded, locale)
+            Cards(name, notifier, ledger, self._card_now, self._guarded, locale=locale)
             if isinstance(notifier, LivingNotifier) and notifier.card_target
             else None
         )
@@ -260,7 +260,14 @@ class Dispatcher:
             return None
         source = self._sources.get(ref.source)
         url = source.console_url(watch.snapshot) if source else ""
-        return job_card(watch.snapshot, url, watch.course, as_of=self._seen_at(ref), gone=watch.vanished)
+        return job_card(
+            watch.snapshot,
+            url,
+            watch.course,
+            as_of=self._seen_at(ref),
+            gone=watch.vanished,
+            locale=self._locale,
+        )
 
     async def _card_now(self, ref: JobRef) -> Card | None:
         job = await self._job_card(ref)
