@@ -32,6 +32,7 @@ from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
 from watcher.store import open_store
+from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
 
 
@@ -150,6 +151,7 @@ async def assemble(
                     sources,
                     locale=locales.get(name, PLAIN),
                     seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
+                    templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
                 )
                 for name, notifier in ends.items()
             ),
