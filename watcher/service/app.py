@@ -33,6 +33,7 @@ from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import fingerprint
 from watcher.store import open_store
+from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
 
 
@@ -153,7 +154,16 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN), **_told_of(loaded, name))
+                Dispatcher(
+                    name,
+                    notifier,
+                    ledger,
+                    sources,
+                    locale=locales.get(name, PLAIN),
+                    seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
+                    templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
+                    **_told_of(loaded, name),
+                )
                 for name, notifier in ends.items()
             ),
             keeper=Keeper(

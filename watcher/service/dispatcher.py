@@ -24,6 +24,7 @@ from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
+from watcher.notifiers.own_words import in_own_words
 from watcher.ports import JobSource, Lease, LivingNotifier, Notifier
 from watcher.service.cards import Cards
 from watcher.service.gate import Gate
@@ -32,6 +33,8 @@ from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 from watcher.settings import ReceiverSettings
 from watcher.store.queue import thread_of
+from watcher.templates import NONE as NO_TEMPLATES
+from watcher.templates import Templates
 
 SEND_TIMEOUT: Final = timedelta(seconds=60)
 """For one attempt, everything included. A mail server may take 8 s to refuse a password; a minute is beyond all reason."""
@@ -49,9 +52,11 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        templates: in what words of its own.
         common: what every receiver has.
         target: stands for its configuration (`settings.fingerprint`).
         locale: in which language and by whose clock the receiver is spoken to.
+        seen_at: when a job was last seen to be as it is held; None where nobody looks at it.
     """
 
     def __init__(
@@ -63,16 +68,18 @@ class Dispatcher:
         jitter: Callable[[], float] = random.random,
         *,
         locale: Locale = PLAIN,
+        seen_at: Callable[[JobRef], datetime | None] = lambda _job: None,
+        templates: Templates = NO_TEMPLATES,
         common: ReceiverSettings = _ALONE,
         target: str = "",
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
         self._living = (
-            Cards(name, notifier, ledger, self._card_now, self._guarded_card)
+            Cards(name, notifier, ledger, self._card_now, self._guarded_card, locale=locale)
             if isinstance(notifier, LivingNotifier) and notifier.card_target
             else None
         )
-        self._locale = locale
+        self._locale, self._templates, self._seen_at = locale, templates, seen_at
         self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
 
@@ -142,7 +149,7 @@ class Dispatcher:
                 recipients=lease.recipients,
                 refused_before=lease.refused_before,
             )
-            outcome = await self._attempt(message)
+            outcome = await self._attempt(self._in_own_words(message))
             self._note_refusals(outcome, lease)
             await self._settle(lease, outcome)
             if root is not None and self._living is not None and isinstance(outcome, Receipt):
@@ -181,6 +188,14 @@ class Dispatcher:
         """Give a send that is under way so much longer. What is cut off is sent again at the next start, under the same id."""
         if self._sending is not None:
             self._sending.deadline = anyio.current_time() + grace.total_seconds()
+
+    def _in_own_words(self, message: Message) -> Message:
+        """In the receiver's own words; a template that fails is an operator's matter, and people hear of it all the same."""
+        message, faults = in_own_words(message, self._templates)
+        for part, fault in faults:
+            self._ledger.metrics.template_failures.labels(self.name, part).inc()
+            log.error("template_failed", receiver=self.name, part=part, error=fault)
+        return message
 
     async def _attempt(self, message: Message) -> Outcome:
         try:
@@ -284,7 +299,14 @@ class Dispatcher:
             return None
         source = self._sources.get(ref.source)
         url = source.console_url(watch.snapshot) if source else ""
-        return job_card(watch.snapshot, url, watch.course, gone=watch.vanished, locale=self._locale)
+        return job_card(
+            watch.snapshot,
+            url,
+            watch.course,
+            as_of=self._seen_at(ref),
+            gone=watch.vanished,
+            locale=self._locale,
+        )
 
     async def _card_now(self, ref: JobRef) -> Card | None:
         job = await self._job_card(ref)
@@ -316,6 +338,7 @@ def plainest(message: Message) -> Message:
 
     return replace(
         message,
+        wording={},
         thread_title=message.thread_title[:200],
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),
