@@ -22,6 +22,7 @@ from watcher.core.codec import (
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Receipt
 from watcher.core.events import EVENT_VERSION, Event, job_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
@@ -134,6 +135,8 @@ def delivery_row(delivery: Delivery) -> Row:
         "attempt": delivery.attempt,
         "not_before": delivery.not_before,
         "apart_s": delivery.apart.total_seconds(),
+        "address": delivery.address.value,
+        "person": delivery.person or None,
         "created_at": delivery.created_at,
         "first_attempt_at": delivery.first_attempt_at,
         "settled_at": delivery.settled_at,
@@ -155,6 +158,8 @@ def delivery_of(row: Any) -> Delivery:
         attempt=row.attempt,
         not_before=row.not_before,
         apart=timedelta(seconds=row.apart_s),
+        address=word(Address, row.address, "whom a delivery is for"),
+        person=row.person or "",
         created_at=row.created_at,
         first_attempt_at=row.first_attempt_at,
         settled_at=row.settled_at,

@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -193,6 +193,8 @@ deliveries: Final = Table(
     Column("attempt", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("apart_s", Double, nullable=False, server_default="0"),
+    Column("address", String(16), nullable=False, server_default="place"),
+    Column("person", Words),
     Column("created_at", Instant, nullable=False),
     Column("first_attempt_at", Instant),
     Column("settled_at", Instant),
