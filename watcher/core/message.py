@@ -85,6 +85,7 @@ class Message:
         thread_key: messages with the same key belong to one thread.
         thread_title: the thread's unchanging subject.
         thread_reference: what the far side called the thread's root; "" when this message starts it.
+        thread_place: where that root stands, where that is on record and may differ from where the receiver sends; else "".
         severity: the loudest of the items.
         title: one line that says it all.
         items: in order of happening, never empty.
@@ -105,6 +106,7 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    thread_place: str = ""
     locale: Locale = PLAIN
     to: Person | None = None
     mentions: tuple[Person, ...] = ()
@@ -171,6 +173,7 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    thread_place: str = "",
     locale: Locale = PLAIN,
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
@@ -188,6 +191,7 @@ def compose(
         flush_id: its id.
         attempt: number of this attempt.
         thread_reference: what the far side called the thread's root, or "".
+        thread_place: where that root stands, or "".
         locale: how whoever reads the receiver is spoken to.
         recipients: what became of it at each recipient in earlier attempts.
         refused_before: recipients that are known to be refused.
@@ -209,6 +213,7 @@ def compose(
         thread_key=first.thread_key,
         thread_title=_thread_title(items, first),
         thread_reference=thread_reference,
+        thread_place=thread_place,
         severity=severity,
         title=_title(items),
         items=items,
