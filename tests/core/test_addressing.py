@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -125,8 +125,9 @@ def test_what_is_silenced_gives_no_notice_of_an_unknown_owner() -> None:
     assert [row.reason for row in follow(ALONE, user="77", silencings=(quiet,)).deliveries] == [DeliveryReason.SILENCED]
 
 
-def test_news_about_no_job_has_no_owner() -> None:
-    said: Notification = replace(follow(ALONE).notifications[0], job=None)
+@pytest.mark.parametrize("change", [{"job": None}, {"across_jobs": True}])
+def test_news_about_no_job_or_many_has_no_owner(change: dict[str, Any]) -> None:
+    said: Notification = replace(follow(ALONE).notifications[0], **change)
     owed = owe(ALONE, said, NOW)
     assert addressed(owed, ALONE, PEOPLE) == owed
 

@@ -33,7 +33,7 @@ def addressed(delivery: Delivery, route: Route, people: Directory) -> Delivery:
     """
     said = delivery.notification
     by_name = said.severity.value in route.mention
-    if said.job is None or not (route.to_owner or by_name):
+    if said.job is None or said.across_jobs or not (route.to_owner or by_name):
         return delivery
     owner = people.owner(dict(said.labels))
     if owner is None:

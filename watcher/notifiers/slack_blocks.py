@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from watcher.core.message import Item, JobCard, Message
-from watcher.core.rule import Facts, Severity
+from watcher.core.rule import Severity, Shown
 from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, one_line, several_jobs, utc
 
 EVENT_TYPE: Final = "dlc_watcher_message"
@@ -232,7 +232,7 @@ def _left_out(message: Message, shown: int) -> list[str]:
     return [f"… and {more} more"] if more > 0 else []
 
 
-def _fields(facts: Facts) -> Iterator[Block]:
+def _fields(facts: Shown) -> Iterator[Block]:
     shown, more = facts[:MOST_FIELDS], len(facts) - MOST_FIELDS
     yield {
         "type": "section",

@@ -260,7 +260,7 @@ class Dispatcher:
             return None
         source = self._sources.get(ref.source)
         url = source.console_url(watch.snapshot) if source else ""
-        return job_card(watch.snapshot, url, watch.course, gone=watch.vanished)
+        return job_card(watch.snapshot, url, watch.course, gone=watch.vanished, locale=self._locale)
 
     async def _card_now(self, ref: JobRef) -> Card | None:
         job = await self._job_card(ref)
