@@ -32,7 +32,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     async def fill(store: Store) -> None:
         jobs = (
             job("dlc1", user_id="1"),
-            job("dlc2", "Failed", user_id="1"),
+            job("dlc2", user_id="1"),
             job("dlc3", user_id="1", tags={"dlc-watcher/owner": HOSTILE}),
             job("dlc4", user_id="7"),
             job("dlc5", user_id="7"),
@@ -40,6 +40,8 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         )
         world = World(*jobs, store=store, budget={"requests_per_second": 1000})  # type: ignore[arg-type]
         await world.poller.load()
+        await world.poller.pass_once()
+        world.source.put(job("dlc2", "Failed", user_id="1", finished_at=world.clock.now()))
         await world.poller.pass_once()
 
     stored(tmp_path, fill)
