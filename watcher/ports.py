@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
+from watcher.core.fleet import Brief
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
@@ -212,8 +213,13 @@ class LivingNotifier(Notifier, Protocol):
     about the job. When cards are to be posted or changed is decided elsewhere; these two do as they are told.
     """
 
-    card_target: str
-    """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+    @property
+    def card_target(self) -> str:
+        """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+        ...
+
+    card_pace: timedelta
+    """Least time between two changes of cards."""
 
     def render_card(self, view: CardView) -> Wire:
         """The card in this channel's form. As `render`: pure, bounded, escaped, the same on every attempt."""
@@ -295,8 +301,26 @@ class Store(Protocol):
         """What is held about one job."""
         ...
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """What is held about all jobs, or about those still to be polled."""
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """What is held about all jobs, or about those still to be polled, in order of source and job id.
+
+        Args:
+            live_only: only jobs still to be polled.
+            source: only jobs of this one.
+            after: only jobs behind this one, to read on where an answer with a limit ended.
+            limit: at most so many; None for all.
+        """
+        ...
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """What a start must know of all jobs, or of a source's, in order of source and job id: less than `watches`, and quicker."""
         ...
 
     async def commit(self, observation: Observation) -> None:

@@ -25,7 +25,7 @@ from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.notifiers.exec import ExecNotifier, ExecSettings
 from watcher.notifiers.slack import SlackNotifier, SlackSettings
 from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
-from watcher.testing.notifier_contract import NotifierBench, NotifierContract
+from watcher.testing.notifier_contract import LivingContract, NotifierBench, NotifierContract, texts
 from watcher.testing.servers import serve
 from watcher.testing.slack import SlackServer, serve_slack
 from watcher.testing.smtp import MailServer, serve_mail
@@ -41,12 +41,16 @@ def _certified() -> tuple[ssl.SSLContext, trustme.CA]:
     return context, authority
 
 
-class TestSlack(NotifierContract):
+class TestSlack(NotifierContract, LivingContract):
     longest_wire = 30_000
+
+    def shown(self) -> list[str]:
+        return [" ".join(texts({"text": post.text, "blocks": post.blocks})) for post in self.slack.posts if post.card]
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[NotifierBench]:
         async with serve_slack(SlackServer(token="xoxb-canary-slack")) as slack:
+            self.slack = slack
             notifier = SlackNotifier(
                 "team",
                 SlackSettings.model_validate({"token": slack.token, "to": "#ml-jobs", "base_url": slack.base_url}),

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final
 
 from watcher.core.causes import FaultClass
-from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, spoken, text_of
+from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, number_of, spoken, text_of
+from watcher.core.model import RestartCount
 from watcher.core.phases import Phase, PodPhase
-from watcher.core.rule import Severity
+from watcher.core.rule import Facts, Severity, Shown
 
 SEVERITIES: Final[Mapping[Severity, Said]] = MappingProxyType(
     {
@@ -180,7 +181,6 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
         # of a message
         "title": Said("{job}: {headline}", "{job}：{headline}"),
         "title-more": Said("{job}: {headline} (+{n} more)", "{job}：{headline}（另有 {n} 条）"),
-        "labelled": Said("{label}: {text}", "{label}：{text}"),
         "notices": Said("{n} notices", "{n} 条通知"),
         "notices-jobs": Said("{n} notices about {jobs} jobs", "{n} 条通知，涉及 {jobs} 个作业"),
         "away": Said("While the watcher was away, {span}: {last}", "监控离线期间（{span}）：{last}"),
@@ -190,7 +190,8 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
         ),
         "more-then": Said("{n} more, then:", "另有 {n} 条，之后："),
         "more": Said("{n} more", "另有 {n} 条"),
-        "span-days": Said("{since} to {until}", "{since} 至 {until}"),
+        "semicolon": Said("; ", "；"),
+        "span": Said("{since} to {until}", "{since} 至 {until}"),
     }
 )
 """Sentences of messages and of the ends, by key."""
@@ -217,3 +218,13 @@ def label_in(label: Text, locale: Locale = PLAIN) -> str:
     if isinstance(label, str) and locale.language is Language.ZH:
         return LABELS.get(label, label)
     return spoken(label, locale)
+
+
+def shown(facts: Facts, locale: Locale = PLAIN) -> Shown:
+    """Facts, spoken."""
+    return tuple((label_in(label, locale), spoken(value, locale)) for label, value in facts)
+
+
+def restarts(count: RestartCount) -> Text:
+    """Restarts so far, of how many: `2 of 10`, `2/10`; as it came where it cannot be read."""
+    return count.text if count.used is None else number_of(count.used, count.limit)

@@ -97,7 +97,7 @@ class Finder:
                 self._compare(entry, now)
             elif summary.ref in self._roster.ended:
                 if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
-                    self._roster.enrol(summary.ref, now, watch=held, summary=summary)
+                    self._roster.enrol(summary.ref, now, version=held.version, summary=summary)
             elif self.selection.chooses(summary) and is_news(summary, self.news_since):
                 self._roster.enrol(summary.ref, now, summary=summary)
             # Only now: an item that was not taken in must be read again.
@@ -105,11 +105,11 @@ class Finder:
 
     def _compare(self, entry: Entry, now: datetime) -> None:
         """Ask about a job now when its list item and what is held do not agree. Compared once, while neither changes."""
-        watch = entry.watch
-        if watch is None or entry.listed is None or entry.agreed == watch.version:
+        held = self._ledger.fleet.members.get(entry.ref)
+        if held is None or not entry.version or entry.listed is None or entry.agreed == entry.version:
             return
-        if not summary_differs(watch, entry.listed):
-            entry.agreed = watch.version
+        if not summary_differs(held, entry.listed):
+            entry.agreed = entry.version
         elif not entry.asking:
             self._roster.schedule(entry, now)
 

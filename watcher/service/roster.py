@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
+from watcher.core.packing import pack, unpack
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
@@ -21,25 +22,27 @@ _MOST_SHARED: Final = 10_000
 
 @dataclass(slots=True)
 class Entry:
-    """One job on the roster.
+    """One job on the roster. There may be very many, so what is held about it is kept packed.
 
     Attributes:
         ref: which job.
         due_at: when it is next asked about.
-        watch: what is held about it; None until its first answer.
+        version: of what is held about it; 0 until its first answer.
+        packed: what is held about it; empty when that is still to be read from the store.
         listed: what is kept of the last list item about it.
-        agreed: the version of `watch` that agreed with `listed`, if one did.
+        agreed: the version of what is held that agreed with `listed`, if one did.
         failures: questions that failed in a row.
         error: how the last question failed, or None.
         asking: a question about it is under way.
         asked_at: when it was last answered, or refused for its own sake.
         known: what an answer that need not be read is recognised by, if one can be.
-        seen_at: when such an answer last came; newer than `watch` then.
+        seen_at: when such an answer last came; newer than what is held then.
     """
 
     ref: JobRef
     due_at: datetime
-    watch: Watch | None = None
+    version: int = 0
+    packed: bytes = b""
     listed: Listed | None = None
     agreed: int | None = None
     failures: int = 0
@@ -48,6 +51,15 @@ class Entry:
     asked_at: datetime | None = None
     known: Known | None = None
     seen_at: datetime | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
+        return unpack(self.packed) if self.packed else None
+
+    def hold(self, watch: Watch | None) -> None:
+        """What is held about it from now on."""
+        self.version, self.packed = (0, b"") if watch is None else (watch.version, pack(watch))
 
 
 class Roster:
@@ -84,13 +96,18 @@ class Roster:
         """Whether it is on the roster or has ended."""
         return ref in self._entries or ref in self.ended
 
-    def enrol(
-        self, ref: JobRef, due_at: datetime, *, watch: Watch | None = None, summary: JobSummary | None = None
-    ) -> None:
-        """Put a job on the roster; one that had ended is alive again."""
+    def enrol(self, ref: JobRef, due_at: datetime, *, version: int = 0, summary: JobSummary | None = None) -> None:
+        """Put a job on the roster; one that had ended is alive again.
+
+        Args:
+            ref: which job.
+            due_at: when it is to be asked about.
+            version: of what the store holds about it; 0 when that is nothing.
+            summary: the list item that shows it.
+        """
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
-        entry = self._entries[ref] = Entry(ref, due_at, watch, listed)
+        entry = self._entries[ref] = Entry(ref, due_at, version, listed=listed)
         self._size.set(len(self._entries))
         self.schedule(entry, due_at)
 

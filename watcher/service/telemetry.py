@@ -115,6 +115,9 @@ class Metrics:
         self.deliveries = Counter(
             "deliveries", "Deliveries settled or put off, by reason.", ["receiver", "reason"], **add
         )
+        self.cards = Counter(
+            "cards", "Living cards posted, updated, replaced, lost or put off.", ["receiver", "outcome"], **add
+        )
         self.delivery_delay = Histogram(
             "delivery_delay_seconds",
             "From the commit of a notification to the far side's acceptance.",

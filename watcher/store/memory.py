@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from anyio.lowlevel import checkpoint
 
@@ -25,6 +26,7 @@ from watcher.core.delivery import (
     absorbed,
 )
 from watcher.core.events import Event, EventId, job_of
+from watcher.core.fleet import Brief, brief_of
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
@@ -79,14 +81,26 @@ class MemoryStore:
         await checkpoint()
         return self._watches.get(ref)
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """See `Store.watches`. In order of source and job id."""
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """See `Store.watches`."""
         await checkpoint()
-        return tuple(
+        found = (
             watch
             for ref, watch in sorted(self._watches.items())
-            if (watch.live or not live_only) and source in {None, ref.source}
+            if (watch.live or not live_only) and source in {None, ref.source} and (after is None or ref > after)
         )
+        return tuple(islice(found, limit))
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """See `Store.briefs`."""
+        return tuple(map(brief_of, await self.watches(live_only=False, source=source)))
 
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, delete, exists, func, not_, or_, select
 
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
 from watcher.core.events import Event, EventId
+from watcher.core.fleet import Brief
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import RecipientOutcome
 from watcher.core.sight import Sight
@@ -28,14 +29,30 @@ def watch(connection: Connection, ref: JobRef) -> Watch | None:
     return None if text is None else rows.watch_of(text)
 
 
-def watches(connection: Connection, *, live_only: bool, source: SourceName | None) -> tuple[Watch, ...]:
-    """All jobs, in order of their names."""
-    found = select(jobs.c.watch).order_by(jobs.c.source, jobs.c.job_id)
+def watches(
+    connection: Connection, *, live_only: bool, source: SourceName | None, after: JobRef | None, limit: int | None
+) -> tuple[Watch, ...]:
+    """Jobs, in order of their names."""
+    found = select(jobs.c.watch).order_by(jobs.c.source, jobs.c.job_id).limit(limit)
+    if after is not None:
+        behind = and_(jobs.c.source == after.source, jobs.c.job_id > after.job_id)
+        found = found.where(or_(jobs.c.source > after.source, behind))
     if live_only:
         found = found.where(jobs.c.live.is_(True))
     if source is not None:
         found = found.where(jobs.c.source == source)
     return tuple(rows.watch_of(text) for text in connection.execute(found).scalars())
+
+
+def briefs(connection: Connection, *, source: SourceName | None) -> tuple[Brief, ...]:
+    """All jobs, in order of their names. One that an earlier version wrote has no brief yet, and is read as a whole."""
+    # The long text is not touched where the short one is there.
+    whole = case((jobs.c.brief.is_(None), jobs.c.watch))
+    found = select(jobs.c.brief, whole).order_by(jobs.c.source, jobs.c.job_id)
+    if source is not None:
+        found = found.where(jobs.c.source == source)
+    rows_ = connection.execution_options(yield_per=1000).execute(found)
+    return tuple(rows.brief_of_row(brief, watch_) for brief, watch_ in rows_)
 
 
 def sights(connection: Connection) -> tuple[Sight, ...]:

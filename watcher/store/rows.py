@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Select, select
 
 from watcher.core.codec import (
+    brief_from_json,
+    brief_to_json,
     event_from_json,
     event_to_json,
     notification_from_json,
@@ -21,6 +23,7 @@ from watcher.core.codec import (
 )
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Receipt
 from watcher.core.events import EVENT_VERSION, Event, job_of
+from watcher.core.fleet import Brief, brief_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
 from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
@@ -58,12 +61,20 @@ def watch_row(watch: Watch, ended_at: datetime | None) -> Row:
         "live": watch.live,
         "ended_at": ended_at,
         "watch": body,
+        "brief": brief_to_json(brief_of(watch)).decode(),
     }
 
 
 def watch_of(text: str) -> Watch:
     """From `jobs.watch`."""
     return _read(watch_from_json, text, "what is held about a job")
+
+
+def brief_of_row(brief: str | None, watch: str | None) -> Brief:
+    """From `jobs.brief`, or where there is none, from `jobs.watch`."""
+    if brief is None:
+        return brief_of(watch_of(watch or ""))
+    return _read(brief_from_json, brief, "what is held about a job, in brief")
 
 
 def snapshot_row(snapshot: JobSnapshot) -> Row:

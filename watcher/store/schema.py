@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -115,8 +115,10 @@ jobs: Final = Table(
     Column("live", Boolean, nullable=False),
     Column("ended_at", Instant),
     Column("watch", Text, nullable=False),
+    Column("brief", Text),
     Index(None, "live", "source"),
-    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version.",
+    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version. A start reads brief, "
+    "which is empty where an earlier version wrote the row.",
 )
 
 snapshots: Final = Table(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.events import Event, EventId
+from watcher.core.fleet import Brief
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import NotificationId, RuleDeadline
@@ -112,9 +113,22 @@ class SqlStore:
         """See `Store.watch`."""
         return await self._database.read(partial(reading.watch, ref=ref))
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """See `Store.watches`. In order of source and job id."""
-        return await self._database.read(partial(reading.watches, live_only=live_only, source=source))
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """See `Store.watches`."""
+        return await self._database.read(
+            partial(reading.watches, live_only=live_only, source=source, after=after, limit=limit)
+        )
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """See `Store.briefs`."""
+        return await self._database.read(partial(reading.briefs, source=source))
 
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""

@@ -94,7 +94,7 @@ def _advance(connection: Connection, observation: Observation) -> None:
                 jobs.c.job_id == row["job_id"],
                 jobs.c.version == observation.expected_version,
             )
-            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"])
+            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"], brief=row["brief"])
         ).rowcount
     if moved != 1:
         raise stale(observation)

@@ -36,6 +36,7 @@ from watcher.core.delivery import (
     settle,
 )
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.fleet import brief_of
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
@@ -348,6 +349,31 @@ class StoreContract:
         assert set(kept) == set(refs)
         told = {event.id for event in await store.events()}
         assert told == {f"{ref.job_id} {status}" for ref, status in kept.items()}
+
+    async def test_a_brief_says_of_each_job_what_a_start_needs(self, store: Store) -> None:
+        here, there = a_watch(JOB, version=1), a_watch(FAR_JOB, status="Failed")
+        for watch in (here, there):
+            await store.commit(an_observation(watch=watch))
+        assert set(await store.briefs()) == {brief_of(here), brief_of(there)}
+        moved_on = a_watch(JOB, version=2, status="Stopping", name="renamed")
+        await store.commit(an_observation(watch=moved_on))
+        assert await store.briefs(source=JOB.source) == (brief_of(moved_on),)
+        assert await store.briefs(source=SourceName("nowhere")) == ()
+
+    async def test_jobs_are_read_a_few_at_a_time_in_order(self, store: Store) -> None:
+        refs = sorted(JobRef(SourceName(source), JobId(f"dlc{number}")) for source in "ab" for number in range(4))
+        for ref in refs:
+            await store.commit(
+                an_observation(watch=a_watch(ref, status="Failed" if ref.job_id == "dlc2" else "Running"))
+            )
+        found, after = [], None
+        while some := await store.watches(after=after, limit=2):
+            assert len(some) <= 2
+            found += [watch.snapshot.ref for watch in some]
+            after = found[-1]
+        assert found == [ref for ref in refs if ref.job_id != "dlc2"]
+        assert len(await store.watches(live_only=False, after=refs[2])) == 5
+        assert len(await store.watches(after=refs[1], source=SourceName("a"))) == 1
 
     async def test_the_second_of_two_looks_at_one_version_is_stale_and_writes_nothing(self, store: Store) -> None:
         await store.commit(an_observation(watch=a_watch()))
