@@ -18,11 +18,13 @@ Ends count only while no feed tells of them: one that does finds them within its
 Bounds. Nobody is looked at oftener than `shortest`. Nobody waits longer than `longest`; where the budget does not even allow that
 for all, the bound is `SLACK` times the round that it does allow, which leaves room to tell the lively from the quiet.
 
-Fairness. Looks are given by earliest deadline first, a deadline an interval after the last look. Each look takes one slot of 1/R
-seconds and the intervals are made so that  sum_i 1/T_i <= R.  Earliest deadline first meets every deadline of such a set (Liu and
-Layland 1973: utilisation at most one); that slots are whole and none is broken off costs at most two of them. So no job is older
-than its interval and two slots, hence none than `longest` and two slots, whatever the others do. Looks that news call for stand
-outside of this; they get at most `NEWS` of the budget, which is taken off R first.
+Fairness. Looks are given by earliest deadline first, a deadline an interval after the last look, and where the budget is short they
+are given before their time, too (`docket`). So a look may be made at any time from `shortest` after the last one to its deadline.
+Each takes one slot of 1/R seconds, and the intervals are made so that  sum_i 1/T_i <= R.  Earliest deadline first meets every
+deadline of such a set (Liu and Layland 1973: utilisation at most one), but for two things: slots are whole and none is broken off,
+which costs at most two of them; and jobs whose interval is the shortest have no time to be early in, so k of them that come due
+together may delay others by k slots. So no job waits longer than `longest` and k + 2 slots, whatever the others do. Looks that news
+call for stand outside of this; they get at most `NEWS` of the budget, which is taken off R first.
 """
 
 from __future__ import annotations
