@@ -7,8 +7,8 @@ end, where that is the last news, as nobody need be woken for what has since bee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -91,6 +91,7 @@ class Message:
         attempt: 1 for the first try.
         locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        wording: a mail's subject, text and page in the receiver's own words, by part, where it has templates for them.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
@@ -107,6 +108,7 @@ class Message:
     locale: Locale = PLAIN
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
+    wording: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def job(self) -> JobCard | None:
@@ -279,6 +281,12 @@ def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:
     if job is not None and first.notification.job is not None and first.thread_key.startswith("job:"):
         return f"{job.title} ({job.ref.job_id})"
     return f"dlc-watcher: {first.group_key}"
+
+
+def with_items(message: Message, items: tuple[Item, ...]) -> Message:
+    """The message with other words in its items; its title follows them where it was made of them."""
+    made = message.title == _title(message.items, message.locale)
+    return replace(message, items=items, title=_title(items, message.locale) if made else message.title)
 
 
 def _title(items: tuple[Item, ...], locale: Locale) -> str:

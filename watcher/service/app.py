@@ -32,6 +32,7 @@ from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
 from watcher.store import open_store
+from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
 
 
@@ -143,7 +144,14 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                Dispatcher(
+                    name,
+                    notifier,
+                    ledger,
+                    sources,
+                    locale=locales.get(name, PLAIN),
+                    templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
+                )
                 for name, notifier in ends.items()
             ),
             keeper=Keeper(

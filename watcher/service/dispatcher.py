@@ -23,12 +23,15 @@ from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
+from watcher.notifiers.own_words import in_own_words
 from watcher.ports import JobSource, Lease, LivingNotifier, Notifier
 from watcher.service.cards import Cards
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 from watcher.store.queue import thread_of
+from watcher.templates import NONE as NO_TEMPLATES
+from watcher.templates import Templates
 
 SEND_TIMEOUT: Final = timedelta(seconds=60)
 """For one attempt, everything included. A mail server may take 8 s to refuse a password; a minute is beyond all reason."""
@@ -45,6 +48,7 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        templates: in what words of its own.
         locale: in which language and by whose clock the receiver is spoken to.
     """
 
@@ -57,6 +61,7 @@ class Dispatcher:
         jitter: Callable[[], float] = random.random,
         *,
         locale: Locale = PLAIN,
+        templates: Templates = NO_TEMPLATES,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
         self._living = (
@@ -64,7 +69,7 @@ class Dispatcher:
             if isinstance(notifier, LivingNotifier) and notifier.card_target
             else None
         )
-        self._locale = locale
+        self._locale, self._templates = locale, templates
         self._pauses = 0
         self._sending: anyio.CancelScope | None = None
         self.paused_until: datetime | None = None
@@ -128,7 +133,7 @@ class Dispatcher:
                 recipients=lease.recipients,
                 refused_before=lease.refused_before,
             )
-            outcome = await self._attempt(message)
+            outcome = await self._attempt(self._in_own_words(message))
             self._note_refusals(outcome, lease)
             await self._settle(lease, outcome)
             if root is not None and self._living is not None and isinstance(outcome, Receipt):
@@ -167,6 +172,14 @@ class Dispatcher:
         """Give a send that is under way so much longer. What is cut off is sent again at the next start, under the same id."""
         if self._sending is not None:
             self._sending.deadline = anyio.current_time() + grace.total_seconds()
+
+    def _in_own_words(self, message: Message) -> Message:
+        """In the receiver's own words; a template that fails is an operator's matter, and people hear of it all the same."""
+        message, faults = in_own_words(message, self._templates)
+        for part, fault in faults:
+            self._ledger.metrics.template_failures.labels(self.name, part).inc()
+            log.error("template_failed", receiver=self.name, part=part, error=fault)
+        return message
 
     async def _attempt(self, message: Message) -> Outcome:
         try:
@@ -302,6 +315,7 @@ def plainest(message: Message) -> Message:
 
     return replace(
         message,
+        wording={},
         thread_title=message.thread_title[:200],
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),

@@ -112,6 +112,12 @@ class Metrics:
         self.recipients_refused = Counter(
             "recipients_refused", "Recipients that a far side refused for good.", ["receiver"], **add
         )
+        self.template_failures = Counter(
+            "template_failures",
+            "Parts of messages that a receiver's own template could not make; the built-in words were told.",
+            ["receiver", "part"],
+            **add,
+        )
         self.deliveries = Counter(
             "deliveries", "Deliveries settled or put off, by reason.", ["receiver", "reason"], **add
         )
