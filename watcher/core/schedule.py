@@ -23,8 +23,9 @@ are given before their time, too (`docket`). So a look may be made at any time f
 Each takes one slot of 1/R seconds, and the intervals are made so that  sum_i 1/T_i <= R.  Earliest deadline first meets every
 deadline of such a set (Liu and Layland 1973: utilisation at most one), but for two things: slots are whole and none is broken off,
 which costs at most two of them; and jobs whose interval is the shortest have no time to be early in, so k of them that come due
-together may delay others by k slots. So no job waits longer than `longest` and k + 2 slots, whatever the others do. Looks that news
-call for stand outside of this; they get at most `NEWS` of the budget, which is taken off R first.
+together may delay others by k slots, again and again where they are most of the load (the test allows a quarter of the bound for
+it). So no job waits much longer than `longest`, whatever the others do. Looks that news call for stand outside of this; they get at
+most `NEWS` of the budget, which is taken off R first, and never more than three looks of four (`docket.ROUND_EVERY`).
 """
 
 from __future__ import annotations
