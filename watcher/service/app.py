@@ -150,6 +150,7 @@ async def assemble(
                     ledger,
                     sources,
                     locale=locales.get(name, PLAIN),
+                    seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
                     templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
                 )
                 for name, notifier in ends.items()

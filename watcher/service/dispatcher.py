@@ -50,6 +50,7 @@ class Dispatcher:
         jitter: draws from 0 to 1, for the retry schedule.
         templates: in what words of its own.
         locale: in which language and by whose clock the receiver is spoken to.
+        seen_at: when a job was last seen to be as it is held; None where nobody looks at it.
     """
 
     def __init__(
@@ -61,15 +62,16 @@ class Dispatcher:
         jitter: Callable[[], float] = random.random,
         *,
         locale: Locale = PLAIN,
+        seen_at: Callable[[JobRef], datetime | None] = lambda _job: None,
         templates: Templates = NO_TEMPLATES,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
         self._living = (
-            Cards(name, notifier, ledger, self._card_now, self._guarded)
+            Cards(name, notifier, ledger, self._card_now, self._guarded, locale=locale)
             if isinstance(notifier, LivingNotifier) and notifier.card_target
             else None
         )
-        self._locale, self._templates = locale, templates
+        self._locale, self._templates, self._seen_at = locale, templates, seen_at
         self._pauses = 0
         self._sending: anyio.CancelScope | None = None
         self.paused_until: datetime | None = None
@@ -271,7 +273,14 @@ class Dispatcher:
             return None
         source = self._sources.get(ref.source)
         url = source.console_url(watch.snapshot) if source else ""
-        return job_card(watch.snapshot, url, watch.course, gone=watch.vanished, locale=self._locale)
+        return job_card(
+            watch.snapshot,
+            url,
+            watch.course,
+            as_of=self._seen_at(ref),
+            gone=watch.vanished,
+            locale=self._locale,
+        )
 
     async def _card_now(self, ref: JobRef) -> Card | None:
         job = await self._job_card(ref)
