@@ -155,6 +155,8 @@ class Capabilities:
         ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
             told of the end of all that it was told of.
         repeats: whether a message can be seen twice after a crash.
+        reaches: by which address of a person in the directory of owners it tells somebody alone (`Message.to`) and names somebody
+            (`Message.mentions`).
     """
 
     shows: str
@@ -164,6 +166,7 @@ class Capabilities:
     buttons: str = ""
     ends: str = ""
     repeats: str = "possible"
+    reaches: Literal["", "slack", "mail"] = ""
 
 
 class Notifier(Protocol):

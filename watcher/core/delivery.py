@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, Outcomes, those
 from watcher.core.rule import Absorption, Notification
 
@@ -148,6 +149,9 @@ class Delivery:
     settled_at: datetime | None = None
     flush_id: FlushId | None = None
     error: str = ""
+    address: Address = Address.PLACE
+    person: str = ""
+    """The owner it is for, or who is named in it, by the name in the directory; what is known of an owner who is not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

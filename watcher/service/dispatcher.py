@@ -148,6 +148,8 @@ class Dispatcher:
                 locale=self._locale,
                 recipients=lease.recipients,
                 refused_before=lease.refused_before,
+                people=self._ledger.book.people,
+                reaches=self._notifier.capabilities.reaches,
             )
             outcome = await self._attempt(self._in_own_words(message))
             self._note_refusals(outcome, lease)

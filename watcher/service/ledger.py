@@ -14,6 +14,7 @@ from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
 from watcher.core.fleet import MOST_HAPPENINGS, Brief
 from watcher.core.model import SourceName
+from watcher.core.people import Address
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
@@ -151,6 +152,8 @@ class Ledger:
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
         for delivery in observation.deliveries:
+            if delivery.address is Address.UNKNOWN:
+                self.metrics.unknown_owners.labels(delivery.receiver).inc()
             if delivery.state in TERMINAL_STATES:
                 self.metrics.deliveries.labels(delivery.receiver, delivery.reason.value).inc()
 

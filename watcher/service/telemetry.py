@@ -107,6 +107,12 @@ class Metrics:
             "source_last_answer_timestamp_seconds", "When the source last answered, Unix time.", ["source"], **add
         )
         self.events = Counter("events", "Events committed.", ["kind"], **add)
+        self.unknown_owners = Counter(
+            "unknown_owner_deliveries",
+            "Deliveries meant for an owner who is not in the directory.",
+            ["receiver"],
+            **add,
+        )
         self.decisions = Counter("rule_decisions", "What rules did about events, and why.", ["rule", "reason"], **add)
         self.notifications = Counter("notifications", "Notifications committed.", ["rule", "severity"], **add)
         self.recipients_refused = Counter(

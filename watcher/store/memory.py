@@ -555,7 +555,9 @@ class MemoryStore:
         self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
         self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
-        self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
+        self._threads = {
+            k: reference for k, reference in self._threads.items() if k[1].partition(" for ")[0] not in threads
+        }
         for ref in gone:
             del self._watches[ref], self._ended[ref]
             self._snapshots.pop(ref, None)

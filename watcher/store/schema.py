@@ -195,6 +195,8 @@ deliveries: Final = Table(
     Column("attempt", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("apart_s", Double, nullable=False, server_default="0"),
+    Column("address", String(16), nullable=False, server_default="place"),
+    Column("person", Words),
     Column("created_at", Instant, nullable=False),
     Column("first_attempt_at", Instant),
     Column("settled_at", Instant),

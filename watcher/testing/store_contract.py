@@ -1083,7 +1083,7 @@ class StoreContract:
         await store.commit(replace(an_observation(), troubles=(blind, failed, over)))
         assert await store.acknowledge(failed.id, T0 + MOMENT, "ann")
         assert not await store.acknowledge(over.id, T0 + MOMENT, "ann")
-        assert await store.troubles() == (blind,), "which is about no job, and so is a matter of its own"
+        assert await store.troubles() == (blind,), "which is about no job"
         answered = replace(failed, acknowledged_at=T0 + MOMENT, acknowledged_by="ann")
         assert await store.troubles(open_only=False, job=JOB) == (
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
