@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0009"
+REVISION: Final = "0010"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
