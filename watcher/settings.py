@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -200,6 +201,33 @@ class SourceSettings(Settings):
     Where a log may hold what those who hear of the job must not see, set `events`."""
     blind_after: Duration = timedelta(minutes=5)
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
+
+
+def fingerprint(settings: BaseModel) -> str:
+    """Stands for what is configured, secrets and the files that hold them included: another one after any change.
+
+    It is cut short, so that nothing can be read back from it.
+    """
+    return blake2b(repr(_spelled(settings)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    match value:
+        case BaseModel():
+            return {name: _spelled(getattr(value, name)) for name in type(value).model_fields}
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            try:
+                return str(value), value.read_bytes()
+            except OSError:
+                return str(value)
+        case dict():
+            return {key: _spelled(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner) for inner in value]
+        case _:
+            return value
 
 
 def _templates(value: object, info: ValidationInfo) -> Templates:

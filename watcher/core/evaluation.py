@@ -238,6 +238,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         ),
         pod_id=pod_id,
         away=context.away if event.when.late else None,
+        across_jobs=about is None and job is not None,
         ongoing=None if severity is Severity.INFO else goes_on,
         wording=_wording(intent),
     )

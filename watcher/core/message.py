@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import Final
 
 from watcher.core.absence import Absence
+from watcher.core.addressing import addressee
 from watcher.core.card import Card, status_card
 from watcher.core.catalog import phrase, restarts, shown
 from watcher.core.delivery import Delivery, FlushId
-from watcher.core.language import PLAIN, Locale, line_of, number_of, offset_in, spoken
+from watcher.core.language import PLAIN, Locale, Text, line_of, number_of, offset_in, spoken
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.people import Directory, Person
 from watcher.core.recipients import Outcomes
 from watcher.core.rule import NotificationId, Severity, Shown, known
 
@@ -91,6 +93,8 @@ class Message:
         attempt: 1 for the first try.
         locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        to: who alone is told, in place of whoever reads the receiver; None for those.
+        mentions: who is named so that they notice, each once.
         wording: a mail's subject, text and page in the receiver's own words, by part, where it has templates for them.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
@@ -106,6 +110,8 @@ class Message:
     attempt: int = 1
     thread_place: str = ""
     locale: Locale = PLAIN
+    to: Person | None = None
+    mentions: tuple[Person, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
     wording: Mapping[str, str] = field(default_factory=dict)
@@ -172,14 +178,33 @@ def compose(
     locale: Locale = PLAIN,
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
+    people: Directory = Directory(),  # noqa: B008 - frozen
+    reaches: str = "",
 ) -> Message:
     """Make the message of one flush from its deliveries.
 
     Those owed since the same look keep the order in which they are given, which is that of `core.order`: times cannot tell it, as
     some events of a look are dated by DLC and others by the look.
+
+    Args:
+        deliveries: what leaves together.
+        cards: the jobs as they are held.
+        flush_id: its id.
+        attempt: number of this attempt.
+        thread_reference: what the far side called the thread's root, or "".
+        thread_place: where that root stands, or "".
+        locale: how whoever reads the receiver is spoken to.
+        recipients: what became of it at each recipient in earlier attempts.
+        refused_before: recipients that are known to be refused.
+        people: who jobs belong to.
+        reaches: by which address of a person the receiver reaches one (`Capabilities.reaches`).
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
-    items = tuple(_folded([_item(delivery, cards, locale) for delivery in ordered], locale))
+    meant = [addressee(delivery, people, reaches) for delivery in ordered]
+    to = next((one.person for one in meant if one.alone), None)
+    locale = locale if to is None else to.locale(locale)
+    said = [_item(delivery, cards, one.missing, locale) for delivery, one in zip(ordered, meant, strict=True)]
+    items = tuple(_folded(said, locale))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
     return Message(
@@ -194,19 +219,21 @@ def compose(
         items=items,
         attempt=attempt,
         locale=locale,
+        to=to,
+        mentions=tuple(dict.fromkeys(one.person for one in meant if one.person is not None and not one.alone)),
         recipients=recipients,
         refused_before=refused_before,
     )
 
 
-def _item(delivery: Delivery, cards: dict[JobRef, JobCard], locale: Locale) -> Item:
+def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, locale: Locale) -> Item:
     said = delivery.notification
     wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
     return Item(
         severity=said.severity,
         headline=line_of(wording.headline, locale),
-        facts=shown(wording.facts, locale),
+        facts=shown((*wording.facts, ("Owner", missing)) if missing else wording.facts, locale),
         detail=spoken(wording.detail, locale),
         at=said.at,
         kind=said.kind,
