@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
+from tests.shell.installed import installed_kinds
 from watcher.core.language import Language, Locale
 from watcher.core.living import CardView
 from watcher.core.message import Message
@@ -29,6 +31,7 @@ from watcher.notifiers.slack_blocks import render_slack
 from watcher.notifiers.slack_card import render_card
 from watcher.testing.cards import CARDS
 from watcher.testing.messages import SAMPLES, reply
+from watcher.testing.previews import message_kinds
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +98,22 @@ CARD_RENDERERS: Mapping[str, Callable[[CardView], Mapping[str, str]]] = {
 RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
     function.__name__: function for function in (slack, email, webhook, alertmanager, apprise, console)
 }
+
+
+LANGUAGES = {"en": Locale(), "zh": Locale(Language.ZH, ZoneInfo("Asia/Shanghai"))}
+KINDS = {
+    f"{function.__name__}-kinds-{language}": (function, message_kinds(installed_kinds().rules, locale))
+    for function in (slack, email)
+    for language, locale in LANGUAGES.items()
+}
+"""One message of each kind, of what the built-in rules say, in each language."""
+
+
+@pytest.mark.parametrize("folder", KINDS)
+@pytest.mark.parametrize("name", next(iter(KINDS.values()))[1])
+def test_each_kind_of_message_reads_as_it_did_in_each_language(folder: str, name: str) -> None:
+    renderer, messages = KINDS[folder]
+    _compare(folder, name, renderer(messages[name]))
 
 
 @pytest.mark.parametrize("name", MESSAGES)
