@@ -231,6 +231,8 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         ),
         pod_id="" if pod is None else pod.pod_id,
         away=context.away if event.when.late else None,
+        across_jobs=about is None and job is not None,
+        series=intent.series,
     )
 
 

@@ -3,6 +3,9 @@
 What happened to a job while the watcher was away becomes one item: a volley of old news would read as if it happened now. The last
 of it leads, as it is how things stand; what came before it follows with its times. Its severity is that of the job's good or wanted
 end, where that is the last news, as nobody need be woken for what has since been got over; otherwise the loudest of all.
+
+What was held is told by its net effect (`core.compaction`): each item says what still matters of its subject, and what went before
+it. How the job stands by now is in its card; where that shows that an item is over, the item says so and is no longer loud.
 """
 
 from __future__ import annotations
@@ -14,16 +17,19 @@ from typing import Final
 
 from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
+from watcher.core.compaction import ENDED_WELL, attributed, got_over, was_held
 from watcher.core.delivery import Delivery, FlushId
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.phases import phase_of
 from watcher.core.rule import Facts, NotificationId, Severity
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
-_GOT_OVER: Final = frozenset({"job.succeeded", "job.stopped"})
 _MOST_BEFORE: Final = 3
 """Of what came before the last news of an absence, so much is in the headline; the detail has all of it."""
 _MOST_LINES: Final = 50
+_FEW: Final = 3
+"""A message of more items tells of each only the headline of what went before."""
 _WORTH: Final = 80
 """Characters of an earlier headline within the folded one."""
 
@@ -155,14 +161,16 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    folded: Sequence[Delivery] = (),
 ) -> Message:
-    """Make the message of one flush from its deliveries.
+    """Make the message of one flush from its deliveries, and from those of which it tells the net effect (`folded`).
 
     Those owed since the same look keep the order in which they are given, which is that of `core.order`: times cannot tell it, as
     some events of a look are dated by DLC and others by the look.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
-    items = tuple(_folded([_item(delivery, cards) for delivery in ordered]))
+    held = was_held(ordered)
+    items = tuple(_folded(_net(ordered, folded, cards) if folded or held else [_item(one, cards) for one in ordered]))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
     return Message(
@@ -172,7 +180,7 @@ def compose(
         thread_title=_thread_title(items, first),
         thread_reference=thread_reference,
         severity=severity,
-        title=_title(items),
+        title=_net_title(items, len(folded)) if folded or held else _title(items),
         items=items,
         attempt=attempt,
     )
@@ -195,6 +203,31 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
     )
 
 
+def _net(ordered: Sequence[Delivery], folded: Sequence[Delivery], cards: dict[JobRef, JobCard]) -> list[Item]:
+    """What was held: the items that stand for it, each with what it has overtaken."""
+    before: dict[str, list[Item]] = {}
+    for one, by in attributed(ordered, folded):
+        before.setdefault(by.id, []).append(_item(one, cards))
+    return [_held(_item(one, cards), before.get(one.id, []), detailed=len(ordered) <= _FEW) for one in ordered]
+
+
+def _held(item: Item, before: Sequence[Item], *, detailed: bool) -> Item:
+    if before:
+        earlier = replace(item, headline=_with_those_before(item.headline, before))
+        lines = "\n".join(_lines(before, "%Y-%m-%d %H:%M:%S"))
+        item = replace(earlier, detail="\n\n".join(filter(None, (item.detail, lines)))) if detailed else earlier
+    status = "" if item.job is None else item.job.status
+    if item.severity is Severity.INFO or not status or not got_over(item.kind, phase_of(status)):
+        return item
+    return replace(item, severity=Severity.INFO, headline=f"{item.headline}; {status} by now")
+
+
+def _with_those_before(headline: str, before: Sequence[Item]) -> str:
+    shown = [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
+    more = [f"{len(before) - _MOST_BEFORE} more"] if len(before) > _MOST_BEFORE else []
+    return f"{headline} (before that: {'; '.join([*more, *shown])})"
+
+
 def _folded(items: Sequence[Item]) -> Iterator[Item]:
     """The items, with what happened to one job in one absence told as one, where the last of it stood."""
 
@@ -212,19 +245,17 @@ def _folded(items: Sequence[Item]) -> Iterator[Item]:
 def told_late(told: Sequence[Item], away: Absence) -> Item:
     """What happened to one job while the watcher was away, as one item; never empty, in order of happening."""
     *before, last = told
-    severity = last.severity if last.kind in _GOT_OVER else loudest([item.severity for item in told])
+    severity = last.severity if last.kind in ENDED_WELL else loudest([item.severity for item in told])
     headline = f"While the watcher was away, {span(away)}: {_inside(last.headline)}"
     detail = last.detail
     if before:
-        shown = [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
-        more = [f"{len(before) - _MOST_BEFORE} more"] if len(before) > _MOST_BEFORE else []
-        headline += f" (before that: {'; '.join([*more, *shown])})"
-        detail = "\n\n".join(filter(None, (detail, "\n".join(_lines(before, away)))))
+        form = "%H:%M:%S" if _same_day(away) else "%Y-%m-%d %H:%M:%S"
+        headline = _with_those_before(headline, before)
+        detail = "\n\n".join(filter(None, (detail, "\n".join(_lines(before, form)))))
     return replace(last, severity=severity, headline=headline, detail=detail)
 
 
-def _lines(before: Sequence[Item], away: Absence) -> Iterator[str]:
-    form = "%H:%M:%S" if _same_day(away) else "%Y-%m-%d %H:%M:%S"
+def _lines(before: Sequence[Item], form: str) -> Iterator[str]:
     if len(before) > _MOST_LINES:
         yield f"{len(before) - _MOST_LINES} more, then:"
     for item in before[-_MOST_LINES:]:
@@ -264,3 +295,15 @@ def _title(items: tuple[Item, ...]) -> str:
         last = items[-1]
         return f"{next(iter(jobs.values()))}: {last.headline} (+{len(items) - 1} more)"
     return f"{len(items)} notices about {len(jobs)} jobs" if jobs else f"{len(items)} notices"
+
+
+def _net_title(items: tuple[Item, ...], folded: int) -> str:
+    """What was held, by what still matters of it."""
+    jobs = len({item.job.ref for item in items if item.job is not None})
+    if len(items) == 1 or jobs == 1:
+        return _title(items)
+    critical, warning = (sum(item.severity is one for item in items) for one in (Severity.CRITICAL, Severity.WARNING))
+    counts = ((critical, "critical"), (warning, "warning" if warning == 1 else "warnings"))
+    loud = " and ".join(f"{count} {word}" for count, word in counts if count)
+    notices = f"{len(items) + folded} notices" + (f" about {jobs} jobs" if jobs else "")
+    return f"Held until now: {notices}, still of matter: {loud or 'nothing loud'}"

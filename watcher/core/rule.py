@@ -120,6 +120,8 @@ class Notify:
         severity: only where it differs from the rule's own.
         dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
         across_jobs: the dedup key says all; the same key is told once for all jobs together, not once for each.
+        series: what this is the present state of: where it was held, the newest of a series stands for those before it. By default
+            news of a job is about the job, and news across jobs stands for itself.
     """
 
     headline: str
@@ -128,6 +130,7 @@ class Notify:
     severity: Severity | None = None
     dedup_key: str = ""
     across_jobs: bool = False
+    series: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headline", " ".join(self.headline.split()))
@@ -338,6 +341,8 @@ class Notification:
     pod_id: str = ""
     away: Absence | None = None
     """The absence of the watcher in which it happened; None for news that is told as it happens."""
+    across_jobs: bool = False
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,16 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, DeliveryState, Failure, Outcome, Receipt, settle
+from watcher.core.delivery import (
+    BACKOFF,
+    LONGEST_RETRY_AFTER,
+    DeliveryReason,
+    DeliveryState,
+    Failure,
+    Outcome,
+    Receipt,
+    settle,
+)
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.errors import NotifierError, StoreUnavailable
@@ -99,6 +108,7 @@ class Dispatcher:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                folded=lease.folded,
             )
             outcome = await self._attempt(message)
             await self._settle(lease, outcome)
@@ -151,12 +161,15 @@ class Dispatcher:
                 log.error("settle_put_off", receiver=self.name, flush=lease.flush_id, error=str(exc))
                 await self._ledger.clock.sleep(_PATIENCE)
         self._ledger.metrics.deliveries.labels(self.name, settlement.reason.value).inc(len(lease.deliveries))
+        if lease.folded and lease.attempt == 1:
+            self._ledger.metrics.deliveries.labels(self.name, DeliveryReason.OVERTAKEN.value).inc(len(lease.folded))
         fields = {
             "receiver": self.name,
             "flush": lease.flush_id,
             "attempt": lease.attempt,
             "reason": settlement.reason.value,
             "deliveries": len(lease.deliveries),
+            "folded": len(lease.folded),
             "cause": lease.deliveries[0].notification.cause,
         }
         if settlement.state is DeliveryState.DELIVERED:
