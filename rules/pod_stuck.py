@@ -20,6 +20,7 @@ from watcher.api import (
     JobSnapshot,
     JobStatusChanged,
     Notify,
+    Ongoing,
     Phase,
     PodAppeared,
     PodPhase,
@@ -113,6 +114,7 @@ class PodStuckRule:
             facts=_facts(stuck, names, job),
             detail=job.reason_message,
             dedup_key=due.isoformat(),
+            ongoing=Ongoing.PODS_WAITING,
         )
 
 

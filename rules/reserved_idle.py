@@ -21,6 +21,7 @@ from watcher.api import (
     JobSnapshot,
     JobStatusChanged,
     Notify,
+    Ongoing,
     Phase,
     RuleOptions,
     Severity,
@@ -82,6 +83,7 @@ class ReservedIdleRule:
             headline=f"Result decided {spell_duration(found.lasted)} ago, {what} still held",
             facts=_facts(job, since, context.now),
             dedup_key=found.dedup_key,
+            ongoing=Ongoing.HELD,
         )
 
 

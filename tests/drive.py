@@ -89,6 +89,7 @@ class Drive:
             fleet=self.fleet,
         )
         follows = consequences(seen.events, context, self.book, now)
+        self.book.troubles.note(follows.troubles)
         self._note(follows.deadlines)
         return observation(
             cause,
@@ -124,6 +125,7 @@ class Drive:
                 now=now, job=watch.snapshot, phase_since=watch.phase_since, course=watch.course, fleet=self.fleet
             )
             follows = consequences((passed,), context, self.book, now)
+            self.book.troubles.note(follows.troubles)
             self._note(follows.deadlines)
             yield observation(cause, now, follows, deadlines_passed=(due,))
 

@@ -1,8 +1,8 @@
 """All that authors of rules and notifiers may import.
 
 A rule: a class with `name`, `on`, `severity`, `Options` and `consider`, registered as an entry point in the group
-`dlc_watcher.rules`. A notifier: a class with `kind`, `Settings`, `pace`, `render`, `send` and `aclose`, registered in the group
-`dlc_watcher.notifiers`. The built-in ones are registered in the same way; read them as examples.
+`dlc_watcher.rules`. A notifier: a class with `kind`, `Settings`, `capabilities`, `pace`, `render`, `send` and `aclose`,
+registered in the group `dlc_watcher.notifiers`. The built-in ones are registered in the same way; read them as examples.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.catalog import label_in, phrase, restarts, severity_in
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -60,8 +61,10 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.inquiry import Topic
+from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, number_of, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -75,12 +78,13 @@ from watcher.core.rule import (
     Rule,
     RuleOptions,
     Severity,
+    Shown,
     Silence,
     known,
 )
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
-from watcher.ports import Notifier, Wire
+from watcher.ports import Capabilities, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
@@ -90,6 +94,7 @@ __all__ = [
     "Absorb",
     "AttemptCause",
     "Band",
+    "Capabilities",
     "Cohort",
     "Confidence",
     "Context",
@@ -136,14 +141,19 @@ __all__ = [
     "JobSucceeded",
     "JobVanished",
     "Kinship",
+    "Language",
+    "Length",
     "Limit",
+    "Locale",
     "Member",
     "Message",
+    "Moment",
     "NoOptions",
     "Notifier",
     "NotifierError",
     "Notify",
     "OneOrMany",
+    "Ongoing",
     "Overdue",
     "Patience",
     "Phase",
@@ -167,10 +177,13 @@ __all__ = [
     "Rule",
     "RuleFailed",
     "RuleOptions",
+    "Said",
     "SecretFile",
     "Settings",
     "Severity",
+    "Shown",
     "Silence",
+    "Text",
     "TooFew",
     "Topic",
     "WatchBlind",
@@ -181,11 +194,20 @@ __all__ = [
     "broken_off",
     "cause_of_end",
     "cohort_of",
+    "counted",
     "exactly_one",
+    "joined",
     "known",
+    "label_in",
     "learn",
+    "number_of",
     "passed_over",
+    "phrase",
+    "restarts",
     "reveal",
     "revivals",
+    "say",
+    "severity_in",
     "spell_duration",
+    "spoken",
 ]

@@ -21,6 +21,7 @@ WatcherError
 │   ├── StoreCorrupt            the database file is damaged; it is never overwritten
 │   └── StoreUnavailable        busy, full or unreachable; try again
 └── NotifierError           sending failed; `permanent`, `ambiguous`, `retry_after` and `fix` say what to do
+    └── CardLost                a living card cannot be changed any more; a new one takes its place   permanent
 ```
 
 A foreign exception is translated once, at its adapter, with `raise ... from`. Facts are attributes; the sentence is made from
@@ -199,6 +200,8 @@ class NotifierError(WatcherError):
         code: the far side's word for it, for example `channel_not_found` or `550`.
         fix: what a person can do about it.
         pauses_receiver: nothing at all can be sent there for now (429, wrong password), not only this message.
+        disables_receiver: nothing will ever arrive there again (410): only a person can change that.
+        most_attempts: after so many attempts it is not worth another one; None for no other limit than time.
     """
 
     def __init__(
@@ -211,10 +214,25 @@ class NotifierError(WatcherError):
         code: str = "",
         fix: str = "",
         pauses_receiver: bool = False,
+        disables_receiver: bool = False,
+        most_attempts: int | None = None,
     ) -> None:
+        self.disables_receiver, self.most_attempts = disables_receiver, most_attempts
         self.message, self.permanent, self.ambiguous = message, permanent, ambiguous
         self.retry_after, self.code, self.fix, self.pauses_receiver = retry_after, code, fix, pauses_receiver
         super().__init__(message)
 
     def __str__(self) -> str:
         return f"{self.message}. {self.fix}" if self.fix else self.message
+
+
+class CardLost(NotifierError):
+    """A job's living card cannot be changed any more where it stands.
+
+    Attributes:
+        loss: why, one of the words of `core.living.CardLoss`.
+    """
+
+    def __init__(self, message: str, *, loss: str, code: str = "", fix: str = "") -> None:
+        self.loss = loss
+        super().__init__(message, permanent=True, code=code, fix=fix)

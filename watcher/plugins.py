@@ -23,6 +23,7 @@ from typing import Any, Final, Generic, TypeVar, get_args
 from watcher.core.events import Event
 from watcher.core.rule import RuleOptions, Severity
 from watcher.kinds import Kinds, PluginFault, RuleFile
+from watcher.ports import Capabilities
 from watcher.settings import Settings, SourceSettings
 
 SOURCES: Final = "dlc_watcher.sources"
@@ -64,6 +65,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, tuple[Check, str]]]] = {
     NOTIFIERS: {
         "kind": (_own_name, "the name of the entry point"),
         "Settings": (_subclass_of(Settings), "a subclass of Settings"),
+        "capabilities": (lambda member, _name: isinstance(member, Capabilities), "a value of Capabilities"),
         "render": _METHOD,
         "send": _METHOD,
         "aclose": _METHOD,

@@ -8,16 +8,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
+from watcher.core.fleet import Brief
+from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
-from watcher.core.rule import Absorption, Decision, Notification, RuleDeadline
+from watcher.core.recipients import Outcomes
+from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble
 from watcher.settings import Settings
+
+NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
 
 Permit = Callable[[], Awaitable[None]]
 """Awaited before every single request, so that all requests of an account share one budget."""
@@ -87,10 +94,15 @@ class JobSource(Protocol):
         """
         ...
 
-    async def list_jobs(self, permit: Permit) -> Listing:
+    async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
 
         A pass that failed midway raises; it never returns a part as if it were the whole.
+
+        Args:
+            permit: the right to one request.
+            known: by job id, the digest that came with an item which has been taken in. Items that still have it are only named
+                (`Listing.unchanged`): they say the same but for what runs on. A source that cannot tell reads them all.
         """
         ...
 
@@ -128,6 +140,30 @@ class JobSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a kind of notifier can do, in words for people; "" where it cannot. The README's table is made from it.
+
+    Attributes:
+        shows: what people get, in one line.
+        threads: what is told as one thread. Said by those whose receipts carry a `thread_reference`.
+        updates: which message is changed in place when there is news.
+        receipt: what the far side gives back for a message. Said by those whose receipts carry a `reference`.
+        buttons: what people can do from within the message.
+        ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
+            told of the end of all that it was told of.
+        repeats: whether a message can be seen twice after a crash.
+    """
+
+    shows: str
+    threads: str = ""
+    updates: str = ""
+    receipt: str = ""
+    buttons: str = ""
+    ends: str = ""
+    repeats: str = "possible"
+
+
 class Notifier(Protocol):
     """One way to tell people. Three small functions; only `send` touches the world.
 
@@ -138,6 +174,8 @@ class Notifier(Protocol):
     kind: ClassVar[str]
     """The key under a receiver's name, for example `slack`."""
     Settings: ClassVar[type[Settings]]
+    capabilities: ClassVar[Capabilities]
+    """What it can do; a literal, known without making one."""
 
     def __init__(self, name: str, settings: Any) -> None:
         """Made with the receiver's name and a validated instance of `Settings`."""
@@ -167,6 +205,39 @@ Wire = Mapping[str, Any]
 """What `render` makes and `send` takes."""
 
 
+@runtime_checkable
+class LivingNotifier(Notifier, Protocol):
+    """A notifier that can also keep one message for each job and change it in place: the job's card (`core.living`).
+
+    The card is the root of the job's thread: what it is posted under comes back as `Message.thread_reference` of every message
+    about the job. When cards are to be posted or changed is decided elsewhere; these two do as they are told.
+    """
+
+    @property
+    def card_target(self) -> str:
+        """Where cards go, for example a channel's name; "" when this receiver wants none. A change of it begins new cards."""
+        ...
+
+    card_pace: timedelta
+    """Least time between two changes of cards."""
+
+    def render_card(self, view: CardView) -> Wire:
+        """The card in this channel's form. As `render`: pure, bounded, escaped, the same on every attempt."""
+        ...
+
+    async def show_card(self, wire: Wire, view: CardView) -> Receipt:
+        """Post it where `view.reference` is "", else change that message. One attempt.
+
+        Returns:
+            `reference` names the message from now on; `place` where it stands.
+
+        Raises:
+            CardLost: the message cannot be changed any more, and why; a new one will be posted with the next news of the job.
+            NotifierError: as `send`. On a repeated attempt at posting, a copy is looked for where that is possible.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that follows from one look, committed together or not at all.
@@ -179,6 +250,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        troubles: those that began, and those that ended.
     """
 
     cause: CauseId
@@ -194,6 +266,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +274,7 @@ class StoryLine:
     """One line of a job's story: what kind of row, when, and the row itself as plain JSON-able data."""
 
     at: datetime
-    kind: Literal["snapshot", "event", "decision", "delivery", "receipt"]
+    kind: Literal["snapshot", "event", "decision", "delivery", "receipt", "trouble"]
     data: Mapping[str, Any]
 
 
@@ -228,8 +301,26 @@ class Store(Protocol):
         """What is held about one job."""
         ...
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """What is held about all jobs, or about those still to be polled."""
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """What is held about all jobs, or about those still to be polled, in order of source and job id.
+
+        Args:
+            live_only: only jobs still to be polled.
+            source: only jobs of this one.
+            after: only jobs behind this one, to read on where an answer with a limit ended.
+            limit: at most so many; None for all.
+        """
+        ...
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """What a start must know of all jobs, or of a source's, in order of source and job id: less than `watches`, and quicker."""
         ...
 
     async def commit(self, observation: Observation) -> None:
@@ -237,7 +328,8 @@ class Store(Protocol):
 
         Events, notifications and deliveries whose id is already there are left as they are. A deadline under a known
         (rule, job, key) is moved. Deliveries that are PENDING and covered by an absorption become FOLDED
-        (`core.delivery.absorbed`); what has been leased stays as it is. Raises:
+        (`core.delivery.absorbed`); what has been leased stays as it is. A trouble under a known id is not opened again, nor is an
+        answer to it undone; one that is open takes over the end it is given. Raises:
 
         StaleObservation: the job's version is no longer `expected_version`; nothing was written.
         """
@@ -269,11 +361,28 @@ class Store(Protocol):
         ...
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
-        """Write what became of a leased flush, and its receipt."""
+        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later."""
         ...
 
     async def release(self, now: datetime) -> int:
         """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
+        ...
+
+    # living cards
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """The card of a job at a receiver; None when none was ever begun."""
+        ...
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """Write a card down. Its `news` counts only for a new row: afterwards commits alone raise it, by one each.
+
+        Once its root stands, that is the reference of the job's thread at this receiver.
+        """
+        ...
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """Cards of a receiver that are `behind`, the earliest `next_at` first."""
         ...
 
     # silences
@@ -288,6 +397,34 @@ class Store(Protocol):
 
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
         """All silences, oldest first; with `now`, those that time or a person has not ended. Whether a job ended is not asked."""
+        ...
+
+    # troubles
+
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """Troubles, oldest first.
+
+        Args:
+            open_only: only those that have not ended.
+            job: only those of this job.
+            since: only those that are open, or ended at or after this time.
+            trouble_id: only the one that this notification opened.
+        """
+        ...
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """Note who took on a trouble, and with it all open ones about the same matter (`Trouble.matter`).
+
+        Those that nothing but an answer would end (`core.ongoing.UNTIL_ANSWERED`) end by it. False, and nothing is changed, when
+        that notification opened no trouble, or all about its matter has ended or was taken on before.
+        """
         ...
 
     # reading, for people
@@ -340,6 +477,8 @@ class Lease:
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
         folded: what this message stands for without telling it by itself: it was held, and what is told has overtaken it.
+        recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
+        refused_before: recipients that refused another message of this receiver for good: told already.
     """
 
     flush_id: FlushId
@@ -349,3 +488,5 @@ class Lease:
     deliveries: tuple[Delivery, ...]
     thread_reference: str
     folded: tuple[Delivery, ...] = ()
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()

@@ -7,14 +7,27 @@ misspelt key is an error with a place and never a silent default.
 from __future__ import annotations
 
 import ssl
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.functional_validators import AfterValidator
 
 from watcher.core.duration import PATTERN, parse_duration
+from watcher.core.language import Language, Locale
 
 
 class Settings(BaseModel):
@@ -45,6 +58,35 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["90s", "30m", "1h30m"]}),
 ]
 """A length of time, written `90s`, `30m`, `1h30m`, `2d`. Never a bare number: a number has no unit."""
+
+
+def _zone(value: object) -> tzinfo:
+    if isinstance(value, tzinfo):
+        return value
+    name = str(value)
+    if name == "UTC":
+        return UTC  # known on a machine without a table of zones, too
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'there is no time zone "{name}"{_near_zone(name)}') from None
+
+
+def _near_zone(name: str) -> str:
+    known = {zone.lower(): zone for zone in available_timezones()}
+    if not known:
+        return "; this machine has no table of time zones: pip install tzdata"
+    near = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{known[near[0]]}"?' if near else "; write for example Asia/Shanghai or UTC"
+
+
+Zone = Annotated[
+    tzinfo,
+    PlainValidator(_zone),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["Asia/Shanghai", "UTC"]}),
+]
+"""A time zone by its IANA name, for example `Asia/Shanghai`."""
 
 
 def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
@@ -156,3 +198,24 @@ class SourceSettings(Settings):
     Where a log may hold what those who hear of the job must not see, set `events`."""
     blind_after: Duration = timedelta(minutes=5)
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
+
+
+class ReceiverSettings(Settings):
+    """What every receiver has, whatever its kind: written beside the kind."""
+
+    language: Language = Language.EN
+    """In which language it is spoken to: en, or zh for Simplified Chinese. DLC's own statuses, reason codes and messages stay as
+    they are, as does what a rule says in English only."""
+    zone: Zone | None = None
+    """Time zone by whose clock times are shown, for example Asia/Shanghai. None: UTC; before the lines of a console, the clock of
+    the machine it runs on."""
+    fallback: str | None = None
+    """Another receiver, which is told what cannot be told here, with the reason and the fix: what came to nothing, and, while
+    nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
+    fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
+    """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
+
+    @property
+    def locale(self) -> Locale:
+        """How whoever reads it is spoken to."""
+        return Locale(self.language, self.zone)

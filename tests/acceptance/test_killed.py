@@ -89,7 +89,7 @@ def heard(texts: list[tuple[str, str]]) -> Counter[tuple[str, str]]:
 
 
 def slack(here: World) -> list[tuple[str, str]]:
-    return [(post.text.split(": ")[1], post.text) for post in here.slack.posts]
+    return [(post.text.split(": ")[1], post.text) for post in here.slack_said]
 
 
 def mail(here: World) -> list[tuple[str, str]]:

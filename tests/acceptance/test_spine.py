@@ -57,9 +57,7 @@ def by_job(mails: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 async def told_everything(here: World) -> None:
-    while len(here.slack.posts) < sum(map(len, TOLD.values())) or len(here.mail.mails) < sum(
-        map(len, BY_MAIL.values())
-    ):
+    while len(here.slack_said) < sum(map(len, TOLD.values())) or len(here.mail.mails) < sum(map(len, BY_MAIL.values())):
         await anyio.sleep(0.05)
 
 
@@ -85,7 +83,7 @@ async def test_each_thing_arrives_once_in_order_and_with_the_right_words_in_slac
         first, *replies = [m.message for m in here.mail.mails if "prod-train" in str(m.message["Subject"])]
         assert first["In-Reply-To"] is None
         assert {str(reply["References"]).split()[0] for reply in replies} == {first["Message-ID"]}
-        failure = next(post for post in here.slack.posts if "Failed after" in post.text)
+        failure = next(post for post in here.slack_said if "Failed after" in post.text)
         assert "<!channel>" not in str(failure.raw)
         found = leaks(tmp_path, here, log.getvalue(), generate_latest(service.registry).decode())
         assert found == []

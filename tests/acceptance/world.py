@@ -13,7 +13,7 @@ from pathlib import Path
 import trustme
 
 from watcher.simulator import DEMO_KEY, Simulator, SimulatorServer, load_scenario
-from watcher.testing.slack import SlackServer, serve_slack
+from watcher.testing.slack import Post, SlackServer, serve_slack
 from watcher.testing.smtp import MailServer, serve_mail
 
 HERE = Path(__file__).parent
@@ -61,12 +61,19 @@ route:
 service: {{http: {{port: {json.dumps(http_port)}}}}}
 """
 
+    @property
+    def slack_said(self) -> list[Post]:
+        """What was said on Slack, without the cards."""
+        return [post for post in self.slack.posts if not post.card]
+
     def slack_threads(self) -> dict[str, list[str]]:
-        """Job name in the root ("severity: job: headline") -> texts of the thread, in order of arrival."""
+        """Job name in the card at the root ("square name: how it stands") -> texts of the replies, in order of arrival."""
+        cards = {post.ts: post.text.split(": ")[0].split(" ", 1)[1] for post in self.slack.posts if post.card}
+        assert len(set(cards.values())) == len(cards), f"two cards of one job: {cards}"
         threads: dict[str, list[str]] = defaultdict(list)
-        for post in self.slack.posts:
-            threads[post.thread_ts or post.ts].append(post.text)
-        return {root.split(": ")[1]: [root, *rest] for root, *rest in threads.values()}
+        for post in self.slack_said:
+            threads[cards[post.thread_ts]].append(post.text)
+        return dict(threads)
 
     def mail_threads(self) -> dict[str, list[str]]:
         """Subject -> plain texts, in order of arrival."""

@@ -23,7 +23,7 @@ from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.matching import LABELS
 from watcher.core.view_names import ATTEMPT_NAMES, HISTORY_NAMES, JOB_NAMES, OTHER_NAMES
 from watcher.service.telemetry import Metrics
-from watcher.settings import Settings
+from watcher.settings import ReceiverSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -70,9 +70,22 @@ def test_the_rules_table_is_made_from_the_installed_rules() -> None:
     settle(README, "rules", "\n".join(rows))
 
 
-def test_every_installed_notifier_stands_in_the_readme() -> None:
-    listed = re.findall(r"^\| `([a-z]+)` \|", section(README, "notifiers"), re.MULTILINE)
-    assert sorted(listed) == sorted(installed_kinds().notifiers)
+def test_the_table_of_notifiers_is_made_from_what_they_declare() -> None:
+    columns = {
+        "what you get": "shows",
+        "threads": "threads",
+        "updated in place": "updates",
+        "receipt": "receipt",
+        "buttons": "buttons",
+        "told of ends": "ends",
+        "told twice after a crash?": "repeats",
+    }
+    rows = [f"| receiver | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    notifiers = installed_kinds().notifiers
+    for name in sorted(notifiers):
+        told = (getattr(notifiers[name].capabilities, column) for column in columns.values())
+        rows.append(f"| `{name}` | {' | '.join(told)} |")
+    settle(README, "notifiers", "\n".join(rows))
 
 
 def test_the_readme_s_configuration_loads_as_it_stands(tmp_path: Path) -> None:
@@ -187,7 +200,13 @@ def test_the_reference_lists_every_setting_of_a_source(kind: str) -> None:
     settle(REFERENCE, f"source-{kind}", "\n".join(rows))
 
 
-@pytest.mark.parametrize("kind", ["slack", "email", "webhook", "apprise"])
+def test_the_reference_lists_every_setting_of_all_receivers() -> None:
+    rows = ["| setting | meaning |", "|---|---|", *settings_rows(ReceiverSettings.model_json_schema())]
+    assert undocumented(ReceiverSettings) == []
+    settle(REFERENCE, "receiver", "\n".join(rows))
+
+
+@pytest.mark.parametrize("kind", ["slack", "email", "webhook", "alertmanager", "exec", "apprise"])
 def test_the_reference_lists_every_setting_of_a_notifier(kind: str) -> None:
     model = installed_kinds().notifiers[kind].Settings
     rows = ["| setting | meaning |", "|---|---|", *settings_rows(model.model_json_schema())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from watcher.notifiers.alertmanager import AlertmanagerNotifier, AlertmanagerSettings
 from watcher.notifiers.apprise import AppriseNotifier, AppriseSettings
 from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
 from watcher.notifiers.email import EmailNotifier, EmailSettings
+from watcher.notifiers.exec import ExecNotifier, ExecSettings
 from watcher.notifiers.slack import SlackNotifier, SlackSettings
 from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
-from watcher.testing.notifier_contract import NotifierBench, NotifierContract
+from watcher.testing.notifier_contract import LivingContract, NotifierBench, NotifierContract, texts
 from watcher.testing.servers import serve
 from watcher.testing.slack import SlackServer, serve_slack
 from watcher.testing.smtp import MailServer, serve_mail
@@ -38,12 +41,16 @@ def _certified() -> tuple[ssl.SSLContext, trustme.CA]:
     return context, authority
 
 
-class TestSlack(NotifierContract):
+class TestSlack(NotifierContract, LivingContract):
     longest_wire = 30_000
+
+    def shown(self) -> list[str]:
+        return [" ".join(texts({"text": post.text, "blocks": post.blocks})) for post in self.slack.posts if post.card]
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[NotifierBench]:
         async with serve_slack(SlackServer(token="xoxb-canary-slack")) as slack:
+            self.slack = slack
             notifier = SlackNotifier(
                 "team",
                 SlackSettings.model_validate({"token": slack.token, "to": "#ml-jobs", "base_url": slack.base_url}),
@@ -145,6 +152,62 @@ class TestWebhook(NotifierContract):
                 yield NotifierBench(notifier, lambda: len(got), fail, secrets=secrets)
             finally:
                 await notifier.aclose()
+
+
+class TestAlertmanager(NotifierContract):
+    # A program reads this, as with a webhook.
+    longest_wire = 1_000_000
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        got: set[str] = set()
+        status = [200]
+
+        async def take(request: Request) -> Response:
+            alerts = await request.json()
+            if status[0] < 300:  # one that is there already is no other one
+                got.add(json.dumps(sorted(sorted(alert["labels"].items()) for alert in alerts)))
+            return Response(status_code=status[0])
+
+        async with serve(Starlette(routes=[Route("/api/v2/alerts", take, methods=["POST"])])) as server:
+            settings = AlertmanagerSettings.model_validate(
+                {"url": server.url, "token": "canary-token", "allow_http": True}
+            )
+            notifier = AlertmanagerNotifier("alerts", settings)
+
+            async def fail() -> None:
+                status[0] = 500
+
+            try:
+                yield NotifierBench(notifier, lambda: len(got), fail, secrets=("canary-token",), tells_copies=True)
+            finally:
+                await notifier.aclose()
+
+
+class TestExec(NotifierContract):
+    longest_wire = 1_000_000
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    folder: Path
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[NotifierBench]:
+        got = self.folder / "got"
+        script = self.folder / "take.sh"
+        script.write_text(f"#!/bin/sh\nexec cat > {got}/$$.json\n")
+        script.chmod(0o700)
+        got.mkdir(exist_ok=True)
+        settings = ExecSettings.model_validate({"command": [str(script)], "environment": {"KEY": "canary-variable"}})
+
+        async def fail() -> None:
+            script.write_text('#!/bin/sh\necho "password=$KEY"; exit 70\n')
+
+        yield NotifierBench(
+            ExecNotifier("own", settings), lambda: len(list(got.iterdir())), fail, secrets=("canary-variable",)
+        )
 
 
 class TestConsole(NotifierContract):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from tests.core.strategies import at, job, pod, snapshots
-from watcher.core.card import MOST_STRETCHES, Card, PodCount, Stretch, standing, status_card
+from watcher.core.card import MOST_STRETCHES, Card, PodCount, Stretch, cells, standing, status_card
 from watcher.core.model import Course, StatusEntry, StatusPeriod
 from watcher.core.phases import Phase, PodPhase
 
@@ -159,3 +159,17 @@ def test_every_job_has_a_card_and_its_standing_stands(held: Any) -> None:
     card = status_card(held)
     assert card.bar[-1].current
     assert standing(standing(card)) == standing(card)
+
+
+def test_the_bar_as_a_row_of_cells() -> None:
+    way = course(("Queuing", 0), ("EnvPreparing", 100), ("Running", 110), ("Succeeded", 1000))
+    row = cells(status_card(job("Succeeded", seconds=1000), way).bar, 14)
+    assert [(phase, row.count(phase)) for phase in dict.fromkeys(row)] == [
+        (Phase.PENDING, 2),
+        (Phase.STARTING, 1),
+        (Phase.RUNNING, 10),
+        (Phase.SUCCEEDED, 1),
+    ]
+    assert cells(status_card(job()).bar, 14) == (Phase.RUNNING,)
+    narrow = cells(status_card(job("Succeeded", seconds=1000), way).bar, 2)
+    assert narrow == (Phase.PENDING, Phase.STARTING, Phase.RUNNING, Phase.SUCCEEDED)

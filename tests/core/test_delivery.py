@@ -13,6 +13,7 @@ from watcher.core.delivery import (
     GIVE_UP_AFTER,
     LEGAL,
     LONGEST_RETRY_AFTER,
+    MOST_BLIND_ATTEMPTS,
     TERMINAL_STATES,
     DeliveryReason,
     DeliveryState,
@@ -21,6 +22,7 @@ from watcher.core.delivery import (
     Settlement,
     settle,
 )
+from watcher.core.recipients import Acceptance, RecipientOutcome
 
 SECOND = timedelta(seconds=1)
 
@@ -48,6 +50,29 @@ def test_no_state_is_left_once_it_is_terminal_and_every_other_leads_to_an_end() 
             reached |= fresh
             ahead += fresh
         assert reached & TERMINAL_STATES
+
+
+# --- recipients that answer for themselves ---------------------------------------------------------------------------------
+
+HAS_IT = RecipientOutcome("a@example.com", Acceptance.ACCEPTED)
+NOT_NOW = RecipientOutcome("b@example.com", Acceptance.DEFERRED, "451 greylisted")
+NEVER = RecipientOutcome("c@example.com", Acceptance.REFUSED, "550 no such user")
+
+
+def test_what_somebody_has_and_somebody_else_may_yet_take_is_tried_again() -> None:
+    partly = Receipt(note="not b yet", recipients=(HAS_IT, NOT_NOW), retry_after=timedelta(minutes=1))
+    again = settled(partly)
+    assert (again.state, again.reason) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT)
+    assert (again.not_before, again.error) == (NOW + timedelta(minutes=1), "not b yet")
+
+
+def test_what_everybody_has_or_refused_for_good_is_delivered() -> None:
+    assert settled(Receipt(recipients=(HAS_IT, NEVER))).state is DeliveryState.DELIVERED
+
+
+def test_when_the_time_is_up_what_somebody_has_is_delivered_with_the_names_of_the_others() -> None:
+    last = settled(Receipt(note="not b", recipients=(HAS_IT, NOT_NOW)), since=GIVE_UP_AFTER)
+    assert (last.state, last.error) == (DeliveryState.DELIVERED, "not b")
 
 
 # --- what follows from an outcome ---------------------------------------------------------------------------------------------
@@ -125,6 +150,12 @@ def test_the_wait_lies_between_half_and_the_whole_of_its_step(jitter: float, att
 )
 def test_the_far_sides_wish_is_honoured_where_it_is_longer_and_reasonable(wish: timedelta, wait: timedelta) -> None:
     assert settled(Failure(error="429", retry_after=wish)).not_before == NOW + wait
+
+
+def test_a_failure_that_nobody_explains_is_given_up_after_so_many_attempts() -> None:
+    found = [settled(Failure(error="x", ambiguous=True, most_attempts=MOST_BLIND_ATTEMPTS), n) for n in (9, 10, 11)]
+    assert [one.state for one in found] == [DeliveryState.RETRYING, DeliveryState.DEAD, DeliveryState.DEAD]
+    assert found[1].reason is DeliveryReason.EXPIRED
 
 
 def test_it_is_given_up_when_the_next_try_would_come_after_a_day() -> None:

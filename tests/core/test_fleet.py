@@ -8,8 +8,9 @@ import pytest
 
 from tests.core.strategies import NOW, REF, at, happening, job, pod, watch
 from watcher.core import fleet as fleets
+from watcher.core.codec import brief_from_json, brief_to_json
 from watcher.core.events import Event, EventId, JobFailed, PodEvicted, WatchBlind, When
-from watcher.core.fleet import EMPTY, KEEP, Fleet, Happening, Member, member_of
+from watcher.core.fleet import EMPTY, KEEP, Fleet, Happening, Member, brief_of, member_of
 from watcher.core.model import JobId, JobRef, JobSettings, RestartCount, RoleSpec, SourceName
 from watcher.core.phases import Phase
 
@@ -31,6 +32,26 @@ def evicted(number: int, seconds: float = 0) -> PodEvicted:
 def ids(happenings: object) -> list[str]:
     assert hasattr(happenings, "__iter__")
     return [one.event.id for one in happenings]
+
+
+def test_a_stored_job_is_known_by_its_brief() -> None:
+    held = watch(job("Running", sub_status="Waiting", restarts=RestartCount("2/5", 2, 5)), version=3)
+    brief = brief_of(held)
+    assert (brief.version, brief.observed_at, brief.member) == (3, held.snapshot.observed_at, member_of(held))
+    assert (brief.member.sub_status, brief.member.restarts, brief.member.live) == ("Waiting", 2, True)
+    assert not member_of(watch(job("Failed"))).live
+    assert not member_of(watch(job("Running"), vanished=True)).live
+    assert brief_from_json(brief_to_json(brief)) == brief
+    fleet = Fleet()
+    fleet.know(brief.member)
+    assert fleet.members == {REF: member_of(held)}
+
+
+def test_only_jobs_of_events_that_are_remembered_in_full_are_wanted_so() -> None:
+    blind = happening(WatchBlind, source=REF.source, since=NOW, permanent=True, error="refused")
+    news = (failed(1), evicted(2), failed(3, ref=OTHER), blind)
+    assert Fleet(in_full=frozenset({"job.failed", blind.kind})).wants_in_full(news) == {REF, OTHER}
+    assert Fleet().wants_in_full(news) == frozenset()
 
 
 def test_a_member_is_what_rules_want_to_know_of_a_job() -> None:

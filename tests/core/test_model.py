@@ -12,6 +12,7 @@ from watcher.core.model import (
     JobRef,
     JobSettings,
     JobSnapshot,
+    Listed,
     Listing,
     PodKey,
     Resources,
@@ -107,4 +108,6 @@ def test_values_without_anything_are_whole() -> None:
     bare = JobSnapshot(REF, at(0), "")
     assert (bare.pods, bare.max_running_time, bare.restarts.used) == (None, None, None)
     assert summary().max_running_time is None
+    assert Listed.of(summary("Failed")) == Listed("Failed")
+    assert Listed("Failed").phase is Phase.FAILED
     assert watch(bare).phase_since - at(0) == timedelta(0)

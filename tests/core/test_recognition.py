@@ -12,7 +12,7 @@ import pytest
 
 from tests.core.strategies import CAUSE, at, job, summary
 from watcher.core.events import Event
-from watcher.core.model import Doubts, JobSnapshot, JobSummary, Watch
+from watcher.core.model import Doubts, JobSnapshot, JobSummary, Listed, Watch
 from watcher.core.observation import Observed, first_sight, look, not_found
 from watcher.core.recognition import Known, confirmed, digest_to_ask_with, known_by, lent
 from watcher.testing.lives import answer, random_life, random_view
@@ -30,7 +30,7 @@ def looked(watch: Watch, reply: JobSnapshot) -> Known | None:
 
 
 def test_an_answer_is_known_once_a_look_at_it_has_changed_nothing() -> None:
-    assert looked(held(), job(seconds=30)) == Known(DIGEST, ("", "", None))
+    assert looked(held(), job(seconds=30)) == Known(DIGEST, ("", "", "", None))
 
 
 def test_the_first_answer_and_a_change_are_looked_at_once_more() -> None:
@@ -73,10 +73,12 @@ def test_what_lists_add_belongs_to_what_is_known() -> None:
     known = Known(DIGEST, lent(lender))
     assert digest_to_ask_with(known, lender) == DIGEST
     assert digest_to_ask_with(known, replace(lender, status="Stopping", priority=3)) == DIGEST
+    assert digest_to_ask_with(known, Listed.of(lender)) == DIGEST
     changed: tuple[JobSummary | None, ...] = (
         None,
         replace(lender, user_name="bob"),
         replace(lender, quota_name=""),
+        replace(lender, template_id="t"),
         replace(lender, max_running_time=None),
     )
     for other in changed:

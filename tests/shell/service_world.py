@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import anyio
 
-from watcher.config import Loaded, load
+from watcher.config import ConfiguredReceiver, Loaded, load
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
@@ -31,7 +31,7 @@ from watcher.core.model import (
 )
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
-from watcher.ports import Fetched, Observation, Permit, Store, Wire
+from watcher.ports import NOTHING_KNOWN, Capabilities, Fetched, Observation, Permit, Store, Wire
 from watcher.service.aside import Aside
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
@@ -152,7 +152,7 @@ class FakeSource:
         self.lines: dict[tuple[str, str], tuple[str, ...] | SourceError] = {}
         """What events and logs answer, by action and pod id ("" for the job)."""
         self.under_way = self.most_under_way = 0
-        self.closed = self.unread = 0
+        self.closed = self.unread = self.unread_items = 0
         self.lend: dict[str, Any] = {}
         """What lists say beyond what GetJob says."""
 
@@ -181,14 +181,19 @@ class FakeSource:
         self.unread += known == digest
         return None if known == digest else Fetched(told, digest)
 
-    async def list_jobs(self, permit: Permit) -> Listing:
+    async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         await permit()
         self.asked.append((self.clock.now(), "ListJobs", ""))
         await self._take_time()
         self._fail("ListJobs")
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
-        items = (replace(summary(one), **self.lend) for one in told if isinstance(one, JobSnapshot))
-        return Listing(tuple(items), self.complete)
+        items = [replace(summary(one), **self.lend) for one in told if isinstance(one, JobSnapshot)]
+        digests = {item.ref.job_id: repr(item).encode() for item in items}
+        same = {job_id for job_id, digest in digests.items() if known.get(job_id) == digest}
+        self.unread_items += len(same)
+        return Listing(
+            tuple(item for item in items if item.ref.job_id not in same), self.complete, tuple(same), digests
+        )
 
     async def job_events(self, job_id: JobId, *, since: datetime | None = None, most: int = 200) -> tuple[str, ...]:
         return await self._read("GetJobEvents", str(job_id), "")
@@ -241,6 +246,7 @@ class FakeNotifier:
 
     kind: ClassVar[str] = "fake"
     Settings: ClassVar[type[Settings]] = Settings
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="what the test wants")
 
     def __init__(self, clock: VirtualClock, *script: BaseException | None, pace: timedelta = timedelta(0)) -> None:
         self.clock, self.script, self.pace = clock, deque(script), pace
@@ -332,7 +338,10 @@ def loaded_of(rules: str = "", *, service: str = "", clock: VirtualClock | None 
     if source is not None:
         loaded = replace(loaded, sources={"hz": (lambda _name, _settings: source, source_settings(**settings or {}))})
     if receivers is not None:
-        ends = {name: (lambda _name, _settings, end=end: end, Settings()) for name, end in receivers.items()}
+        ends = {
+            name: ConfiguredReceiver(lambda _name, _settings, end=end: end, Settings())
+            for name, end in receivers.items()
+        }
         loaded = replace(loaded, receivers=ends)
     return loaded
 

@@ -14,7 +14,7 @@ from tests.shell.service_cli import Cli, in_process, stored
 from tests.shell.service_world import SOURCE, World, job
 from watcher.core.delivery import DeliveryReason
 from watcher.ports import Store
-from watcher.service.keeper import HEED_SILENCES_EVERY, Keeper
+from watcher.service.keeper import HEED_EVERY, Keeper
 from watcher.store import open_store
 
 CONFIGURATION = """\
@@ -121,7 +121,7 @@ def test_a_running_watcher_heeds_it_and_why_names_it(cli: Cli) -> None:
             await beside.open()
             await beside.add_silence(one(world))
             await beside.aclose()
-            await world.clock.advance(HEED_SILENCES_EVERY)
+            await world.clock.advance(HEED_EVERY)
             with anyio.fail_after(10):
                 while not world.ledger.book.silencings:
                     await anyio.sleep(0.01)

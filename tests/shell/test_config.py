@@ -21,7 +21,7 @@ from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import PluginFault
 
-ENV = {"DLC_KEY_ID": "LTAI-not-a-key", "PORT": "8080", "ODD": "a: [b"}
+ENV = {"DLC_KEY_ID": "LTAI-not-a-key", "PAGER_KEY": "not-a-key-either", "PORT": "8080", "ODD": "a: [b"}
 MINUTE = timedelta(minutes=1)
 HEAD = "sources: {hz: {kind: dlc, region: cn-hangzhou}}\nreceivers: {term: {console: }, file: {console: {}}}\n"
 
@@ -159,7 +159,7 @@ rules: []
 
 def test_a_receiver_that_no_route_leads_to_is_a_warning_at_its_place() -> None:
     (warning,) = loaded(HEAD + "route: {receiver: term}").warnings
-    assert str(warning) == "FILE:2:32: receivers.file: no route leads to this receiver"
+    assert str(warning) == "FILE:2:32: receivers.file: no route leads to this receiver, and none falls back on it"
 
 
 def test_a_route_that_hides_the_ones_after_it_is_a_warning() -> None:

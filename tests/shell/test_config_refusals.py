@@ -21,6 +21,7 @@ ENV: Final = {"SLACK_TOKEN": "xoxb-hunter2hunter2"}
 SEEN_BY_THE_SCHEMA: Final = frozenset(
     [
         "unknown_key",
+        "receiver_language_or_zone_unknown",
         "unknown_top_level_key",
         "unknown_key_in_credentials",
         "wrong_type",

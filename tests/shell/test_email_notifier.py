@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.policy
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -99,6 +100,8 @@ async def test_a_mail_has_all_its_headers_and_two_parts(server: MailServer) -> N
     assert (mail.sender, mail.recipients) == ("dlc@example.com", ("oncall@example.com", "lead@example.com"))
     assert sent["Subject"] == "[dlc] llama-70b-pretrain (dlc1vpb4vfdd2kr)"
     assert sent["Auto-Submitted"] == "auto-generated"
+    assert sent["List-Id"] == "dlc-watcher <team.dlc-watcher.example.com>"
+    assert sent["List-Unsubscribe"] is None
     assert sent["X-Dlc-Watcher-Severity"] == "critical"
     assert sent["X-Dlc-Watcher-Rules"] == "job-failed"
     assert sent["X-Dlc-Watcher-Job"] == "hangzhou/dlc1vpb4vfdd2kr"
@@ -109,6 +112,26 @@ async def test_a_mail_has_all_its_headers_and_two_parts(server: MailServer) -> N
     assert [part.get_content_type() for part in sent.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     assert sent.get_body(("plain",)).get_content().startswith("Critical: llama-70b-pretrain: Failed after 3h12m")
     assert receipt.place == "oncall@example.com, lead@example.com"
+
+
+@pytest.mark.parametrize(
+    "target", ["mailto:admin@example.com?subject=no%20more", "https://example.com/unsubscribe?l=a"]
+)
+async def test_where_somebody_listens_a_mail_says_how_to_get_no_more(server: MailServer, target: str) -> None:
+    async with _notifier(server, unsubscribe=target) as notifier:
+        await _send(notifier)
+    assert server.mails[0].message["List-Unsubscribe"] == f"<{target}>"
+
+
+def test_each_receiver_is_a_list_of_its_own_whatever_its_name() -> None:
+    address = parse_address("dlc@example.com")
+    names = ["team", "Team", "te am", "值班", "值 班", "x" * 300, "x" * 301]
+    ids = [
+        render_mail(replace(SINGLE, receiver=name), sender=address, recipients=(address,))["headers"]["List-Id"]
+        for name in names
+    ]
+    assert len(set(ids)) == len(names)
+    assert all(re.fullmatch(r"dlc-watcher <[a-z0-9-]{1,63}\.dlc-watcher\.example\.com>", one) for one in ids)
 
 
 async def test_mails_of_one_job_are_one_thread_with_one_subject(server: MailServer) -> None:
@@ -293,25 +316,16 @@ async def test_nobody_listening_is_not_doubtful() -> None:
     assert (error.code, error.permanent, error.ambiguous) == ("connect", False, False)
 
 
-@pytest.mark.parametrize(("greeting", "code"), [(b"421 4.3.2 too busy\r\n", "421"), (b"554 5.7.1 no\r\n", "554")])
-async def test_a_server_that_turns_us_away_at_the_door_is_asked_again(greeting: bytes, code: str) -> None:
-    async def turn_away(stream: Any) -> None:
-        async with stream:
-            await stream.send(greeting)
-
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, turn_away)
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        async with _notifier(MailServer(port=port)) as notifier:
-            error = await _fail(notifier)
-        tasks.cancel_scope.cancel()
+@pytest.mark.parametrize(("greeting", "code"), [("421 4.3.2 too busy", "421"), ("554 5.7.1 no", "554")])
+async def test_a_server_that_turns_us_away_at_the_door_is_asked_again(greeting: str, code: str) -> None:
+    async with serve_mail(MailServer(greeting=greeting)) as server, _notifier(server) as notifier:
+        error = await _fail(notifier)
     assert (error.code, error.permanent, error.pauses_receiver) == (code, False, True)
     assert error.retry_after is not None
     assert error.retry_after >= timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("command", ["MAIL", "DATA"])
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("told", ["421 4.3.2 shutting down", "451 4.7.1 greylisted, come back"])
 async def test_a_refusal_for_now_waits_a_minute_at_least(server: MailServer, command: Any, told: str) -> None:
     server.answer(command, told)
@@ -357,19 +371,71 @@ async def test_when_nobody_accepts_it_is_permanent(server: MailServer) -> None:
 async def test_whoever_was_refused_for_now_gets_it_later_and_nobody_twice(server: MailServer) -> None:
     server.refuse = {"slow@example.com": "451 4.7.1 greylisted", "gone@example.com": "550 5.1.1 no such user"}
     async with _notifier(server, to=["oncall@example.com", "slow@example.com", "gone@example.com"]) as notifier:
-        error = await _fail(notifier)
-        assert (error.permanent, error.retry_after) == (False, timedelta(seconds=60))
-        assert "accepted by 1 of 3" in str(error)
-        await _fail(notifier, again(SINGLE))
+        first = await _send(notifier)
+        assert first.retry_after == timedelta(seconds=60)
+        assert first.note.startswith("accepted by 1 of 3; for now refused: slow@example.com: 451")
+    async with _notifier(server, to=["oncall@example.com", "slow@example.com", "gone@example.com"]) as restarted:
+        second = await _send(restarted, replace(again(SINGLE), recipients=first.recipients))
+        assert second.recipients == first.recipients
         del server.refuse["slow@example.com"]
-        receipt = await _send(notifier, again(SINGLE, attempt=3))
+        receipt = await _send(restarted, replace(again(SINGLE, attempt=3), recipients=second.recipients))
     assert [mail.recipients for mail in server.mails] == [("oncall@example.com",), ("slow@example.com",)]
     assert len({mail.message["Message-ID"] for mail in server.mails}) == 1
     assert receipt.place == "oncall@example.com, slow@example.com"
     assert receipt.note.startswith("accepted by 2 of 3; refused: gone@example.com: 550")
 
 
+async def test_when_all_say_not_now_nothing_is_kept_and_all_are_asked_again(server: MailServer) -> None:
+    server.refuse = {"a@example.com": "451 4.7.1 greylisted", "b@example.com": "550 5.1.1 no such user"}
+    async with _notifier(server, to=["a@example.com", "b@example.com"]) as notifier:
+        error = await _fail(notifier)
+        assert (error.permanent, error.retry_after, error.code) == (False, timedelta(seconds=60), "451")
+        server.refuse.clear()
+        await _send(notifier, again(SINGLE))
+    assert [mail.recipients for mail in server.mails] == [("a@example.com", "b@example.com")]
+
+
+async def test_who_was_taken_off_the_list_is_not_waited_for(server: MailServer) -> None:
+    server.refuse = {"slow@example.com": "451 4.7.1 greylisted"}
+    async with _notifier(server, to=["oncall@example.com", "slow@example.com"]) as notifier:
+        first = await _send(notifier)
+    async with _notifier(server, to=["oncall@example.com"]) as notifier:
+        last = await _send(notifier, replace(again(SINGLE), recipients=first.recipients))
+    assert (last.note, last.retry_after) == ("", None)
+    assert len(server.mails) == 1
+
+
+async def test_the_others_are_told_once_who_is_refused_for_good(server: MailServer) -> None:
+    server.refuse = {"gone@example.com": "550 5.1.1 no such user", "slow@example.com": "451 4.7.1 greylisted"}
+    async with _notifier(server, to=["oncall@example.com", "gone@example.com", "slow@example.com"]) as notifier:
+        receipt = await _send(notifier)
+        server.refuse.pop("slow@example.com")
+        await _send(notifier, replace(again(SINGLE), recipients=receipt.recipients))
+        await _send(notifier, replace(SAMPLES["bare"], refused_before=frozenset({"gone@example.com"})))
+        await _send(notifier, replace(SAMPLES["several-jobs"], refused_before=frozenset({"left@example.com"})))
+    told = [
+        ["gone@example.com" in mail.message.get_body((part,)).get_content() for part in ("plain", "html")]
+        for mail in server.mails
+    ]
+    assert told == [[True, True], [False, False], [False, False], [True, True]]
+
+
 # doubtful outcomes
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("fault", ["drop", "hang"])
+async def test_an_end_before_the_text_leaves_no_doubt(server: MailServer, command: Any, fault: str) -> None:
+    server.answer(command, fault)
+    async with _notifier(server, timeout="1s") as notifier:
+        error = await _fail(notifier)
+        assert (error.ambiguous, error.permanent, error.code) == (
+            False,
+            False,
+            "disconnected" if fault == "drop" else "timeout",
+        )
+        await _send(notifier, again(SINGLE))
+    assert len(server.mails) == 1
 
 
 @pytest.mark.parametrize("fault", ["drop", "hang", "drop_after_accept", "hang_after_accept"])
@@ -421,6 +487,10 @@ def test_what_a_server_says_is_cleaned() -> None:
     ({"username": "u", "password": "canary", "tls": "none"}, "in the clear"),
     ({"ca_file": "/nowhere.pem"}, "no certificates"),
     ({"hots": "x"}, "Extra inputs"),
+    ({"unsubscribe": "mailto:nobody"}, "not an e-mail address"),
+    ({"unsubscribe": "mailto:a@b.example?subject=<x>"}, "brackets"),
+    ({"unsubscribe": "http://example.com/off"}, "https"),
+    ({"unsubscribe": "https://example.com/off?a='b'"}, "header"),
 ])  # fmt: skip
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: str) -> None:
     good = {"host": "smtp.example.com", "from": "dlc@example.com", "to": ["oncall@example.com"]}

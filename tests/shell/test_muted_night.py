@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -20,6 +19,7 @@ import pytest
 from tests.acceptance.stepped import SteppedClock, until_listed, until_looked
 from tests.shell.service_world import FakeNotifier, FakeSource, job, passing, source_settings
 from watcher.config import Loaded, load
+from watcher.config.ends import ConfiguredReceiver
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryReason, DeliveryState
 from watcher.core.message import Message
 from watcher.core.model import JobSnapshot
@@ -54,8 +54,9 @@ service: {http: {port: null}}
 def loaded_with(source: FakeSource, ends: Mapping[str, FakeNotifier]) -> Loaded:
     loaded = load(CONFIGURATION, file="c", env={}, kinds=discover(), base_dir=Path.cwd())
     settings = source_settings(poll_every="60s", discover_every="60s", budget={"requests_per_second": 1000})
-    receivers: dict[str, Any] = {
-        name: (lambda _name, _settings, end=end: end, Settings()) for name, end in ends.items()
+    receivers = {
+        name: ConfiguredReceiver(lambda _name, _settings, end=end: end, Settings())  # type: ignore[arg-type, misc]
+        for name, end in ends.items()
     }
     return replace(loaded, sources={"hz": (lambda _name, _settings: source, settings)}, receivers=receivers)
 

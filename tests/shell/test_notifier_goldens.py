@@ -15,13 +15,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from watcher.core.living import CardView
 from watcher.core.message import Message
 from watcher.core.rule import Severity
+from watcher.notifiers.alertmanager import render_alerts
 from watcher.notifiers.apprise import render_plain
+from watcher.notifiers.cloud_events import render_event
 from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
 from watcher.notifiers.mail import parse_address, render_mail
 from watcher.notifiers.slack_blocks import render_slack
-from watcher.notifiers.webhook import render_event
+from watcher.notifiers.slack_card import render_card
+from watcher.testing.cards import CARDS
 from watcher.testing.messages import SAMPLES, reply
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +50,10 @@ def webhook(message: Message) -> Mapping[str, str]:
     return {"json": _json(render_event(message))}
 
 
+def alertmanager(message: Message) -> Mapping[str, str]:
+    return {"json": _json(render_alerts(message, {"cluster": "training"}))}
+
+
 def apprise(message: Message) -> Mapping[str, str]:
     return {"json": _json(render_plain(message))}
 
@@ -63,15 +71,34 @@ def _json(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
 
 
+def slack_card(view: CardView) -> Mapping[str, str]:
+    return {"json": _json(render_card(view, channel="#ml-jobs"))}
+
+
+CARD_RENDERERS: Mapping[str, Callable[[CardView], Mapping[str, str]]] = {
+    "slack-card": slack_card,
+}
+
+
 RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
-    function.__name__: function for function in (slack, email, webhook, apprise, console)
+    function.__name__: function for function in (slack, email, webhook, alertmanager, apprise, console)
 }
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("kind", RENDERERS)
 def test_each_message_reads_as_it_did(kind: str, name: str) -> None:
-    for suffix, text in RENDERERS[kind](MESSAGES[name]).items():
+    _compare(kind, name, RENDERERS[kind](MESSAGES[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in CARDS if name != "very-long"])
+@pytest.mark.parametrize("kind", CARD_RENDERERS)
+def test_each_card_reads_as_it_did(kind: str, name: str) -> None:
+    _compare(kind, name, CARD_RENDERERS[kind](CARDS[name]))
+
+
+def _compare(kind: str, name: str, made: Mapping[str, str]) -> None:
+    for suffix, text in made.items():
         path = GOLDEN / kind / f"{name}.{suffix}"
         if os.environ.get("UPDATE_GOLDEN"):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -168,6 +168,43 @@ async def test_a_change_that_the_list_shows_is_looked_at_before_its_turn() -> No
     assert Counter(await world.kinds())["job.status_changed"] == 1
 
 
+async def test_items_of_a_list_that_say_the_same_are_not_taken_in_again() -> None:
+    world = World(*(job(f"dlc{number}") for number in range(5)), job("dlcold", "Succeeded"), poll_every="1h")
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=10))
+        assert world.source.unread_items == 6 * (world.source.times("ListJobs") - 1)
+        before = world.source.unread_items
+        world.source.put(job("dlc3", "Failed"))
+        await world.clock.advance(seconds(35))
+        assert Counter(await world.kinds())["job.failed"] == 1
+        # That one, and after its end once more: does the list say so, too?
+        assert (world.source.unread_items - before) % 6 > 0
+
+
+async def test_a_change_that_only_the_list_shows_is_asked_about_until_both_agree() -> None:
+    world = World(job("dlc1"), poll_every="1h")
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=5))
+        asked, listed = world.source.times("GetJob"), world.source.times("ListJobs")
+        world.source.listed = [job("dlc1", "Failed")]
+        await world.clock.advance(timedelta(minutes=5))
+        lists = world.source.times("ListJobs") - listed
+        assert world.source.times("GetJob") - asked == lists > 2
+    assert await world.kinds() == ["job.appeared"]
+
+
+async def test_a_job_that_is_over_by_mistake_comes_back_though_its_item_never_changed() -> None:
+    world = World(job("dlc1"), poll_every="10s")
+    world.source.listed = [job("dlc1")]
+    async with world.polling():
+        await world.clock.advance(timedelta(minutes=5))
+        world.source.put(job("dlc1", "Failed"))
+        await world.clock.advance(seconds(15))
+        world.source.put(job("dlc1"))
+        await world.clock.advance(timedelta(minutes=5))
+    assert Counter(await world.kinds())["job.reopened"] + Counter(await world.kinds())["job.status_changed"] > 0
+
+
 async def test_an_unknown_id_among_the_explicit_ones_makes_no_event_and_is_not_asked_at_full_pace() -> None:
     world = World(select={"jobs": ["dlcwrong"]})
     async with world.polling():
@@ -608,7 +645,7 @@ async def test_what_a_list_adds_makes_the_next_answer_be_read() -> None:
         unread, asked = world.source.unread, world.source.times("GetJob")
         assert unread == asked - 2
         entry = poller._roster.entries()[0]
-        assert entry.summary is not None
+        assert entry.listed is not None
         world.source.lend = {"user_name": "ada"}
         await world.clock.advance(seconds(300))
         assert world.source.times("GetJob") - asked > world.source.unread - unread + 1

@@ -28,7 +28,8 @@ from starlette.routing import Route
 
 from watcher.errors import NotifierError
 from watcher.notifiers.outgoing import LARGEST_ANSWER, AddressRefused, Outgoing, Unconnected, classify_broken, forbidden
-from watcher.notifiers.webhook import STATUSES, WebhookNotifier, WebhookSettings, classify
+from watcher.notifiers.statuses import STATUSES, classify
+from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
 from watcher.testing.messages import SAMPLES, again
 from watcher.testing.servers import Loopback, serve
 

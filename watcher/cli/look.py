@@ -35,6 +35,33 @@ def read_store(url: str, question: Callable[[Store], Awaitable[T]]) -> T:
     return anyio.run(ask)
 
 
+def write_beside(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store for a word, beside a watcher that may run, and close it."""
+    import anyio
+
+    from watcher.store import open_store
+
+    async def ask() -> T:
+        store = open_store(url, beside=True)
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.aclose()
+
+    return anyio.run(ask)
+
+
+def this_user() -> str:
+    """Who types, for the record of who said what."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in a container
+        return "somebody"
+
+
 def shown_time(value: datetime | None) -> str:
     """A time in the reader's own zone; "" for none."""
     return "" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")

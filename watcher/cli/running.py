@@ -72,9 +72,9 @@ def send_test(
         raise typer.BadParameter(
             f"there is no receiver {receiver!r}; there are: {', '.join(loaded.receivers)}", param_hint="RECEIVER"
         )
-    kind, settings = loaded.receivers[receiver]
+    kind, settings, common = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
-    message = trial_message(receiver)
+    message = trial_message(receiver, common.locale)
 
     async def send() -> object:
         try:

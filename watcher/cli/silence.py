@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watcher.cli.look import find_job, read_store, shown_time
+from watcher.cli.look import find_job, read_store, shown_time, this_user, write_beside
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
 from watcher.errors import WatcherError
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from watcher.core.model import JobRef
     from watcher.core.silencing import Silencing
     from watcher.ports import Store
-
-T = TypeVar("T")
 
 silence = typer.Typer(
     help="Silences: what nobody wants to hear for a while.", rich_markup_mode=None, no_args_is_help=True
@@ -77,14 +74,14 @@ def add(
             match=Matcher((*(LabelTest(label, Operator.IS, (value,)) for label, value in own), *match.tests)),
             created_at=now,
             until=end,
-            author=author or _this_user(),
+            author=author or this_user(),
             comment=comment,
             job=ref,
         )
         await opened.add_silence(made)
         return made
 
-    made = _beside(store_url(config, store), question)
+    made = write_beside(store_url(config, store), question)
     if json:
         from watcher.core.codec import plain
 
@@ -158,32 +155,15 @@ def end(
             raise WatcherError(
                 f"there is no silence {silence_id!r}; `dlc-watcher silence list --all` shows all of them"
             )
-        if not await opened.end_silence(SilencingId(silence_id), datetime.now(UTC), author or _this_user()):
+        if not await opened.end_silence(SilencingId(silence_id), datetime.now(UTC), author or this_user()):
             raise WatcherError(
                 f"the silence {silence_id!r} was ended already, by {known[SilencingId(silence_id)].ended_by}"
             )
 
     from watcher.cli.terminal import safe
 
-    _beside(store_url(config, store), question)
+    write_beside(store_url(config, store), question)
     typer.echo(safe(f"silence {silence_id} ended"))
-
-
-def _beside(url: str, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Open the store for a word, beside a watcher that may run, and close it."""
-    import anyio
-
-    from watcher.store import open_store
-
-    async def ask() -> T:
-        store = open_store(url, beside=True)
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.aclose()
-
-    return anyio.run(ask)
 
 
 def _about(ref: JobRef) -> tuple[tuple[str, str], ...]:
@@ -238,12 +218,3 @@ def _end(length: str | None, until: str | None, now: datetime, *, needed: bool) 
     if end <= now:
         raise typer.BadParameter(f"{shown_time(end)} is over already", param_hint="--for/--until")
     return end
-
-
-def _this_user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in a container
-        return "somebody"

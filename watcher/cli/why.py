@@ -34,6 +34,7 @@ class Answer:
         explained: what the configuration adds: the label, value and pattern that did not fit, the condition that was false; or "".
         outcome: what became of a deadline it set, or why nothing is owed although it spoke; or "".
         deliveries: what is owed for it, as stored, each with its receipt under `receipt` where one came.
+        troubles: of what it told and goes on: that it began, who took it on, how it ended.
     """
 
     rule: str
@@ -42,6 +43,7 @@ class Answer:
     explained: str
     outcome: str
     deliveries: tuple[Mapping[str, Any], ...]
+    troubles: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,11 @@ def account(
             explained=_explained(one, by_name.get(one["rule"]), labels_of(event, job, owner)) if rules else "",
             outcome=_outcome(one, owed.get(one["rule"], ()), story),
             deliveries=tuple(owed.get(one["rule"], ())),
+            troubles=tuple(
+                {"at": line.at, **line.data}
+                for line in lines
+                if line.kind == "trouble" and line.data["rule"] == one["rule"]
+            ),
         )
         for one in decided
     )
@@ -229,6 +236,7 @@ def _instant(text: str) -> object:
 
 
 def _words(one: Account, *, configured: bool) -> Iterator[tuple[str, str]]:
+    from watcher.cli.words import trouble_words
     from watcher.core.declared import sentence
     from watcher.core.events import job_of
 
@@ -248,6 +256,8 @@ def _words(one: Account, *, configured: bool) -> Iterator[tuple[str, str]]:
         yield text, "green" if spoke else "red" if answer.reason == "failed" else ""
         for delivery in answer.deliveries:
             yield f"    -> {_delivery(delivery)}", "red" if delivery["state"] == "dead" else "cyan"
+        for trouble in answer.troubles:
+            yield f"{trouble_words(trouble).text}, {shown_time(trouble['at'])}", "yellow"
     if not one.answers:
         yield "  no rule was asked, or none of its answers was kept", "dim"
     if one.not_there:

@@ -133,10 +133,22 @@ def _receipt(data: Mapping[str, Any], _zone: tzinfo | None) -> Words:
     return Words(f"    <- {data['receiver']} took it" + (f" ({facts})" if facts else ""), "cyan")
 
 
+def trouble_words(data: Mapping[str, Any], _zone: tzinfo | None = None) -> Words:
+    """That something goes on, that somebody took it on, or that it ended."""
+    comment = f": {data['comment']}" if data.get("comment") else ""
+    step = {
+        "opened": f"goes on: {data['ongoing']} ({data['severity']}, rule {data['rule']})",
+        "acknowledged": f"{data.get('by')} took it on{comment}",
+        "ended": f"{data['ongoing']} ended ({data.get('end')})",
+    }[data["step"]]
+    return Words(f"    {step}", "yellow" if data["step"] == "opened" else "")
+
+
 _TELLERS: Final[Mapping[str, Callable[[Mapping[str, Any], tzinfo | None], Words]]] = {
     "snapshot": _snapshot,
     "event": _event,
     "decision": _decision,
     "delivery": _delivery,
     "receipt": _receipt,
+    "trouble": trouble_words,
 }

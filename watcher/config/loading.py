@@ -133,11 +133,13 @@ def _check_route(
         found.add_at_key(message, ())
 
 
-def _unused(document: Document, receivers: Iterable[str], tree: Route) -> list[Problem]:
-    used = receivers_of(tree)
+def _unused(document: Document, receivers: Mapping[str, ConfiguredReceiver], tree: Route) -> list[Problem]:
+    used = receivers_of(tree) | {receiver.common.fallback for receiver in receivers.values()}
     return [
         document.problem(
-            "no route leads to this receiver", ("receivers", name), document.key_position(("receivers", name))
+            "no route leads to this receiver, and none falls back on it",
+            ("receivers", name),
+            document.key_position(("receivers", name)),
         )
         for name in receivers
         if name not in used

@@ -6,16 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from watcher.config.document import Place
 from watcher.config.findings import Findings, as_mapping
-from watcher.config.wording import nearest, unknown
+from watcher.config.wording import unknown
 from watcher.core.muting import MuteInterval, muted_until
 from watcher.core.rule import Severity
-from watcher.settings import OneOrMany, Settings
+from watcher.settings import OneOrMany, Settings, Zone
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _START_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
@@ -23,18 +22,6 @@ _END_PATTERN: Final = rf"{_START_PATTERN}|^24:00$"
 _MOST_DAYS: Final = 400
 _GAP_WITHIN: Final = timedelta(days=14)
 """Weekdays and hours come again every week: what has no gap in two of them has none."""
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        known = available_timezones()
-        told = nearest(name, known) if known else "; this machine has no table of time zones: pip install tzdata"
-        raise ValueError(
-            f'there is no time zone "{name}"{told or "; write for example Asia/Shanghai or UTC"}'
-        ) from None
-    return name
 
 
 def _start(text: str) -> str:
@@ -82,7 +69,7 @@ EndOfDay = Annotated[str, AfterValidator(_end), WithJsonSchema({"type": "string"
 class MuteSettings(Settings):
     """Times at which routes hold what they have to tell. With neither `weekdays` nor `dates`, every day."""
 
-    zone: Annotated[str, AfterValidator(_zone)]
+    zone: Zone
     """IANA time zone whose days and hours are meant, for example Asia/Shanghai."""
     weekdays: Annotated[OneOrMany, AfterValidator(_weekday)] = ()
     """mon, tue, wed, thu, fri, sat, sun."""
@@ -98,7 +85,7 @@ class MuteSettings(Settings):
         every_day = not self.weekdays and not self.dates
         return MuteInterval(
             name=name,
-            zone=ZoneInfo(self.zone),
+            zone=self.zone,
             weekdays=frozenset(range(7) if every_day else map(WEEKDAYS.index, self.weekdays)),
             dates=frozenset(day for text in self.dates for day in _days(text)),
             start=time.fromisoformat(self.from_),

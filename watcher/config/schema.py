@@ -19,7 +19,7 @@ from watcher.config.model import NAME_PATTERN, DeclareRule, IncludeRules, Outlin
 from watcher.core.declared import LISTENABLE
 from watcher.core.passage import STATES
 from watcher.kinds import Kinds, PluginFault
-from watcher.settings import OneOrMany
+from watcher.settings import OneOrMany, ReceiverSettings
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -46,6 +46,7 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
         UseRule,
         DeclareRule,
         IncludeRules,
+        ReceiverSettings,
         *sources.values(),
         *notifiers.values(),
         *options.values(),
@@ -61,7 +62,7 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
         return dict(definitions.pop(ref(model)["$ref"].rpartition("/")[2]))
 
     uses, declares, includes = taken_out(UseRule), taken_out(DeclareRule), taken_out(IncludeRules)
-    root = taken_out(Outline)
+    root, common = taken_out(Outline), taken_out(ReceiverSettings)["properties"]
     kind, state = {"enum": sorted(LISTENABLE)}, {"enum": sorted(STATES)}
     states = {"anyOf": [state, {"type": "array", "items": state}]}
     rules = [
@@ -79,7 +80,8 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
             root["properties"]["sources"], [_source(word, ref(model)) for word, model in sources.items()]
         ),
         "receivers": _named(
-            root["properties"]["receivers"], [_receiver(word, ref(model), model) for word, model in notifiers.items()]
+            root["properties"]["receivers"],
+            [_receiver(word, ref(model), model, common) for word, model in notifiers.items()],
         ),
         "rules": _without_default(root["properties"]["rules"]) | {"items": {"anyOf": rules}},
     }
@@ -122,8 +124,9 @@ def _source(word: str, settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"properties": {"kind": {"const": word}}, "required": ["kind"]}
 
 
-def _receiver(word: str, settings: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+def _receiver(word: str, settings: dict[str, Any], model: type[BaseModel], common: dict[str, Any]) -> dict[str, Any]:
     # `console:` with nothing behind it is good when there is nothing that must be said.
     optional = not any(info.is_required() for info in model.model_fields.values())
     value = {"anyOf": [settings, {"type": "null"}]} if optional else settings
-    return {"type": "object", "properties": {word: value}, "required": [word], "additionalProperties": False}
+    properties = {word: value, **common}
+    return {"type": "object", "properties": properties, "required": [word], "additionalProperties": False}

@@ -189,6 +189,19 @@ def standing(card: Card) -> Card:
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
+def cells(bar: Sequence[Stretch], width: int) -> tuple[Phase, ...]:
+    """The bar as a row of about `width` equal cells, at least one for each stretch, longer stretches with more of them.
+
+    A stretch of unknown length has one cell, so the row is as wide as it must be and hardly ever wider than asked.
+    """
+    known = [one.length.total_seconds() if one.length else 0.0 for one in bar]
+    total, free = sum(known), max(0, width - len(bar))
+    row: list[Phase] = []
+    for one, length in zip(bar, known, strict=True):
+        row += [one.phase] * (1 + (round(free * length / total) if total else 0))
+    return tuple(row)
+
+
 def _bar(entries: Sequence[StatusEntry], now: datetime) -> tuple[Stretch, ...]:
     """The statuses as stretches: what follows in the same phase is one."""
     merged: list[Stretch] = []

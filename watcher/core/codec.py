@@ -16,6 +16,7 @@ from pydantic import Discriminator, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from watcher.core.events import Event
+from watcher.core.fleet import Brief
 from watcher.core.model import JobSnapshot, Watch
 from watcher.core.rule import Notification
 
@@ -71,6 +72,21 @@ def watch_from_json(text: bytes | str) -> Watch:
     """
     watch: Watch = _adapter(Watch).validate_json(text)
     return watch
+
+
+def brief_to_json(brief: Brief) -> bytes:
+    """What a start must know of a job, as UTF-8 JSON."""
+    return _adapter(Brief).dump_json(brief)
+
+
+def brief_from_json(text: bytes | str) -> Brief:
+    """The same, read back.
+
+    Raises:
+        ValueError: it is none.
+    """
+    brief: Brief = _adapter(Brief).validate_json(text)
+    return brief
 
 
 def notification_to_json(notification: Notification) -> bytes:

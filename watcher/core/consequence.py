@@ -9,7 +9,7 @@ the same observation is owed as a row that is folded from the start, and what st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -21,6 +21,7 @@ from watcher.core.grouping import owe
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import Absorption, BoundRule, Context, Decision, Notification, RuleDeadline, Severity
 from watcher.core.silencing import Silencing, ended_jobs, silenced
+from watcher.core.trouble import Register, Trouble, ended, opened
 from watcher.core.wishes import Wish, wishes_of
 from watcher.core.withholding import held, in_shadow
 
@@ -34,6 +35,7 @@ class Book:
         tree: who hears it.
         wishes: what jobs may wish by their tags.
         silencings: the silences there are.
+        troubles: what is still wrong.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
@@ -42,6 +44,7 @@ class Book:
     wishes: frozenset[Wish] = frozenset()
     patient: bool = True
     silencings: tuple[Silencing, ...] = ()
+    troubles: Register = field(default_factory=Register, compare=False)
 
     def new_fleet(self) -> Fleet:
         """An empty fleet that remembers what these rules want to look back at."""
@@ -68,6 +71,8 @@ class Consequences:
     deliveries: tuple[Delivery, ...] = ()
     deadlines: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    """Those that began or ended."""
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
@@ -92,12 +97,12 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
     )
     # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
     each = {delivery.id: delivery for delivery in reversed(tuple(owed))}
-    ended = ended_jobs(events, context.job)
+    over = ended_jobs(events, context.job)
     deliveries = tuple(
         reduce(
             lambda one, absorption: absorbed(one, absorption, now),
             evaluation.absorptions,
-            silenced(delivery, book.silencings, now, ended),
+            silenced(delivery, book.silencings, now, over),
         )
         for delivery in reversed(each.values())
     )
@@ -108,4 +113,12 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         deliveries=deliveries,
         deadlines=evaluation.deadlines,
         absorptions=evaluation.absorptions,
+        troubles=(
+            *ended(book.troubles.about(events, context.job), events, context.job, now),
+            *(
+                begun
+                for said in evaluation.notifications
+                if said.rule not in on_trial and (begun := opened(said, now)) is not None
+            ),
+        ),
     )

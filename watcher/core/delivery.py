@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from watcher.core.recipients import Acceptance, Outcomes, those
 from watcher.core.rule import Absorption, Notification
 
 DeliveryId = NewType("DeliveryId", str)
@@ -99,6 +100,9 @@ BACKOFF: Final = (
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 """Measured from the first attempt. A day outlives a night and a provider's outage."""
 
+MOST_BLIND_ATTEMPTS: Final = 10
+"""For far sides that do not say why they fail (Apprise, a command): nearly four hours. It may arrive each time all the same."""
+
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 """A far side's own wish is honoured up to here."""
 
@@ -128,29 +132,47 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What the far side returned for one message.
+    """What the far side returned for one message that it took, for some of its recipients at least.
 
     Attributes:
         reference: how the far side names the message (Slack ts, Message-ID); "" when it gives no name.
         thread_reference: what later messages of the same thread must point at; "" when there are no threads.
         place: where it went (Slack channel id, recipients), for people.
         note: anything a person should know, such as refused recipients; "" for none.
+        recipients: the last word about each recipient, where the far side answers for each. While one is deferred, the message is
+            tried again for those.
+        retry_after: how long the far side wants those to wait.
     """
 
     reference: str = ""
     thread_reference: str = ""
     place: str = ""
     note: str = ""
+    recipients: Outcomes = ()
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failed attempt, as a value."""
+    """A failed attempt, as a value.
+
+    Attributes:
+        error: what happened, and the fix where one is known.
+        permanent: the same can never work.
+        ambiguous: it may have arrived.
+        retry_after: the far side's own wish, or None.
+        most_attempts: after so many it is given up, where nobody says why it fails; None for no other limit than time.
+        pauses: it says something of the receiver and not only of this message.
+        disables: nothing will ever arrive there again.
+    """
 
     error: str
     permanent: bool = False
     ambiguous: bool = False
     retry_after: timedelta | None = None
+    most_attempts: int | None = None
+    pauses: bool = False
+    disables: bool = False
 
 
 Outcome = Receipt | Failure
@@ -190,13 +212,24 @@ def settle(outcome: Outcome, *, attempt: int, first_attempt_at: datetime, now: d
         jitter: from 0 to 1; the wait lies between half and the whole of the step: never at once, never in step.
     """
     if isinstance(outcome, Receipt):
+        again = settle(
+            Failure(error=outcome.note, retry_after=outcome.retry_after),
+            attempt=attempt,
+            first_attempt_at=first_attempt_at,
+            now=now,
+            jitter=jitter,
+        )
+        # When the time is up, it is delivered all the same: somebody has it, and the note names those who have not.
+        if those(outcome.recipients, Acceptance.DEFERRED) and again.state is DeliveryState.RETRYING:
+            return again
         return Settlement(state=DeliveryState.DELIVERED, reason=DeliveryReason.ACCEPTED, error=outcome.note)
     if outcome.permanent:
         return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.PERMANENT, error=outcome.error)
     wait = BACKOFF[min(attempt, len(BACKOFF)) - 1] * (0.5 + jitter / 2)
     if outcome.retry_after is not None:
         wait = max(wait, min(outcome.retry_after, LONGEST_RETRY_AFTER))
-    if now + wait > first_attempt_at + GIVE_UP_AFTER:
+    tried_enough = outcome.most_attempts is not None and attempt >= outcome.most_attempts
+    if tried_enough or now + wait > first_attempt_at + GIVE_UP_AFTER:
         return Settlement(state=DeliveryState.DEAD, reason=DeliveryReason.EXPIRED, error=outcome.error)
     reason = DeliveryReason.UNKNOWN_OUTCOME if outcome.ambiguous else DeliveryReason.TRANSIENT
     return Settlement(state=DeliveryState.RETRYING, reason=reason, not_before=now + wait, error=outcome.error)

@@ -20,8 +20,10 @@ from watcher.core.events import (
     pod_of,
 )
 from watcher.core.inquiry import INVESTIGATOR
+from watcher.core.language import line_of, spoken
 from watcher.core.matching import Labels, labels_of
 from watcher.core.model import JobRef
+from watcher.core.ongoing import described
 from watcher.core.rule import (
     Absorb,
     Absorption,
@@ -39,6 +41,7 @@ from watcher.core.rule import (
     Severity,
     Silence,
     Summary,
+    Wording,
 )
 from watcher.core.wishes import NO_WISHES, Wishes
 
@@ -193,7 +196,7 @@ def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
 def _verdict(intents: tuple[Intent, ...], event: Event) -> tuple[RuleReason, str]:
     said = [intent for intent in intents if isinstance(intent, Notify)]
     if said:
-        return RuleReason.NOTIFIED, said[0].headline
+        return RuleReason.NOTIFIED, line_of(said[0].headline)
     asked = [intent for intent in intents if isinstance(intent, Investigate)]
     job = job_of(event)
     if asked and job is not None:
@@ -210,13 +213,17 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
     job, pod = job_of(event), pod_of(event)
     # A broken rule is one piece of news, not one for each job it breaks on.
     about = None if isinstance(event, RuleFailed) or intent.across_jobs else job
+    pod_id = "" if pod is None else pod.pod_id
+    goes_on = intent.ongoing or described(
+        event.kind, None if about is None else context.job, pod_id, critical=severity is Severity.CRITICAL
+    )
     return Notification(
         id=_news_id(bound, about, intent.dedup_key or event.id),
         rule=bound.name,
         severity=severity,
-        headline=intent.headline,
-        facts=intent.facts,
-        detail=intent.detail,
+        headline=line_of(intent.headline),
+        facts=tuple((spoken(label), spoken(value)) for label, value in intent.facts),
+        detail=spoken(intent.detail),
         event_id=event.id,
         kind=event.kind,
         at=event.when.at,
@@ -229,11 +236,21 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
             ("severity", (severity.value,)),
             *((label, (value,)) for label, value in bound.labels),
         ),
-        pod_id="" if pod is None else pod.pod_id,
+        pod_id=pod_id,
         away=context.away if event.when.late else None,
         across_jobs=about is None and job is not None,
         series=intent.series,
+        ongoing=None if severity is Severity.INFO else goes_on,
+        wording=_wording(intent),
     )
+
+
+def _wording(intent: Notify) -> Wording | None:
+    """What readers of other languages need; None where all of it is plain text."""
+    texts = (intent.headline, intent.detail, *(text for fact in intent.facts for text in fact))
+    if all(isinstance(text, str) for text in texts):
+        return None
+    return Wording(headline=intent.headline, facts=intent.facts, detail=intent.detail)
 
 
 def _news_id(bound: BoundRule, about: JobRef | None, key: str) -> NotificationId:

@@ -17,7 +17,7 @@ from typing import Final
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.history import dated_periods
 from watcher.core.model import Course, JobRef, JobSnapshot, Watch
-from watcher.core.phases import Phase, phase_of
+from watcher.core.phases import TERMINAL, Phase, phase_of
 
 KEEP: Final = timedelta(hours=6)
 """How far back happenings are remembered unless rules ask for more."""
@@ -44,6 +44,7 @@ class Member:
         prepared: from leaving the queue to its first run, by DLC's history, else by what we saw of both; None where either is not
             known.
         vanished: it is gone from DLC, whatever its last status was.
+        restarts: how often it was restarted, where DLC tells.
     """
 
     ref: JobRef
@@ -70,6 +71,33 @@ class Member:
     prepared: timedelta | None = None
     vanished: bool = False
     template_id: str = ""
+    sub_status: str = ""
+    restarts: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still to be polled."""
+        return not self.vanished and self.phase not in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the program must know of a stored job before it has looked at it: a start reads this, and no more, of every job.
+
+    Attributes:
+        member: the job as the fleet has it.
+        version: of what is held about it.
+        observed_at: when it was last seen to be so, as far as that is on record.
+    """
+
+    member: Member
+    version: int
+    observed_at: datetime
+
+
+def brief_of(watch: Watch) -> Brief:
+    """Of what is held about a job."""
+    return Brief(member_of(watch), watch.version, watch.snapshot.observed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +141,8 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
         template_id=job.template_id,
         prepared=_prepared(job, course),
         vanished=vanished,
+        sub_status=job.sub_status,
+        restarts=job.restarts.used,
     )
 
 
@@ -201,16 +231,29 @@ class Fleet:
         member = self._members[job.ref] = _member(job, phase_since, course, vanished=False)
         self._take(((event, member, job) for event in events), now)
 
+    def know(self, member: Member) -> None:
+        """A job that is stored, as it was last seen."""
+        self._members[member.ref] = member
+
     def recall(self, events: Iterable[Event], jobs: Mapping[JobRef, JobSnapshot], now: datetime) -> None:
         """Take in what happened before this program started, in the order in which it was learnt.
 
-        Of the jobs only the present state is known, so they are remembered as they are now. Note the jobs first.
+        Of the jobs only the present state is known, so they are remembered as they are now. Make the jobs known first.
+
+        Args:
+            events: what happened.
+            jobs: those in full that `wants_in_full` names.
+            now: now.
         """
         refs = ((event, job_of(event)) for event in events)
         self._take(
             ((event, self._members.get(ref) if ref else None, jobs.get(ref) if ref else None) for event, ref in refs),
             now,
         )
+
+    def wants_in_full(self, events: Iterable[Event]) -> frozenset[JobRef]:
+        """The jobs of those events with which the whole job is remembered."""
+        return frozenset(ref for event in events if event.kind in self._in_full and (ref := job_of(event)) is not None)
 
     def _take(self, happened: Iterable[tuple[Event, Member | None, JobSnapshot | None]], now: datetime) -> None:
         for event, member, job in happened:

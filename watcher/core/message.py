@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from watcher.core.absence import Absence
 from watcher.core.card import Card, status_card
+from watcher.core.catalog import phrase, restarts, shown
 from watcher.core.compaction import ENDED_WELL, attributed, got_over, was_held
 from watcher.core.delivery import Delivery, FlushId
+from watcher.core.language import PLAIN, Locale, line_of, number_of, offset_in, spoken
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.phases import phase_of
-from watcher.core.rule import Facts, NotificationId, Severity
+from watcher.core.recipients import Outcomes
+from watcher.core.rule import NotificationId, Severity, Shown, known
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -42,7 +45,7 @@ class JobCard:
     title: str
     url: str = ""
     status: str = ""
-    facts: Facts = ()
+    facts: Shown = ()
     """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
     card: Card | None = None
     """All of it, for ends that draw; None where nothing is held about the job."""
@@ -62,11 +65,12 @@ class Item:
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
         notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        labels: those that the notification was routed by.
     """
 
     severity: Severity
     headline: str
-    facts: Facts
+    facts: Shown
     detail: str
     at: datetime
     kind: str
@@ -74,6 +78,7 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +90,14 @@ class Message:
         thread_key: messages with the same key belong to one thread.
         thread_title: the thread's unchanging subject.
         thread_reference: what the far side called the thread's root; "" when this message starts it.
+        thread_place: where that root stands, where that is on record and may differ from where the receiver sends; else "".
         severity: the loudest of the items.
         title: one line that says it all.
         items: in order of happening, never empty.
         attempt: 1 for the first try.
+        locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
+        recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
     id: FlushId
@@ -100,6 +109,10 @@ class Message:
     title: str
     items: tuple[Item, ...]
     attempt: int = 1
+    thread_place: str = ""
+    locale: Locale = PLAIN
+    recipients: Outcomes = ()
+    refused_before: frozenset[str] = frozenset()
 
     @property
     def job(self) -> JobCard | None:
@@ -120,6 +133,7 @@ def job_card(
     *,
     as_of: datetime | None = None,
     gone: bool = False,
+    locale: Locale = PLAIN,
 ) -> JobCard:
     """What a message shows of a job; which attempt it is, once it is not the first.
 
@@ -129,29 +143,26 @@ def job_card(
         course: the way it went.
         as_of: the last time at which it was seen to be so; that of the answer when not given.
         gone: it is known to be gone.
+        locale: how whoever reads it is spoken to.
     """
     card = status_card(job, course, url=url, as_of=as_of, gone=gone)
-    facts = [
+    facts = known(
         ("Workspace", job.workspace_name or job.workspace_id),
         ("Quota", job.quota_name or job.quota_id),
         ("User", job.user_name or job.user_id),
         ("Type", job.job_type),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
-        ("Restarts", str(job.restarts)),
-        ("Attempt", _attempt(card) if card.attempt > 1 else ""),
-    ]
+        ("Restarts", restarts(job.restarts)),
+        ("Attempt", number_of(card.attempt, card.attempts) if card.attempt > 1 else ""),
+    )
     return JobCard(
         ref=job.ref,
         title=job.title,
         url=url,
         status=job.status,
-        facts=tuple((label, value) for label, value in facts if value),
+        facts=shown(facts, locale),
         card=card,
     )
-
-
-def _attempt(card: Card) -> str:
-    return str(card.attempt) if card.attempts is None else f"{card.attempt} of {card.attempts}"
 
 
 def compose(
@@ -161,6 +172,10 @@ def compose(
     flush_id: FlushId,
     attempt: int,
     thread_reference: str,
+    thread_place: str = "",
+    locale: Locale = PLAIN,
+    recipients: Outcomes = (),
+    refused_before: frozenset[str] = frozenset(),
     folded: Sequence[Delivery] = (),
 ) -> Message:
     """Make the message of one flush from its deliveries, and from those of which it tells the net effect (`folded`).
@@ -169,8 +184,9 @@ def compose(
     some events of a look are dated by DLC and others by the look.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
-    held = was_held(ordered)
-    items = tuple(_folded(_net(ordered, folded, cards) if folded or held else [_item(one, cards) for one in ordered]))
+    held = bool(folded) or was_held(ordered)
+    told = _net(ordered, folded, cards, locale) if held else [_item(one, cards, locale) for one in ordered]
+    items = tuple(_folded(told, locale))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
     return Message(
@@ -179,21 +195,26 @@ def compose(
         thread_key=first.thread_key,
         thread_title=_thread_title(items, first),
         thread_reference=thread_reference,
+        thread_place=thread_place,
         severity=severity,
-        title=_net_title(items, len(folded)) if folded or held else _title(items),
+        title=_net_title(items, len(folded), locale) if held else _title(items, locale),
         items=items,
         attempt=attempt,
+        locale=locale,
+        recipients=recipients,
+        refused_before=refused_before,
     )
 
 
-def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
+def _item(delivery: Delivery, cards: dict[JobRef, JobCard], locale: Locale) -> Item:
     said = delivery.notification
+    wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
     return Item(
         severity=said.severity,
-        headline=said.headline,
-        facts=said.facts,
-        detail=said.detail,
+        headline=line_of(wording.headline, locale),
+        facts=shown(wording.facts, locale),
+        detail=spoken(wording.detail, locale),
         at=said.at,
         kind=said.kind,
         rule=said.rule,
@@ -203,32 +224,39 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard]) -> Item:
     )
 
 
-def _net(ordered: Sequence[Delivery], folded: Sequence[Delivery], cards: dict[JobRef, JobCard]) -> list[Item]:
+def _net(
+    ordered: Sequence[Delivery], folded: Sequence[Delivery], cards: dict[JobRef, JobCard], locale: Locale
+) -> list[Item]:
     """What was held: the items that stand for it, each with what it has overtaken."""
     before: dict[str, list[Item]] = {}
     for one, by in attributed(ordered, folded):
-        before.setdefault(by.id, []).append(_item(one, cards))
-    return [_held(_item(one, cards), before.get(one.id, []), detailed=len(ordered) <= _FEW) for one in ordered]
+        before.setdefault(by.id, []).append(_item(one, cards, locale))
+    few = len(ordered) <= _FEW
+    return [_held(_item(one, cards, locale), before.get(one.id, []), locale, detailed=few) for one in ordered]
 
 
-def _held(item: Item, before: Sequence[Item], *, detailed: bool) -> Item:
+def _held(item: Item, before: Sequence[Item], locale: Locale, *, detailed: bool) -> Item:
+    headline, detail = item.headline, item.detail
     if before:
-        earlier = replace(item, headline=_with_those_before(item.headline, before))
-        lines = "\n".join(_lines(before, "%Y-%m-%d %H:%M:%S"))
-        item = replace(earlier, detail="\n\n".join(filter(None, (item.detail, lines)))) if detailed else earlier
+        headline = phrase("held-before", locale, last=headline, before=_those_before(before, locale))
+    if before and detailed:
+        lines = "\n".join(_lines(before, "%Y-%m-%d %H:%M:%S", locale))
+        detail = "\n\n".join(filter(None, (detail, lines)))
+    item = replace(item, headline=headline, detail=detail)
     status = "" if item.job is None else item.job.status
     if item.severity is Severity.INFO or not status or not got_over(item.kind, phase_of(status)):
         return item
-    return replace(item, severity=Severity.INFO, headline=f"{item.headline}; {status} by now")
+    return replace(item, severity=Severity.INFO, headline=phrase("by-now", locale, last=headline, status=status))
 
 
-def _with_those_before(headline: str, before: Sequence[Item]) -> str:
-    shown = [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
-    more = [f"{len(before) - _MOST_BEFORE} more"] if len(before) > _MOST_BEFORE else []
-    return f"{headline} (before that: {'; '.join([*more, *shown])})"
+def _those_before(before: Sequence[Item], locale: Locale) -> str:
+    more = len(before) - _MOST_BEFORE
+    parts = [phrase("more", locale, n=more)] if more > 0 else []
+    parts += [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
+    return phrase("semicolon", locale).join(parts)
 
 
-def _folded(items: Sequence[Item]) -> Iterator[Item]:
+def _folded(items: Sequence[Item], locale: Locale) -> Iterator[Item]:
     """The items, with what happened to one job in one absence told as one, where the last of it stood."""
 
     def absent(item: Item) -> tuple[JobRef, Absence] | None:
@@ -239,39 +267,44 @@ def _folded(items: Sequence[Item]) -> Iterator[Item]:
         if item.away is None or item.job is None:
             yield item
         elif last[absent(item)] == number:
-            yield told_late([other for other in items if absent(other) == absent(item)], item.away)
+            yield told_late([other for other in items if absent(other) == absent(item)], item.away, locale)
 
 
-def told_late(told: Sequence[Item], away: Absence) -> Item:
+def told_late(told: Sequence[Item], away: Absence, locale: Locale = PLAIN) -> Item:
     """What happened to one job while the watcher was away, as one item; never empty, in order of happening."""
     *before, last = told
     severity = last.severity if last.kind in ENDED_WELL else loudest([item.severity for item in told])
-    headline = f"While the watcher was away, {span(away)}: {_inside(last.headline)}"
-    detail = last.detail
-    if before:
-        form = "%H:%M:%S" if _same_day(away) else "%Y-%m-%d %H:%M:%S"
-        headline = _with_those_before(headline, before)
-        detail = "\n\n".join(filter(None, (detail, "\n".join(_lines(before, form)))))
-    return replace(last, severity=severity, headline=headline, detail=detail)
+    gap, latest = span(away, locale), _inside(last.headline)
+    if not before:
+        return replace(last, severity=severity, headline=phrase("away", locale, span=gap, last=latest))
+    form = "%H:%M:%S" if _same_day(away, locale) else "%Y-%m-%d %H:%M:%S"
+    earlier = _those_before(before, locale)
+    return replace(
+        last,
+        severity=severity,
+        headline=phrase("away-before", locale, span=gap, last=latest, before=earlier),
+        detail="\n\n".join(filter(None, (last.detail, "\n".join(_lines(before, form, locale))))),
+    )
 
 
-def _lines(before: Sequence[Item], form: str) -> Iterator[str]:
+def _lines(before: Sequence[Item], form: str, locale: Locale) -> Iterator[str]:
     if len(before) > _MOST_LINES:
-        yield f"{len(before) - _MOST_LINES} more, then:"
+        yield phrase("more-then", locale, n=len(before) - _MOST_LINES)
     for item in before[-_MOST_LINES:]:
-        yield f"{item.at.astimezone(UTC).strftime(form)} {item.headline}"
+        yield f"{item.at.astimezone(locale.clock).strftime(form)} {item.headline}"
 
 
-def span(away: Absence) -> str:
+def span(away: Absence, locale: Locale = PLAIN) -> str:
     """An absence in words, for example `09:10-11:40 UTC`, with dates where it went over midnight."""
-    since, until = away.since.astimezone(UTC), away.until.astimezone(UTC)
-    if _same_day(away):
-        return f"{since:%H:%M}-{until:%H:%M} UTC"
-    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
+    since, until = away.since.astimezone(locale.clock), away.until.astimezone(locale.clock)
+    zone = offset_in(away.until, locale.zone)
+    if _same_day(away, locale):
+        return f"{since:%H:%M}-{until:%H:%M} {zone}"
+    return phrase("span", locale, since=f"{since:%Y-%m-%d %H:%M}", until=f"{until:%Y-%m-%d %H:%M} {zone}")
 
 
-def _same_day(away: Absence) -> bool:
-    return away.since.astimezone(UTC).date() == away.until.astimezone(UTC).date()
+def _same_day(away: Absence, locale: Locale) -> bool:
+    return away.since.astimezone(locale.clock).date() == away.until.astimezone(locale.clock).date()
 
 
 def _inside(headline: str) -> str:
@@ -286,24 +319,25 @@ def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:
     return f"dlc-watcher: {first.group_key}"
 
 
-def _title(items: tuple[Item, ...]) -> str:
+def _title(items: tuple[Item, ...], locale: Locale) -> str:
     jobs = {item.job.ref: item.job.title for item in items if item.job is not None}
-    first = items[0]
-    if len(items) == 1:
-        return f"{first.job.title}: {first.headline}" if first.job else first.headline
+    first, count = items[0], len(items)
+    if count == 1:
+        return phrase("title", locale, job=first.job.title, headline=first.headline) if first.job else first.headline
     if len(jobs) == 1:
-        last = items[-1]
-        return f"{next(iter(jobs.values()))}: {last.headline} (+{len(items) - 1} more)"
-    return f"{len(items)} notices about {len(jobs)} jobs" if jobs else f"{len(items)} notices"
+        return phrase("title-more", locale, job=next(iter(jobs.values())), headline=items[-1].headline, n=count - 1)
+    return phrase("notices-jobs", locale, n=count, jobs=len(jobs)) if jobs else phrase("notices", locale, n=count)
 
 
-def _net_title(items: tuple[Item, ...], folded: int) -> str:
+def _net_title(items: tuple[Item, ...], folded: int, locale: Locale) -> str:
     """What was held, by what still matters of it."""
     jobs = len({item.job.ref for item in items if item.job is not None})
     if len(items) == 1 or jobs == 1:
-        return _title(items)
+        return _title(items, locale)
     critical, warning = (sum(item.severity is one for item in items) for one in (Severity.CRITICAL, Severity.WARNING))
-    counts = ((critical, "critical"), (warning, "warning" if warning == 1 else "warnings"))
-    loud = " and ".join(f"{count} {word}" for count, word in counts if count)
-    notices = f"{len(items) + folded} notices" + (f" about {jobs} jobs" if jobs else "")
-    return f"Held until now: {notices}, still of matter: {loud or 'nothing loud'}"
+    loud = [phrase("n-critical", locale, n=critical)] if critical else []
+    loud += [phrase("n-warnings" if warning > 1 else "n-warning", locale, n=warning)] if warning else []
+    still = phrase("comma", locale).join(loud) or phrase("nothing-loud", locale)
+    if not jobs:
+        return phrase("held", locale, n=len(items) + folded, still=still)
+    return phrase("held-jobs", locale, n=len(items) + folded, jobs=jobs, still=still)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NewType
 
@@ -367,16 +367,57 @@ class JobSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What is kept of a list item between two passes: what is compared with an answer, and what only lists tell.
+
+    It names no job, so that the many jobs of one user that run in one quota can share one.
+    """
+
+    status: str
+    sub_status: str = ""
+    reason_code: str = ""
+    restarts: RestartCount = RestartCount()
+    user_name: str = ""
+    quota_name: str = ""
+    template_id: str = ""
+    max_running_time: timedelta | None = None
+
+    @classmethod
+    def of(cls, summary: JobSummary) -> Listed:
+        """Of this item."""
+        return cls(
+            status=summary.status,
+            sub_status=summary.sub_status,
+            reason_code=summary.reason_code,
+            restarts=summary.restarts,
+            user_name=summary.user_name,
+            quota_name=summary.quota_name,
+            template_id=summary.template_id,
+            max_running_time=summary.max_running_time,
+        )
+
+    @property
+    def phase(self) -> Phase:
+        """The folded status."""
+        return phase_of(self.status)
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """One pass over ListJobs.
 
     Attributes:
-        jobs: each job once, in the order first seen.
+        jobs: each job once, in the order first seen, but for those in `unchanged`.
         complete: every page of every workspace was read; only then does absence mean anything.
+        unchanged: jobs whose item said what the one with the known digest said; it was not read again.
+        digests: by what the items in `jobs` can be recognised next time, where they can. They mean something to their source only,
+            and only in this run of the program.
     """
 
     jobs: tuple[JobSummary, ...]
     complete: bool = True
+    unchanged: tuple[JobId, ...] = ()
+    digests: Mapping[JobId, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,9 @@ from watcher.core.events import (
     When,
     deterministic_id,
 )
+from watcher.core.fleet import Member
 from watcher.core.history import Progress, baseline, entered_phase_at, follow, reads_backwards
-from watcher.core.model import Course, Doubts, JobRef, JobSnapshot, JobSummary, Watch
+from watcher.core.model import Course, Doubts, JobRef, JobSnapshot, JobSummary, Listed, Watch
 from watcher.core.phases import TERMINAL
 
 APART: Final = timedelta(seconds=10)
@@ -206,7 +207,7 @@ def not_found(
     return Observed(replace(heard, vanished=True, doubts=Doubts()), (vanished,))
 
 
-def merge_summary(answer: JobSnapshot, summary: JobSummary | None) -> JobSnapshot:
+def merge_summary(answer: JobSnapshot, summary: JobSummary | Listed | None) -> JobSnapshot:
     """An answer, completed by what only lists tell.
 
     `GmtModifiedTime` is left out: the list was read at another moment than this answer and says nothing about its age.
@@ -222,21 +223,20 @@ def merge_summary(answer: JobSnapshot, summary: JobSummary | None) -> JobSnapsho
     )
 
 
-def summary_differs(watch: Watch, summary: JobSummary) -> bool:
+def summary_differs(held: Member, summary: JobSummary | Listed) -> bool:
     """Whether a list item shows that something happened, so that GetJob is due now. What the item does not tell counts as equal.
 
     Of a job that has ended only its phase counts, and one that had vanished is news by being listed.
     """
-    held = watch.snapshot
-    if watch.vanished:
+    if held.vanished:
         return True
-    if not watch.live:
+    if not held.live:
         return summary.phase is not held.phase
     return (
         summary.status != held.status
         or summary.sub_status not in ("", held.sub_status)
         or summary.reason_code not in ("", held.reason_code)
-        or summary.restarts.used not in (None, held.restarts.used)
+        or summary.restarts.used not in (None, held.restarts)
     )
 
 

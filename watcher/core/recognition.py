@@ -7,6 +7,8 @@ twice (a job that lives again, a pod left out, an older answer, a job not found)
 is a doubt. Equal is the whole of what is looked at: the answer, and what lists add to it.
 
 A skipped look still counts as a look: what is held was true then (`confirmed`).
+
+Of a list item only what is ever compared with, or lent to, an answer is kept (`Listed`): most jobs share it with many others.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watcher.core.model import Doubts, JobSummary, Watch
+from watcher.core.model import Doubts, JobSummary, Listed, Watch
 from watcher.core.observation import Observed
 
-Lent = tuple[str, str, timedelta | None]
+Lent = tuple[str, str, str, timedelta | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Known:
     lent: Lent
 
 
-def known_by(before: Watch | None, observed: Observed, digest: bytes, summary: JobSummary | None) -> Known | None:
+def known_by(
+    before: Watch | None, observed: Observed, digest: bytes, summary: JobSummary | Listed | None
+) -> Known | None:
     """What to recognise the answer by that was just looked at, or None when an equal one must be looked at, too.
 
     Args:
@@ -51,14 +55,16 @@ def known_by(before: Watch | None, observed: Observed, digest: bytes, summary: J
     return Known(digest, lent(summary)) if quiet and digest else None
 
 
-def digest_to_ask_with(known: Known | None, summary: JobSummary | None) -> bytes:
+def digest_to_ask_with(known: Known | None, summary: JobSummary | Listed | None) -> bytes:
     """The digest by which an answer counts as seen before; b"" when it must be looked at whatever it says."""
     return known.digest if known is not None and known.lent == lent(summary) else b""
 
 
-def lent(summary: JobSummary | None) -> Lent:
+def lent(summary: JobSummary | Listed | None) -> Lent:
     """What `observation.merge_summary` may take from a list item."""
-    return ("", "", None) if summary is None else (summary.user_name, summary.quota_name, summary.max_running_time)
+    if summary is None:
+        return ("", "", "", None)
+    return (summary.user_name, summary.quota_name, summary.template_id, summary.max_running_time)
 
 
 def confirmed(watch: Watch, seen_at: datetime | None) -> Watch:

@@ -1,7 +1,8 @@
 """Everything else (DingTalk, Feishu, WeCom, Teams, PagerDuty ...) through Apprise, an optional extra.
 
-Apprise tells success from failure and no more: no reason, no reference, no threads. So every failure counts as passing, and its
-outcome as unknown. https://github.com/caronc/apprise/wiki lists the addresses it knows.
+Apprise tells success from failure and no more: no reason, no reference, no threads. So every failure counts as passing, its
+outcome as unknown, and after `MOST_BLIND_ATTEMPTS` it is given up.
+https://github.com/caronc/apprise/wiki lists the addresses it knows.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import anyio.to_thread
 from pydantic import SecretStr, model_validator
 
 from watcher import settings as _settings
-from watcher.core.delivery import Receipt
+from watcher.core.delivery import MOST_BLIND_ATTEMPTS, Receipt
 from watcher.core.message import Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import Timeout, reveal_now
 from watcher.notifiers.text import MARKS, WORDS, block, one_line, several_jobs, utc
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
 _MOST_ITEMS: Final = 20
@@ -83,6 +84,9 @@ class AppriseNotifier:
 
     kind: ClassVar[str] = "apprise"
     Settings: ClassVar[type[_settings.Settings]] = AppriseSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="DingTalk, Feishu, WeCom, Teams, PagerDuty ... (`pip install 'dlc-watcher[apprise]'`)"
+    )
     pace: timedelta = timedelta(seconds=1)
     """The services behind it differ; most take a message per second."""
 
@@ -127,10 +131,16 @@ class AppriseNotifier:
 def classify(failure: Exception | None) -> NotifierError:
     """What a failure means: Apprise does not say why, so it may pass, and whether it arrived is not known. Pure."""
     if isinstance(failure, TimeoutError):
-        return NotifierError("Apprise did not come back in time", ambiguous=True, code="timeout")
+        return NotifierError(
+            "Apprise did not come back in time", ambiguous=True, code="timeout", most_attempts=MOST_BLIND_ATTEMPTS
+        )
     told = "Apprise could not send the message" + (f" ({type(failure).__name__})" if failure else "")
     return NotifierError(
-        told, ambiguous=True, code="apprise", fix="Check the address with the `apprise` command, which says more"
+        told,
+        ambiguous=True,
+        code="apprise",
+        fix="Check the address with the `apprise` command, which says more",
+        most_attempts=MOST_BLIND_ATTEMPTS,
     )
 
 

@@ -16,7 +16,7 @@ from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.text import link, one_line
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 
 _MOST_ITEMS: Final = 30
 _MOST_FACTS: Final = 8
@@ -59,11 +59,12 @@ class ConsoleNotifier:
         name: the receiver's.
         settings: none so far.
         console: where to print; standard output by default.
-        zone: whose clock to show; this machine's by default.
+        zone: whose clock to show; by default the receiver's, and where it has none, this machine's.
     """
 
     kind: ClassVar[str] = "console"
     Settings: ClassVar[type[_settings.Settings]] = ConsoleSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="coloured lines on the terminal")
     pace: timedelta = timedelta(0)
 
     def __init__(
@@ -77,7 +78,7 @@ class ConsoleNotifier:
 
     def render(self, message: Message) -> Wire:
         """The lines, as spans of text and style."""
-        return render_lines(message, self._zone)
+        return render_lines(message, self._zone or message.locale.zone)
 
     async def send(self, wire: Wire, message: Message) -> Receipt:
         """Print it.

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 import anyio
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from watcher import settings as _settings
-from watcher.core.delivery import FlushId, Receipt
+from watcher.core.delivery import Receipt
 from watcher.core.message import Message
+from watcher.core.recipients import (
+    Acceptance,
+    Outcomes,
+    RecipientOutcome,
+    merged,
+    newly_refused,
+    spell_outcomes,
+    still_to_ask,
+    those,
+)
 from watcher.errors import NotifierError
-from watcher.notifiers.addresses import LOOPBACK, Timeout, reveal_now
+from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, reveal_now
 from watcher.notifiers.mail import compose_mail, parse_address, render_mail
-from watcher.notifiers.smtp_replies import GREYLISTED, Stage, classify
-from watcher.notifiers.text import one_line
-from watcher.ports import Wire
+from watcher.notifiers.smtp_replies import GREYLISTED, Stage, classify, classify_reply
+from watcher.notifiers.text import link, one_line
+from watcher.ports import Capabilities, Wire
 from watcher.settings import CertificateFile, OneOrMany, SecretFile, exactly_one
-
-_MOST_REMEMBERED: Final = 1000
 
 
 class EmailSettings(_settings.Settings):
@@ -53,6 +61,25 @@ class EmailSettings(_settings.Settings):
     ca_file: CertificateFile | None = None
     """Certificates of the authorities to trust (PEM), in place of this machine's; for a server with a private one."""
 
+    unsubscribe: Annotated[str, Field(max_length=500)] | None = None
+    """Where a recipient can ask to be left out, for the header List-Unsubscribe, by which mail programs show a button:
+    `mailto:admin@example.com?subject=unsubscribe`, or an https address. None: no such header, as nobody would listen."""
+
+    @field_validator("unsubscribe")
+    @classmethod
+    def _unsubscribe_is_target(cls, target: str | None) -> str | None:
+        if target is None:
+            return None
+        if target.startswith("mailto:"):
+            parse_address(target.removeprefix("mailto:").partition("?")[0])
+            if not re.fullmatch(r"[!-;=?-~]+", target):
+                raise ValueError("a mailto address has no spaces and no brackets: write %20 for a space")
+            return target
+        check_web_address(target, allow_http=False)
+        if not link(target):
+            raise ValueError("this web address cannot stand in a header: write quotes and brackets as %22, %3C, %3E")
+        return target
+
     @field_validator("from_")
     @classmethod
     def _from_is_address(cls, text: str) -> str:
@@ -75,19 +102,17 @@ class EmailSettings(_settings.Settings):
         return self
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Who has a message already, and who refused it for good; kept while the others are tried again."""
-
-    accepted: list[str] = field(default_factory=list)
-    refused: dict[str, NotifierError] = field(default_factory=dict)
-
-
 class EmailNotifier:
     """Sends one mail to all recipients in one transaction. The first mail of a thread is its root, the rest refer to it."""
 
     kind: ClassVar[str] = "email"
     Settings: ClassVar[type[_settings.Settings]] = EmailSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="text and HTML; STARTTLS or TLS required unless turned off by name",
+        threads="one for each job",
+        receipt="Message-ID, and each refused recipient",
+        repeats="same Message-ID; many mail systems collapse it",
+    )
     pace: timedelta = timedelta(0)
     """Servers say 4xx when they want it slower."""
 
@@ -101,37 +126,53 @@ class EmailNotifier:
         self._connection: SMTP | None = None
         self._tls: ssl.SSLContext | None = None
         self._lock = anyio.Lock()
-        self._progress: dict[FlushId, _Progress] = {}
 
     def __repr__(self) -> str:
         return f"EmailNotifier({self.name!r}, server={self._server!r}, to={[a.addr_spec for a in self._recipients]!r})"
 
     def render(self, message: Message) -> Wire:
         """Headers, text and HTML."""
-        return render_mail(message, sender=self._sender, recipients=self._recipients)
+        return self._rendered(message)
+
+    def _rendered(self, message: Message, refused: Outcomes = ()) -> Wire:
+        return render_mail(
+            message,
+            sender=self._sender,
+            recipients=self._recipients,
+            unsubscribe=self._settings.unsubscribe or "",
+            refused=refused,
+        )
 
     async def send(self, wire: Wire, message: Message) -> Receipt:
         """Hand it to the server, for every recipient that does not have it yet.
 
-        A recipient refused for good is named in the receipt's note while the others count as done. One refused for now makes the
-        delivery be tried again, and then only those still missing get it (as long as this process lives; after a restart all do,
-        under the same Message-ID).
+        A recipient refused for good is named in the receipt while the others count as done, and these are told of it once, in the
+        mail itself. One refused for now stands there, too, and the message is tried again, for those only; what became of each
+        recipient is kept with the message, so a restart changes nothing about that.
 
         Raises:
-            NotifierError: see `watcher.notifiers.smtp_replies`.
+            NotifierError: nobody took it; see `watcher.notifiers.smtp_replies`.
         """
-        async with self._lock:
-            progress = self._progress.pop(message.id, _Progress())
-            try:
-                deferred = await self._transaction(wire, progress)
-            except NotifierError as failure:
-                if not failure.permanent:
-                    self._remember(message.id, progress)
-                raise
-            if deferred:
-                self._remember(message.id, progress)
-                raise self._still_missing(progress, deferred)
-        return self._receipt(wire, progress)
+        addresses = [address.addr_spec for address in self._recipients]
+        # Who has been taken off the list since an earlier attempt is not waited for.
+        before = tuple(
+            one for one in message.recipients if one.acceptance is not Acceptance.DEFERRED or one.recipient in addresses
+        )
+        outcomes = before
+        if missing := still_to_ask(addresses, before):
+            async with self._lock:
+                outcomes = merged(before, await self._transaction(wire, message, missing))
+        if not those(outcomes, Acceptance.ACCEPTED):
+            raise self._nobody(outcomes)
+        headers = wire["headers"]
+        return Receipt(
+            reference=str(headers["Message-ID"]),
+            thread_reference=str(headers.get("References", "")) or str(headers["Message-ID"]),
+            place=", ".join(one.recipient for one in those(outcomes, Acceptance.ACCEPTED)),
+            note=one_line(spell_outcomes(outcomes), 800),
+            recipients=outcomes,
+            retry_after=GREYLISTED if those(outcomes, Acceptance.DEFERRED) else None,
+        )
 
     async def aclose(self) -> None:
         """Let go of the connection. May be called twice."""
@@ -141,48 +182,44 @@ class EmailNotifier:
                 await connection.quit(timeout=5)
             connection.close()
 
-    async def _transaction(self, wire: Wire, progress: _Progress) -> dict[str, NotifierError]:
-        """MAIL, RCPT for each missing recipient, DATA. Fills `progress`, returns who was refused for now."""
-        missing = [
-            address.addr_spec
-            for address in self._recipients
-            if address.addr_spec not in progress.accepted and address.addr_spec not in progress.refused
-        ]
-        content = compose_mail(wire, self._now()).as_bytes()
+    async def _transaction(self, wire: Wire, message: Message, missing: list[str]) -> Outcomes:
+        """MAIL, RCPT for each of those missing, DATA. What became of these."""
         connection = await self._connected()
         try:
             with self._at(Stage.SENDER):
                 await connection.mail(self._sender.addr_spec)
-            taken, deferred = await self._name_recipients(connection, missing, progress)
+            asked = tuple([await self._ask(connection, one) for one in missing])
+            taken = those(asked, Acceptance.ACCEPTED)
             if taken:
+                content = compose_mail(self._with_refusals(wire, message, asked), self._now()).as_bytes()
                 with self._at(Stage.DATA):
                     await connection.data(content)
-                progress.accepted += taken
         except BaseException:
             self._drop()  # a transaction broken off half-way is not worth mending
             raise
         if not taken:
             self._drop()
-        if not progress.accepted and not deferred:
-            raise self._nobody(progress)
-        return deferred
+        return asked
 
-    async def _name_recipients(
-        self, connection: SMTP, missing: list[str], progress: _Progress
-    ) -> tuple[list[str], dict[str, NotifierError]]:
-        taken: list[str] = []
-        deferred: dict[str, NotifierError] = {}
-        for recipient in missing:
-            try:
-                with self._at(Stage.RECIPIENT):
-                    await connection.rcpt(recipient)
-            except NotifierError as refusal:
-                if not isinstance(refusal.__cause__, SMTPResponseException) or refusal.pauses_receiver:
-                    raise
-                (progress.refused if refusal.permanent else deferred)[recipient] = refusal
-            else:
-                taken.append(recipient)
-        return taken, deferred
+    async def _ask(self, connection: SMTP, recipient: str) -> RecipientOutcome:
+        """Whether the server takes it for this one. What is no answer about the recipient ends the transaction."""
+        try:
+            with self._at(Stage.RECIPIENT):
+                await connection.rcpt(recipient)
+        except NotifierError as refusal:
+            if not isinstance(refusal.__cause__, SMTPResponseException) or refusal.pauses_receiver:
+                raise
+            acceptance = Acceptance.REFUSED if refusal.permanent else Acceptance.DEFERRED
+            return RecipientOutcome(recipient, acceptance, refusal.message.rpartition(f"{Stage.RECIPIENT}: ")[2])
+        return RecipientOutcome(recipient, Acceptance.ACCEPTED)
+
+    def _with_refusals(self, wire: Wire, message: Message, asked: Outcomes) -> Wire:
+        """The mail, with a note for those who get it about those whom the server refuses, once for each of them.
+
+        Recipients are named to the server before the text is handed over, so this can stand in the very mail they do not get.
+        """
+        news = [one for one in newly_refused(asked, message.recipients) if one.recipient not in message.refused_before]
+        return self._rendered(message, tuple(news)) if news else wire
 
     async def _connected(self) -> SMTP:
         """The kept connection if it still answers, else a new one."""
@@ -236,42 +273,17 @@ class EmailNotifier:
             # Of a refused log-in not even the chain is kept: what a server says there can repeat what it was given.
             raise classify(exc, stage=stage, server=self._server) from (None if stage is Stage.AUTH else exc)
 
-    def _remember(self, message_id: FlushId, progress: _Progress) -> None:
-        if progress.accepted or progress.refused:
-            while len(self._progress) >= _MOST_REMEMBERED:
-                self._progress.pop(next(iter(self._progress)))
-            self._progress[message_id] = progress
-
-    def _nobody(self, progress: _Progress) -> NotifierError:
-        first = next(iter(progress.refused.values()))
+    def _nobody(self, outcomes: Outcomes) -> NotifierError:
+        """Nobody took it: for good when nobody may yet."""
+        waits = those(outcomes, Acceptance.DEFERRED)
+        said = (waits or outcomes)[0].answer
+        code = said.partition(" ")[0]
+        known = classify_reply(int(code) if code.isdigit() else 550, said, stage=Stage.RECIPIENT, server=self._server)
+        named = one_line("; ".join(f"{one.recipient}: {one.answer}" for one in outcomes), 800)
         return NotifierError(
-            f"no recipient was accepted: {_spell(progress.refused)}", permanent=True, code=first.code, fix=first.fix
+            f"no recipient was accepted: {named}",
+            permanent=not waits,
+            retry_after=GREYLISTED if waits else None,
+            code=known.code,
+            fix=known.fix,
         )
-
-    def _still_missing(self, progress: _Progress, deferred: dict[str, NotifierError]) -> NotifierError:
-        return NotifierError(
-            f"accepted by {len(progress.accepted)} of {len(self._recipients)}; "
-            f"for now refused: {_spell(deferred)}"
-            + (f"; refused: {_spell(progress.refused)}" if progress.refused else ""),
-            retry_after=GREYLISTED,
-            code=next(iter(deferred.values())).code,
-        )
-
-    def _receipt(self, wire: Wire, progress: _Progress) -> Receipt:
-        reference = str(wire["headers"]["Message-ID"])
-        root = str(wire["headers"].get("References", "")) or reference
-        note = ""
-        if progress.refused:
-            note = (
-                f"accepted by {len(progress.accepted)} of {len(self._recipients)}; refused: {_spell(progress.refused)}"
-            )
-        return Receipt(reference=reference, thread_reference=root, place=", ".join(progress.accepted), note=note)
-
-
-def _spell(refusals: dict[str, NotifierError]) -> str:
-    return one_line(
-        "; ".join(
-            f"{who}: {refusal.message.rpartition(f'{Stage.RECIPIENT}: ')[2]}" for who, refusal in refusals.items()
-        ),
-        600,
-    )

@@ -24,6 +24,7 @@ from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watcher.core.message import Item, JobCard, Message
+from watcher.core.recipients import Outcomes
 from watcher.core.rule import Severity
 from watcher.notifiers.text import MARKS, WORDS, block, link, one_line, several_jobs, utc
 
@@ -70,27 +71,53 @@ def message_id(message_id: str, domain: str) -> str:
     return f"<{local}@{domain}>"
 
 
-def render_mail(message: Message, *, sender: Address, recipients: tuple[Address, ...]) -> Mapping[str, Any]:
-    """The mail as headers, text and HTML; `Date` is added when it is sent."""
+def render_mail(
+    message: Message,
+    *,
+    sender: Address,
+    recipients: tuple[Address, ...],
+    unsubscribe: str = "",
+    refused: Outcomes = (),
+) -> Mapping[str, Any]:
+    """The mail as headers, text and HTML; `Date` is added when it is sent.
+
+    Args:
+        message: what it says.
+        sender: for `From`, and for the domain of its ids.
+        recipients: for `To`.
+        unsubscribe: where a recipient can ask to be left out (`mailto:` or `https:`), or "".
+        refused: recipients whom the server refuses for good, to be told to the others.
+    """
     headers = {
         "Message-ID": message_id(message.id, sender.domain),
         "From": str(sender),
         "To": ", ".join(str(recipient) for recipient in recipients),
         "Subject": f"[dlc] {one_line(message.thread_title, _LONGEST_SUBJECT)}",
+        "List-Id": _list_id(message.receiver, sender.domain),  # RFC 2919: what filters and mute buttons go by
         "Auto-Submitted": "auto-generated",  # RFC 3834: no vacation notices back, please
         "X-Auto-Response-Suppress": "All",  # the same for Exchange
         "X-Dlc-Watcher-Severity": message.severity.value,
         "X-Dlc-Watcher-Rules": _words(item.rule for item in message.items),
         "X-Dlc-Watcher-Kinds": _words(item.kind for item in message.items),
     }
+    if unsubscribe:
+        headers["List-Unsubscribe"] = f"<{unsubscribe}>"  # RFC 2369
     if message.job is not None:
         headers["X-Dlc-Watcher-Job"] = one_line(str(message.job.ref), 120)
     if message.severity is Severity.CRITICAL:
         headers["Importance"] = "high"
     if _MESSAGE_ID.fullmatch(message.thread_reference):
         headers["In-Reply-To"] = headers["References"] = message.thread_reference
-    view = _view(message)
+    view = _view(message) | {"refused": [(one.recipient, one_line(one.answer, 200)) for one in refused]}
     return {"headers": headers, "text": _text(view), "html": _template().render(view)}
+
+
+def _list_id(receiver: str, domain: str) -> str:
+    """One list for each receiver: a name in words, and one made of what a host name may have."""
+    label = re.sub(r"[^a-z0-9]+", "-", receiver.lower()).strip("-")[:40]
+    if label != receiver:  # two names must not become one list
+        label = f"{label}-{hashlib.sha256(receiver.encode()).hexdigest()[:8]}".lstrip("-")
+    return f"dlc-watcher <{label}.dlc-watcher.{domain}>"
 
 
 def _words(words: Any) -> str:
@@ -181,6 +208,7 @@ def _text(view: Mapping[str, Any]) -> str:
         lines += [f"... and {view['more']} more", ""]
     if view["job"]:
         lines += _text_job(view["job"])
+    lines += [f"Not delivered to {who}, whom the mail server refuses: {answer}" for who, answer in view["refused"]]
     # "-- " on a line of its own begins a signature, which mail programs show dimmed.
     return "\n".join([*lines, "-- ", f"dlc-watcher, receiver {view['receiver']}, message {view['id']}", ""])
 

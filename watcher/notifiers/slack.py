@@ -1,51 +1,57 @@
-"""Slack: a bot token and `chat.postMessage`, one thread for each job; or an incoming webhook, without threads."""
+"""Slack: a bot token, one thread for each job under its living card; or an incoming webhook, without threads."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
-import aiohttp
 import httpx2
 from pydantic import Field, SecretStr, field_validator, model_validator
-from slack_sdk.errors import SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from watcher import settings as _settings
 from watcher.core.delivery import GIVE_UP_AFTER, Receipt
+from watcher.core.living import CardView
 from watcher.core.message import Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, reveal_now
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
 from watcher.notifiers.slack_blocks import plain_wire, render_slack
-from watcher.notifiers.slack_replies import TOO_ELABORATE, classify, classify_answer, webhook_code
+from watcher.notifiers.slack_card import render_card, with_previous
+from watcher.notifiers.slack_check import fault
+from watcher.notifiers.slack_replies import (
+    TOO_ELABORATE,
+    classify,
+    classify_answer,
+    classify_update,
+    error_code,
+    webhook_code,
+)
 from watcher.notifiers.slack_search import channel_id, find_copy
-from watcher.ports import Wire
+from watcher.notifiers.slack_web import FOREIGN, SlackWeb
+from watcher.notifiers.text import link as shown_link
+from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
 _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
 
-_LOOK_BACK: Final = GIVE_UP_AFTER + timedelta(hours=1)
-"""How old a copy can be: deliveries are not tried for longer. An hour more, for clocks that differ."""
+_CLOCKS: Final = timedelta(hours=1)
+"""So far clocks may differ."""
+
+_LOOK_BACK: Final = GIVE_UP_AFTER + _CLOCKS
+"""How old a copy can be: deliveries are not tried for longer."""
 
 _LOOKS: Final = 6
 """Attempts that are put off when the look-up fails in passing; after them at least once counts for more than at most once."""
-
-# Everything that slack-sdk lets through: its own errors, those of aiohttp, and for a 200 that is not JSON an AttributeError or
-# ValueError from its insides.
-_FOREIGN: Final = (SlackClientError, aiohttp.ClientError, OSError, TimeoutError, AttributeError, ValueError)
-
-# slack-sdk writes whole requests to its debug log. Messages and addresses do not belong there, whatever the root logger says.
-_QUIET: Final = logging.getLogger("watcher.notifiers.slack.sdk")
-_QUIET.setLevel(logging.WARNING)
 
 
 class SlackSettings(_settings.Settings):
@@ -64,6 +70,8 @@ class SlackSettings(_settings.Settings):
     webhook_url_file: SecretFile | None = None
     to: str | None = Field(default=None, min_length=1, max_length=120)
     """Channel: #name or id (the id survives a renaming), or a user's id. A webhook has its channel built in."""
+    cards: bool = True
+    """Whether the root of a job's thread is its status card, changed in place as the job goes on. Only with a token."""
     broadcast: Literal["critical", "warning", "never"] = "critical"
     """How loud a reply in a thread must be to show in the channel too: threads are easily overlooked, failures must not be."""
     timeout: Timeout = timedelta(seconds=30)
@@ -117,18 +125,33 @@ def _on_this_machine(url: str) -> bool:
 
 
 class SlackNotifier:
-    """Sends to one Slack channel. The first message of a thread is its root, the rest reply to it."""
+    """Sends to one Slack channel. A job's card, or else the first message, is the root of its thread; the rest reply to it."""
 
     kind: ClassVar[str] = "slack"
     Settings: ClassVar[type[_settings.Settings]] = SlackSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="Block Kit with a text fallback; bot token or incoming webhook",
+        threads="one for each job (bot token)",
+        updates="the job's card, the root of its thread (bot token)",
+        receipt="channel and time stamp (bot token)",
+        repeats="looked up and suppressed where the bot may read history",
+    )
     pace: timedelta = timedelta(seconds=1)
     """Slack takes about one message per second and channel (https://docs.slack.dev/apis/web-api/rate-limits)."""
+    card_pace: timedelta = timedelta(seconds=1.5)
+    """`chat.update` is of tier 3: 50 a minute, for the app in all."""
 
     def __init__(
         self, name: str, settings: SlackSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.name, self._settings, self._now = name, settings, now
-        self._session: aiohttp.ClientSession | None = None
+        self._web = SlackWeb(
+            settings.token,
+            settings.token_file,
+            base_url=settings.base_url,
+            timeout=settings.timeout,
+            proxy=settings.proxy,
+        )
         self._outgoing = Outgoing(timeout=settings.timeout, allow_private=True)
         self._channel_id = settings.to if settings.to and _CHANNEL_ID.fullmatch(settings.to) else ""
 
@@ -151,43 +174,84 @@ class SlackNotifier:
         Raises:
             NotifierError: see `watcher.notifiers.slack_replies` for which answer means what.
         """
-        post = self._post_to_webhook if self._settings.by_webhook else self._post_message
-        if message.attempt > 1 and not self._settings.by_webhook:
-            found = await self._look_up(message)
+        if self._settings.by_webhook:
+            return await _simplified(self._post_to_webhook, wire)
+        root = message.thread_reference
+        if message.attempt > 1:
+            oldest = self._now() - _LOOK_BACK
+            found = await self._look_up(message.id, message.attempt, oldest, place=message.thread_place, thread=root)
+            if found is not None:
+                return replace(found, thread_reference=root or found.reference)
+        receipt = await _simplified(self._post_message, wire)
+        return replace(receipt, thread_reference=root or receipt.reference)
+
+    @property
+    def card_target(self) -> str:
+        """The channel, where there are to be cards."""
+        return self._settings.to or "" if self._settings.cards and not self._settings.by_webhook else ""
+
+    def render_card(self, view: CardView) -> Wire:
+        """The arguments of `chat.postMessage`, or of `chat.update` for a card that stands."""
+        return render_card(view, channel=self._settings.to or "")
+
+    async def show_card(self, wire: Wire, view: CardView) -> Receipt:
+        """Post the card, or change it where it stands; as `send` in every other respect.
+
+        Raises:
+            CardLost: it cannot be changed there any more.
+            NotifierError: as `send`.
+        """
+        if view.reference:
+            return await _simplified(self._update, wire)
+        if view.attempt > 1:
+            found = await self._look_up(view.id, view.attempt, view.since - _CLOCKS, place=view.place)
             if found is not None:
                 return found
-        try:
-            return await post(wire, message)
-        except NotifierError as refusal:
-            if refusal.code not in TOO_ELABORATE:
-                raise
-        # A refusal of this kind means that nothing was posted, so this is no repeat.
-        receipt = await post(plain_wire(wire), message)
-        return Receipt(
-            reference=receipt.reference,
-            thread_reference=receipt.thread_reference,
-            place=receipt.place,
-            note="sent as plain text: Slack did not take the blocks",
-        )
+        if view.previous and (link := await self._permalink(view)):
+            wire = with_previous(wire, link)
+        return await _simplified(self._post_message, wire)
 
     async def aclose(self) -> None:
         """Let go of connections. May be called twice."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._web.aclose()
         await self._outgoing.aclose()
 
-    async def _post_message(self, wire: Wire, message: Message) -> Receipt:
-        client = self._client()
+    async def _post_message(self, wire: Wire) -> Receipt:
         try:
-            answer = await client.api_call("chat.postMessage", json=dict(wire))
+            answer = await self._post(wire)
             ts, channel = str(answer["ts"]), str(answer["channel"])
-        except _FOREIGN as exc:
+        except FOREIGN as exc:
             raise classify(exc, place=f"Slack channel {self._settings.to}") from exc
         self._channel_id = channel
-        return Receipt(reference=ts, thread_reference=message.thread_reference or ts, place=channel)
+        return Receipt(reference=ts, thread_reference=ts, place=channel)
 
-    async def _post_to_webhook(self, wire: Wire, message: Message) -> Receipt:  # noqa: ARG002 (the same shape as its sibling)
+    async def _post(self, wire: Wire) -> AsyncSlackResponse:
+        client = self._web.client()
+        try:
+            return await client.api_call("chat.postMessage", json=dict(wire))
+        except SlackApiError as exc:
+            if error_code(exc) != "channel_not_found" or self._channel_id in {"", wire["channel"]}:
+                raise
+        # Renamed since: its id stays. Nothing was posted yet.
+        return await client.api_call("chat.postMessage", json={**wire, "channel": self._channel_id})
+
+    async def _update(self, wire: Wire) -> Receipt:
+        try:
+            await self._web.client().api_call("chat.update", json=dict(wire))
+        except FOREIGN as exc:
+            raise classify_update(exc, place=f"Slack channel {self._settings.to}") from exc
+        return Receipt(reference=str(wire["ts"]), thread_reference=str(wire["ts"]), place=str(wire["channel"]))
+
+    async def _permalink(self, view: CardView) -> str:
+        """Where people find the card before this one; "" when it is nowhere any more."""
+        ask = {"channel": view.previous_place, "message_ts": view.previous}
+        try:
+            answer = await self._web.client().api_call("chat.getPermalink", data=ask)
+            return shown_link(str(answer["permalink"]))
+        except (*FOREIGN, NotifierError):
+            return ""  # a link is a comfort; the card goes without it
+
+    async def _post_to_webhook(self, wire: Wire) -> Receipt:
         url = reveal_now(self._settings.webhook_url, self._settings.webhook_url_file, "webhook_url_file")
         place = "the Slack webhook"
         body = json.dumps(dict(wire), ensure_ascii=False).encode()
@@ -199,47 +263,41 @@ class SlackNotifier:
             return Receipt(place="incoming webhook")
         raise classify_answer(webhook_code(answer.body), answer.status, answer.headers, place=place)
 
-    def _client(self) -> AsyncWebClient:
-        token = reveal_now(self._settings.token, self._settings.token_file, "token_file")
-        if self._session is None:
-            # A fresh connection for each request. At one message per second the handshake costs nothing, and a kept connection
-            # that the far side has just closed would make an outcome doubtful where there is no need.
-            length = self._settings.timeout.total_seconds()
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=length, sock_connect=min(length, 10.0)),
-                connector=aiohttp.TCPConnector(force_close=True),
-            )
-        client = AsyncWebClient(
-            token=token, base_url=self._settings.base_url, session=self._session, retry_handlers=[], logger=_QUIET
-        )
-        # The client takes a proxy from the environment when it is given none.
-        client.proxy = None if self._settings.proxy is None else self._settings.proxy.get_secret_value()
-        return client
-
-    async def _look_up(self, message: Message) -> Receipt | None:
+    async def _look_up(
+        self, message_id: str, attempt: int, oldest: datetime, *, place: str = "", thread: str = ""
+    ) -> Receipt | None:
         """The receipt of a copy that an earlier attempt has left there; None when there is none, or when we may not look.
 
         Raises:
             NotifierError: the look-up failed in passing, so nobody knows yet; ambiguous, as it was before.
         """
         try:
-            client = self._client()
-            channel = self._channel_id or await channel_id(client, (self._settings.to or "").lstrip("#"))
+            client = self._web.client()
+            channel = place or self._channel_id or await channel_id(client, (self._settings.to or "").lstrip("#"))
             if not channel:
                 return None
-            self._channel_id = channel
-            ts = await find_copy(client, channel, message, self._now() - _LOOK_BACK)
-        except _FOREIGN as exc:
+            self._channel_id = self._channel_id or channel
+            ts = await find_copy(client, channel, message_id, oldest, thread=thread)
+        except FOREIGN as exc:
             refusal = classify(exc, place=f"Slack channel {self._settings.to}, looked through for an earlier copy,")
-            if refusal.permanent or message.attempt > _LOOKS:
+            if refusal.permanent or attempt > _LOOKS:
                 return None  # at least once: where nobody may look, the message must not be kept back
             refusal.ambiguous = True
             raise refusal from exc
         if ts is None:
             return None
-        return Receipt(
-            reference=ts,
-            thread_reference=message.thread_reference or ts,
-            place=channel,
-            note="found there from an earlier attempt, not sent again",
-        )
+        note = "found there from an earlier attempt, not sent again"
+        return Receipt(reference=ts, thread_reference=ts, place=channel, note=note)
+
+
+async def _simplified(post: Callable[[Wire], Awaitable[Receipt]], wire: Wire) -> Receipt:
+    """Post it; where Slack would refuse the blocks, or does, once without them. Such a refusal means that nothing was posted."""
+    why = fault(wire.get("blocks", ()))
+    if not why:
+        try:
+            return await post(wire)
+        except NotifierError as refusal:
+            if refusal.code not in TOO_ELABORATE:
+                raise
+            why = f"Slack did not take the blocks: {refusal.code}"
+    return replace(await post(plain_wire(wire)), note=f"sent as plain text: {why}")

@@ -15,11 +15,14 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from watcher.core.message import Item, JobCard, Message
-from watcher.core.rule import Facts, Severity
+from watcher.core.rule import Severity, Shown
 from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, one_line, several_jobs, utc
 
 EVENT_TYPE: Final = "dlc_watcher_message"
 """Type of the metadata that carries the message's id, by which a copy is found again."""
+
+CARD_TYPE: Final = "dlc_watcher_card"
+"""The same for living cards."""
 
 LONGEST_SECTION: Final = 3000
 LONGEST_FIELD: Final = 2000
@@ -71,22 +74,27 @@ def client_msg_id(message_id: str) -> str:
         return str(uuid5(NAMESPACE_URL, f"dlc-watcher:{message_id}"))
 
 
+def message_metadata(message_id: str, event_type: str = EVENT_TYPE) -> Mapping[str, Any]:
+    """What a copy is found again by. Everybody in the workspace may read it."""
+    return {"event_type": event_type, "event_payload": {"message_id": message_id}}
+
+
 def render_slack(message: Message, *, channel: str, broadcast_from: Severity | None) -> Mapping[str, Any]:
     """The arguments of `chat.postMessage`.
 
     Args:
         message: what to say.
-        channel: where to.
+        channel: where to; a reply goes to where its thread is.
         broadcast_from: replies this loud or louder are shown in the channel too, not only in their thread; None for none.
     """
     wire: dict[str, Any] = {
-        "channel": channel,
+        "channel": message.thread_place or channel,
         "text": fallback(message),
         "blocks": blocks(message),
         "unfurl_links": False,
         "unfurl_media": False,
         "client_msg_id": client_msg_id(message.id),
-        "metadata": {"event_type": EVENT_TYPE, "event_payload": {"message_id": message.id}},
+        "metadata": message_metadata(message.id),
     }
     if message.thread_reference:
         wire["thread_ts"] = message.thread_reference
@@ -126,17 +134,17 @@ def blocks(message: Message) -> list[Block]:
 
 
 def _alone(message: Message, item: Item) -> Iterator[Block]:
-    yield _section(f"{_loudness(item.severity)}{_title(item.job)}\n{line(item.headline, _HEADLINE)}")
+    yield section(f"{_loudness(item.severity)}{_title(item.job)}\n{line(item.headline, _HEADLINE)}")
     if item.facts:
         yield from _fields(item.facts)
     if item.detail:
-        yield _section(_quoted(item.detail, _DETAIL_ALONE))
-    yield _context(_when(item), *_footnotes(message, item.job), f"rule {line(item.rule, 80)}")
+        yield section(quoted(item.detail, _DETAIL_ALONE))
+    yield context(_when(item), *_footnotes(message, item.job), f"rule {line(item.rule, 80)}")
 
 
 def _together(message: Message) -> Iterator[Block]:
     named = several_jobs(message)
-    yield _section(f"{_loudness(message.severity)}{_title(message.job)}\n{line(message.title, _HEADLINE)}")
+    yield section(f"{_loudness(message.severity)}{_title(message.job)}\n{line(message.title, _HEADLINE)}")
     shown = length = 0
     for item in message.items[:_MOST_ITEMS]:
         entry = _entry(item, named=named)
@@ -144,10 +152,10 @@ def _together(message: Message) -> Iterator[Block]:
         if length > _MOST_TEXT:
             break
         shown += 1
-        yield _section(entry)
+        yield section(entry)
     notes = [*_left_out(message, shown), *_footnotes(message, message.job)]
     if notes:
-        yield _context(*notes)
+        yield context(*notes)
 
 
 def _entry(item: Item, *, named: bool) -> str:
@@ -157,7 +165,7 @@ def _entry(item: Item, *, named: bool) -> str:
     if shown:
         lines.append(" · ".join(shown))
     if item.detail:
-        lines.append(_quoted(one_line(item.detail, _DETAIL_AMONG), _DETAIL_AMONG + 20))
+        lines.append(quoted(one_line(item.detail, _DETAIL_AMONG), _DETAIL_AMONG + 20))
     return "\n".join(lines)
 
 
@@ -170,10 +178,14 @@ def _title(job: JobCard | None) -> str:
 
 
 def _name(job: JobCard) -> str:
-    """The job's name in bold, linked to its page."""
+    return linked_name(job.title, job.url)
+
+
+def linked_name(title: str, address: str) -> str:
+    """A job's name in bold, linked to its page."""
     # It stands between * and *, in a link before >: a star or a bar of its own would end them early.
-    shown = line(job.title, _NAME).replace("*", "\N{ASTERISK OPERATOR}").replace("|", "\N{BROKEN BAR}")
-    url = link(job.url)
+    shown = line(title, _NAME).replace("*", "\N{ASTERISK OPERATOR}").replace("|", "\N{BROKEN BAR}")
+    url = link(address)
     return f"*<{escape(url, 5 * _LONGEST_LINK)}|{shown}>*" if url and len(url) <= _LONGEST_LINK else f"*{shown}*"
 
 
@@ -182,7 +194,8 @@ def _when(item: Item) -> str:
     return f"<!date^{int(item.at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{utc(item.at)}>"
 
 
-def _quoted(text: str, limit: int) -> str:
+def quoted(text: str, limit: int) -> str:
+    """The text as a quotation that fits into a section."""
     # Counted after escaping and with the marks at the start of each line, so that the section's limit holds.
     lines = block(text, limit).split("\n")
     return _quote_lines(lines, LONGEST_SECTION)
@@ -219,21 +232,23 @@ def _left_out(message: Message, shown: int) -> list[str]:
     return [f"… and {more} more"] if more > 0 else []
 
 
-def _fields(facts: Facts) -> Iterator[Block]:
+def _fields(facts: Shown) -> Iterator[Block]:
     shown, more = facts[:MOST_FIELDS], len(facts) - MOST_FIELDS
     yield {
         "type": "section",
         "fields": [_mrkdwn(f"*{line(label, _LABEL)}*\n{line(value, _VALUE)}") for label, value in shown],
     }
     if more > 0:
-        yield _context(f"… and {more} more facts")
+        yield context(f"… and {more} more facts")
 
 
-def _section(text: str) -> Block:
+def section(text: str) -> Block:
+    """A paragraph."""
     return {"type": "section", "text": _mrkdwn(text)}
 
 
-def _context(*texts: str) -> Block:
+def context(*texts: str) -> Block:
+    """A line in small print."""
     return {"type": "context", "elements": [_mrkdwn(text) for text in texts[:10]]}
 
 

@@ -16,7 +16,8 @@ from typing import Any, Final
 import aiohttp
 from slack_sdk.errors import SlackApiError
 
-from watcher.errors import NotifierError
+from watcher.core.living import CardLoss
+from watcher.errors import CardLost, NotifierError
 from watcher.notifiers.replies import longer, seconds
 
 TOO_ELABORATE: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_payload"})
@@ -131,7 +132,7 @@ def classify(failure: BaseException, *, place: str = "Slack") -> NotifierError:
         case SlackApiError():
             answer = failure.response
             status = int(getattr(answer, "status_code", 0) or getattr(answer, "status", 0) or 0)
-            return classify_answer(_code(getattr(answer, "data", None)), status, _headers(answer), place=place)
+            return classify_answer(error_code(failure), status, _headers(answer), place=place)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return NotifierError(
                 f"the TLS certificate of {place} was not accepted",
@@ -152,6 +153,34 @@ def classify(failure: BaseException, *, place: str = "Slack") -> NotifierError:
             )
         case _:
             return _garbled(place, type(failure).__name__)
+
+
+LOST: Final[Mapping[str, CardLoss]] = {
+    "message_not_found": CardLoss.DELETED,
+    "cant_update_message": CardLoss.FROZEN,
+    "edit_window_closed": CardLoss.FROZEN,
+    "is_inactive": CardLoss.FROZEN,
+    "is_archived": CardLoss.PLACE_GONE,
+    "channel_not_found": CardLoss.PLACE_GONE,
+    "not_in_channel": CardLoss.PLACE_GONE,
+}
+"""Refusals of `chat.update` after which the message can never be changed again where it stands.
+
+https://docs.slack.dev/reference/methods/chat.update#errors
+"""
+
+
+def classify_update(failure: BaseException, *, place: str) -> NotifierError:
+    """As `classify`, for a message that was to be changed in place."""
+    code = error_code(failure)
+    if code not in LOST:
+        return classify(failure, place=place)
+    return CardLost(f"the card in {place} cannot be changed any more: {code}", loss=LOST[code].value, code=code)
+
+
+def error_code(failure: BaseException) -> str:
+    """Slack's own word for a refusal; "" when it is something else."""
+    return _code(getattr(failure.response, "data", None)) if isinstance(failure, SlackApiError) else ""
 
 
 def _garbled(place: str, what: str) -> NotifierError:

@@ -12,27 +12,29 @@ from typing import Any, Final
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from watcher.core.message import Message
-from watcher.notifiers.slack_blocks import EVENT_TYPE
+from watcher.notifiers.slack_blocks import CARD_TYPE, EVENT_TYPE
 
 _MOST_PAGES: Final = 5
 
 
-async def find_copy(client: AsyncWebClient, channel: str, message: Message, oldest: datetime) -> str | None:
+async def find_copy(
+    client: AsyncWebClient, channel: str, message_id: str, oldest: datetime, *, thread: str = ""
+) -> str | None:
     """The `ts` of a post that carries the message's id; None when there is none among the newest ones.
 
     Args:
         client: to ask with; it needs `channels:history` or `groups:history`.
         channel: its id, as reading methods take no names.
-        message: what is looked for, in its thread where it has one.
+        message_id: of what is looked for.
         oldest: posts before it are left out.
+        thread: the thread to look in; "" for the channel itself.
     """
     ask = {"channel": channel, "include_all_metadata": "true", "limit": "200", "oldest": f"{oldest.timestamp():.6f}"}
     method = "conversations.history"
-    if message.thread_reference:
-        method, ask["ts"] = "conversations.replies", message.thread_reference
+    if thread:
+        method, ask["ts"] = "conversations.replies", thread
     async for post in _listed(client, method, ask, "messages"):
-        if _carries(post, message.id):
+        if _carries(post, message_id):
             return str(post["ts"])
     return None
 
@@ -72,6 +74,6 @@ async def _listed(
 def _carries(post: Mapping[str, Any], message_id: str) -> bool:
     metadata = post.get("metadata") or {}
     return (
-        metadata.get("event_type") == EVENT_TYPE
+        metadata.get("event_type") in {EVENT_TYPE, CARD_TYPE}
         and (metadata.get("event_payload") or {}).get("message_id") == message_id
     )

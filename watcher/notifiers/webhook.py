@@ -1,6 +1,5 @@
 """A webhook: one POST of a CloudEvent in JSON, signed as Standard Webhooks are.
 
-CloudEvents 1.0, structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -10,11 +9,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,24 +21,22 @@ from standardwebhooks import Webhook
 
 from watcher import settings as _settings
 from watcher.core.delivery import Receipt
-from watcher.core.message import Item, JobCard, Message
-from watcher.core.rule import Facts
+from watcher.core.message import Message
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import Timeout, check_web_address, reveal_now
+from watcher.notifiers.cloud_events import CONTENT_TYPE, render_event
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
-from watcher.notifiers.replies import seconds
-from watcher.notifiers.text import block, one_line
-from watcher.ports import Wire
+from watcher.notifiers.statuses import classify
+from watcher.notifiers.text import one_line
+from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
-CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
-EVENT_TYPE: Final = "dlc-watcher.message.v1"
+FIXES: Final[Mapping[int, str]] = {
+    400: "The receiver does not understand the message: it must take CloudEvents in JSON",
+    415: f"The receiver must take the content type {CONTENT_TYPE.partition(';')[0]}",
+}
+"""What a person can do about statuses that mean something of their own for webhooks."""
 
-_DETAIL_ALONE: Final = 16_000
-_DETAIL_AMONG: Final = 1000
-_VALUE: Final = 500
-_MOST_FACTS_ALONE: Final = 200
-_MOST_FACTS_AMONG: Final = 16
 _MOST_SECRETS: Final = 2
 _SHORTEST_SECRET: Final = 16
 
@@ -110,6 +106,11 @@ class WebhookNotifier:
 
     kind: ClassVar[str] = "webhook"
     Settings: ClassVar[type[_settings.Settings]] = WebhookSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="CloudEvents 1.0 JSON with a Standard Webhooks signature",
+        receipt="our own `webhook-id`, once 2xx came back",
+        repeats="same `webhook-id`; yours to collapse",
+    )
     pace: timedelta = timedelta(0)
     """The receiver says 429 when it wants it slower."""
 
@@ -143,7 +144,7 @@ class WebhookNotifier:
             raise classify_broken(exc, place) from exc
         if HTTPStatus(200) <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return Receipt(reference=message.id, place=host)
-        raise classify(answer.status, answer.headers, self._now(), place=place)
+        raise classify(answer.status, answer.headers, self._now(), place=place, fixes=FIXES)
 
     async def aclose(self) -> None:
         """Let go of connections. May be called twice."""
@@ -170,124 +171,3 @@ class WebhookNotifier:
                 ) from exc
             headers["webhook-signature"] = " ".join(signer.sign(message.id, now, body) for signer in signing)
         return headers
-
-
-def render_event(message: Message) -> Mapping[str, Any]:
-    """The message as a CloudEvent whose `data` is the message as plain data. Pure."""
-    job = message.job
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": message.id,
-        "source": f"dlc-watcher/{one_line(job.ref.source, 100)}" if job else "dlc-watcher",
-        "type": EVENT_TYPE,
-        "time": _time(max(item.at for item in message.items)),
-        "datacontenttype": "application/json",
-    }
-    if job:
-        event["subject"] = one_line(job.ref.job_id, 200)
-    event["data"] = {
-        "receiver": one_line(message.receiver, 100),
-        "severity": message.severity.value,
-        "title": one_line(message.title, 500),
-        "thread": {"key": one_line(message.thread_key, 300), "title": one_line(message.thread_title, 300)},
-        "items": [_item(item, alone=len(message.items) == 1) for item in message.items],
-    }
-    return event
-
-
-def _item(item: Item, *, alone: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "at": _time(item.at),
-        "severity": item.severity.value,
-        "kind": one_line(item.kind, 100),
-        "rule": one_line(item.rule, 100),
-        "headline": one_line(item.headline, 500),
-        "facts": _facts(item.facts, _MOST_FACTS_ALONE if alone else _MOST_FACTS_AMONG),
-        "detail": block(item.detail, _DETAIL_ALONE if alone else _DETAIL_AMONG),
-        "job": _job(item.job),
-    }
-    if item.away is not None:
-        told["away"] = {"since": _time(item.away.since), "until": _time(item.away.until)}
-    return told
-
-
-def _job(job: JobCard | None) -> dict[str, Any] | None:
-    if job is None:
-        return None
-    return {
-        "source": one_line(job.ref.source, 200),
-        "id": one_line(job.ref.job_id, 200),
-        "title": one_line(job.title, 300),
-        "url": one_line(job.url, 2000),
-        "status": one_line(job.status, 100),
-        "facts": _facts(job.facts, _MOST_FACTS_AMONG),
-    }
-
-
-def _facts(facts: Facts, most: int) -> list[dict[str, str]]:
-    return [{"label": one_line(label, 200), "value": one_line(value, _VALUE)} for label, value in facts[:most]]
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@dataclass(frozen=True, slots=True)
-class _Meaning:
-    permanent: bool = True
-    pauses: bool = False
-    ambiguous: bool = False
-    fix: str = ""
-
-
-_MOVED: Final = _Meaning(pauses=True, fix="Redirects are not followed: write the address it leads to")
-_REFUSED: Final = _Meaning(
-    pauses=True, fix="The receiver wants other credentials: check the address and the signing secret on both sides"
-)
-
-STATUSES: Final[Mapping[int, _Meaning]] = {
-    400: _Meaning(fix="The receiver does not understand the message: it must take CloudEvents in JSON"),
-    401: _REFUSED,
-    403: _REFUSED,
-    404: _Meaning(pauses=True, fix="There is nothing at that address: check it"),
-    405: _Meaning(pauses=True, fix="The address takes no POST: check it"),
-    408: _Meaning(permanent=False, ambiguous=True),
-    410: _Meaning(pauses=True, fix="The receiver says this address is gone for good: remove it or put in a new one"),
-    413: _Meaning(fix="The receiver finds the message too large"),
-    415: _Meaning(fix=f"The receiver must take the content type {CONTENT_TYPE.partition(';')[0]}"),
-    425: _Meaning(permanent=False),
-    429: _Meaning(permanent=False, pauses=True),
-    # A gateway that heard nothing from behind it does not know either.
-    502: _Meaning(permanent=False, ambiguous=True),
-    503: _Meaning(permanent=False, pauses=True),
-    504: _Meaning(permanent=False, ambiguous=True),
-}
-"""What single statuses mean. Of the rest, the hundreds decide: see `classify`."""
-
-_CLASSES: Final[Mapping[int, _Meaning]] = {
-    1: _Meaning(permanent=False),
-    3: _MOVED,
-    4: _Meaning(fix="The receiver refuses the message: see its log"),
-    5: _Meaning(permanent=False, ambiguous=True),
-}
-
-
-def classify(status: int, headers: Mapping[str, str], now: datetime, *, place: str) -> NotifierError:
-    """What an answer other than 2xx means. Pure.
-
-    Args:
-        status: the HTTP status.
-        headers: of the answer; only Retry-After is read.
-        now: for a Retry-After that is a date.
-        place: where it was going, for the sentence.
-    """
-    known = STATUSES.get(status) or _CLASSES.get(status // 100) or _Meaning(permanent=False, ambiguous=True)
-    return NotifierError(
-        f"{place} answered {status}",
-        permanent=known.permanent,
-        ambiguous=known.ambiguous,
-        retry_after=None if known.permanent else seconds(headers, now),
-        code=str(status),
-        fix=known.fix,
-        pauses_receiver=known.pauses,
-    )

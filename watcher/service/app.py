@@ -7,6 +7,7 @@ the end: pollers stop at once, a commit under way is finished, a message under w
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
@@ -115,9 +117,10 @@ async def assemble(
         }
         for source in sources.values():
             stack.push_async_callback(_shielded, source.aclose)
-        ends = {name: kind(name, settings) for name, (kind, settings) in loaded.receivers.items()} | dict(
+        ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
+        locales = {name: receiver.common.locale for name, receiver in loaded.receivers.items()}
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
@@ -139,13 +142,17 @@ async def assemble(
             sources=sources,
             notifiers=ends,
             pollers=tuple(pollers.values()),
-            dispatchers=tuple(Dispatcher(name, notifier, ledger, sources) for name, notifier in ends.items()),
+            dispatchers=tuple(
+                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                for name, notifier in ends.items()
+            ),
             keeper=Keeper(
                 ledger,
                 sources,
                 loaded.service.retention,
                 investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
+                version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
             ),
             investigator=investigator,
         )
@@ -166,7 +173,8 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     await service.ledger.recall()
     for poller in service.pollers:
         await poller.load()
-    await service.keeper.resume()
+    await service.keeper.heed()
+    _settle_memory()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -191,6 +199,16 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         tasks.cancel_scope.cancel()
     await _rest(service)
     log.info("stopped")
+
+
+def _settle_memory() -> None:
+    """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
+
+    A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is
+    taken out and later let go is freed all the same, by its reference count; only cycles in it would stay, and values hold none.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _rest(service: Service) -> None:

@@ -7,13 +7,15 @@ whatever the moment of a crash, nothing is lost and at most the one message unde
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
+from watcher.core.card import Card
 from watcher.core.delivery import (
     BACKOFF,
     LONGEST_RETRY_AFTER,
@@ -24,13 +26,18 @@ from watcher.core.delivery import (
     Receipt,
     settle,
 )
+from watcher.core.language import PLAIN, Locale
+from watcher.core.living import LivingCard
 from watcher.core.message import Item, JobCard, Message, compose, job_card
 from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
-from watcher.ports import JobSource, Lease, Notifier
+from watcher.ports import JobSource, Lease, LivingNotifier, Notifier
+from watcher.service.cards import Cards
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
+from watcher.store.queue import thread_of
 
 SEND_TIMEOUT: Final = timedelta(seconds=60)
 """For one attempt, everything included. A mail server may take 8 s to refuse a password; a minute is beyond all reason."""
@@ -47,6 +54,7 @@ class Dispatcher:
         ledger: store, clock, metrics and the bell that rings for new deliveries.
         sources: for links to jobs.
         jitter: draws from 0 to 1, for the retry schedule.
+        locale: in which language and by whose clock the receiver is spoken to.
     """
 
     def __init__(
@@ -56,8 +64,16 @@ class Dispatcher:
         ledger: Ledger,
         sources: Mapping[SourceName, JobSource],
         jitter: Callable[[], float] = random.random,
+        *,
+        locale: Locale = PLAIN,
     ) -> None:
         self.name, self._notifier, self._ledger, self._sources, self._jitter = name, notifier, ledger, sources, jitter
+        self._living = (
+            Cards(name, notifier, ledger, self._card_now, self._guarded)
+            if isinstance(notifier, LivingNotifier) and notifier.card_target
+            else None
+        )
+        self._locale = locale
         self._pauses = 0
         self._sending: anyio.CancelScope | None = None
         self.paused_until: datetime | None = None
@@ -71,10 +87,12 @@ class Dispatcher:
             await (
                 anyio.lowlevel.checkpoint_if_cancelled()
             )  # a send shields itself from being stopped: begin none after it
-            rung = self._ledger.deliveries_bell.listen()
+            rung = [self._ledger.deliveries_bell.listen()]
+            if self._living is not None:
+                rung.append(self._ledger.cards_bell.listen())
             try:
-                sent = await self.send_next()
-                due_at = None if sent else await self._ledger.store.next_due(receiver=self.name)
+                sent = await self.send_next() or await self._show_next()
+                due_at = None if sent else await self._next_due()
             except StoreUnavailable as exc:
                 log.error("dispatch_put_off", receiver=self.name, error=str(exc))
                 await clock.sleep(_PATIENCE)
@@ -86,13 +104,15 @@ class Dispatcher:
                 await clock.sleep(self._notifier.pace)
             else:
                 wait = due_at - clock.now() if due_at is not None else timedelta(days=1)
-                await sleep_or(clock.sleep, wait, rung)
+                await sleep_or(clock.sleep, wait, *rung)
 
     async def drain(self) -> int:
-        """Send all that is due now and return how many messages that was; for `once`. Stops at a pause."""
+        """Send all that is due now and return how many messages that was; for `once`. Then cards. Stops at a pause."""
         count = 0
         while self.paused_until is None and await self.send_next():
             count += 1
+            await self._ledger.clock.sleep(self._notifier.pace)
+        while self.paused_until is None and await self._show_next():
             await self._ledger.clock.sleep(self._notifier.pace)
         return count
 
@@ -102,17 +122,56 @@ class Dispatcher:
             lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
             if lease is None:
                 return False
+            root = await self._root(lease)
+            if isinstance(root, Failure):
+                await self._settle(lease, root)
+                return True
             message = compose(
                 lease.deliveries,
                 await self._cards(lease),
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
-                thread_reference=lease.thread_reference,
                 folded=lease.folded,
+                thread_reference=root.reference if root else lease.thread_reference,
+                thread_place=root.place if root else "",
+                locale=self._locale,
+                recipients=lease.recipients,
+                refused_before=lease.refused_before,
             )
             outcome = await self._attempt(message)
+            self._note_refusals(outcome, lease)
             await self._settle(lease, outcome)
+            if root is not None and self._living is not None and isinstance(outcome, Receipt):
+                await self._living.replied(root)
+                await self._living.show_next(overdue_only=True)
         return True
+
+    async def _root(self, lease: Lease) -> LivingCard | Failure | None:
+        """The card under which a flush is told; None where none is to be. A thread that began without one goes on so."""
+        job = lease.deliveries[0].notification.job
+        if self._living is None or job is None or thread_of(lease.deliveries) != f"job:{job}":
+            return None
+        try:
+            if lease.thread_reference and await self._ledger.store.card(self.name, job) is None:
+                return None
+            return await self._living.root(job)
+        except StoreUnavailable as exc:
+            return Failure(error=str(exc))
+
+    async def _show_next(self) -> bool:
+        """Change one card that is behind. False when none is, or none yet."""
+        if self._living is None:
+            return False
+        with anyio.CancelScope(shield=True) as self._sending:
+            if await self._living.show_next():
+                return True
+        return False
+
+    async def _next_due(self) -> datetime | None:
+        due = [await self._ledger.store.next_due(receiver=self.name)]
+        if self._living is not None:
+            due.append(await self._living.next_at())
+        return min(filter(None, due), default=None)
 
     def hurry(self, grace: timedelta) -> None:
         """Give a send that is under way so much longer. What is cut off is sent again at the next start, under the same id."""
@@ -124,16 +183,26 @@ class Dispatcher:
             wire = self._render(message)
         except Exception as exc:  # noqa: BLE001 - a notifier is a stranger's code: its faults must not stop the others
             return Failure(error=f"cannot be put into words: the renderer raised {type(exc).__name__}")
+        return await self._guarded(lambda: self._notifier.send(wire, message))
+
+    async def _guarded(self, work: Callable[[], Awaitable[Receipt]]) -> Outcome:
+        """What becomes of one call of the notifier, whatever it does."""
         try:
             with anyio.fail_after(SEND_TIMEOUT.total_seconds()):
-                return await self._notifier.send(wire, message)
+                return await work()
         except TimeoutError:
             return Failure(error=f"no outcome after {SEND_TIMEOUT.total_seconds():.0f} s", ambiguous=True)
         except NotifierError as exc:
             if exc.pauses_receiver:
                 self._pause(exc)
             return Failure(
-                error=str(exc), permanent=exc.permanent, ambiguous=exc.ambiguous, retry_after=exc.retry_after
+                error=str(exc),
+                permanent=exc.permanent,
+                ambiguous=exc.ambiguous,
+                retry_after=exc.retry_after,
+                most_attempts=exc.most_attempts,
+                pauses=exc.pauses_receiver,
+                disables=exc.disables_receiver,
             )
         except Exception as exc:  # noqa: BLE001 - as above
             log.exception("notifier_raised", receiver=self.name, kind=self._notifier.kind)
@@ -145,6 +214,13 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - as above; people still hear of it, in plain words
             log.exception("render_raised", receiver=self.name, kind=self._notifier.kind)
             return self._notifier.render(plainest(message))
+
+    def _note_refusals(self, outcome: Outcome, lease: Lease) -> None:
+        """Whom the far side refuses for good is an operator's matter, too: somebody has left, or was never there."""
+        if isinstance(outcome, Receipt):
+            for one in newly_refused(outcome.recipients, lease.recipients):
+                self._ledger.metrics.recipients_refused.labels(self.name).inc()
+                log.warning("recipient_refused", receiver=self.name, recipient=one.recipient, answer=one.answer)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         now = self._ledger.clock.now()
@@ -185,13 +261,21 @@ class Dispatcher:
             log.warning("delivery_put_off", **fields, error=settlement.error, until=str(settlement.not_before))
 
     async def _cards(self, lease: Lease) -> dict[JobRef, JobCard]:
-        cards: dict[JobRef, JobCard] = {}
-        for ref in {delivery.notification.job for delivery in lease.deliveries} - {None}:
-            if ref is not None and (watch := await self._watch(ref)) is not None:
-                source = self._sources.get(ref.source)
-                url = source.console_url(watch.snapshot) if source else ""
-                cards[ref] = job_card(watch.snapshot, url, watch.course, gone=watch.vanished)
-        return cards
+        jobs = {delivery.notification.job for delivery in lease.deliveries} - {None}
+        cards = {ref: await self._job_card(ref) for ref in jobs if ref is not None}
+        return {ref: card for ref, card in cards.items() if card is not None}
+
+    async def _job_card(self, ref: JobRef) -> JobCard | None:
+        watch = await self._watch(ref)
+        if watch is None:
+            return None
+        source = self._sources.get(ref.source)
+        url = source.console_url(watch.snapshot) if source else ""
+        return job_card(watch.snapshot, url, watch.course, gone=watch.vanished, locale=self._locale)
+
+    async def _card_now(self, ref: JobRef) -> Card | None:
+        job = await self._job_card(ref)
+        return None if job is None else job.card
 
     async def _watch(self, ref: JobRef) -> Watch | None:
         """The job as held. A message that has been leased leaves without it rather than not at all."""
@@ -229,14 +313,9 @@ def plainest(message: Message) -> Message:
             job=item.job and JobCard(ref=item.job.ref, title=item.job.ref.job_id),
         )
 
-    return Message(
-        id=message.id,
-        receiver=message.receiver,
-        thread_key=message.thread_key,
+    return replace(
+        message,
         thread_title=message.thread_title[:200],
-        thread_reference=message.thread_reference,
-        severity=message.severity,
         title=message.title[:300],
         items=tuple(bare(item) for item in message.items[:20]),
-        attempt=message.attempt,
     )

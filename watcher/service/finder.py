@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from watcher.core.model import Listing, Watch
+from watcher.core.model import JobRef, Listed, Listing, Watch
 from watcher.core.observation import ListPass, absent, summary_differs
 from watcher.core.phases import TERMINAL
 from watcher.core.selection import Selection, is_news, news_since
@@ -15,7 +15,7 @@ from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger
 from watcher.service.outlook import Outlook
 from watcher.service.questions import put
-from watcher.service.roster import Roster
+from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.settings import Select, SourceSettings
 
@@ -68,7 +68,7 @@ class Finder:
                 self._ledger.metrics,
                 self._source.name,
                 "ListJobs",
-                lambda: self._source.list_jobs(self._budget.permit),
+                lambda: self._source.list_jobs(self._budget.permit, self._roster.digests),
             )
         except SourceError as exc:
             await self._outlook.failed("ListJobs", exc)
@@ -81,20 +81,37 @@ class Finder:
 
     async def _take_in(self, listing: Listing, began: datetime) -> None:
         now = self._ledger.clock.now()
+        unchanged = [JobRef(self._source.name, job_id) for job_id in listing.unchanged]
         if listing.complete:
-            self._last_pass = ListPass(began, frozenset(summary.ref for summary in listing.jobs))
+            named = frozenset(summary.ref for summary in listing.jobs)
+            self._last_pass = ListPass(began, named.union(unchanged))
+            self._roster.keep_digests(named.union(unchanged))
+        for ref in unchanged:
+            entry = self._roster.get(ref)
+            if entry is not None and entry.listed is not None:
+                self._compare(entry, now)
         for summary in listing.jobs:
             entry = self._roster.get(summary.ref)
             if entry is not None:
-                entry.summary = summary
-                changed = entry.watch is not None and summary_differs(entry.watch, summary)
-                if changed and not entry.asking:
-                    self._roster.schedule(entry, now)
+                entry.listed, entry.agreed = self._roster.shared(Listed.of(summary)), None
+                self._compare(entry, now)
             elif summary.ref in self._roster.ended:
                 if summary.phase not in TERMINAL and (held := await self._ledger.store.watch(summary.ref)) is not None:
-                    self._roster.enrol(summary.ref, now, watch=held, summary=summary)
+                    self._roster.enrol(summary.ref, now, version=held.version, summary=summary)
             elif self.selection.chooses(summary) and is_news(summary, self.news_since):
                 self._roster.enrol(summary.ref, now, summary=summary)
+            # Only now: an item that was not taken in must be read again.
+            self._roster.take_digest(summary.ref.job_id, listing.digests.get(summary.ref.job_id))
+
+    def _compare(self, entry: Entry, now: datetime) -> None:
+        """Ask about a job now when its list item and what is held do not agree. Compared once, while neither changes."""
+        held = self._ledger.fleet.members.get(entry.ref)
+        if held is None or not entry.version or entry.listed is None or entry.agreed == entry.version:
+            return
+        if not summary_differs(held, entry.listed):
+            entry.agreed = entry.version
+        elif not entry.asking:
+            self._roster.schedule(entry, now)
 
     @property
     def news_since(self) -> datetime | None:

@@ -16,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
@@ -29,10 +30,11 @@ from watcher.service.ledger import Ledger, observation
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 
+_RESUMED_AT_ONCE: Final = 50
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _AT_ONCE: Final = 100
-HEED_SILENCES_EVERY: Final = timedelta(seconds=5)
-"""How soon a silence that a command wrote is heeded."""
+HEED_EVERY: Final = timedelta(seconds=5)
+"""How soon a silence, or an answer to a trouble, that a command wrote is heeded."""
 _PATIENCE: Final = timedelta(seconds=5)
 """Wait after the store refused, before trying again."""
 
@@ -46,6 +48,7 @@ class Keeper:
         retention: how long ended jobs are kept; None keeps them for good.
         investigator: who answers inquiries.
         may_judge: whether enough is known of a job to answer its deadlines; by default of every job.
+        version_of: the version of what the pollers hold of a job; None or 0 when they hold nothing.
     """
 
     def __init__(
@@ -55,43 +58,75 @@ class Keeper:
         retention: timedelta | None,
         investigator: Investigator,
         may_judge: Callable[[JobRef], bool] = lambda _job: True,
+        *,
+        version_of: Callable[[JobRef], int | None] = lambda _job: None,
     ) -> None:
         self._ledger, self._sources, self._retention, self._may_judge = ledger, sources, retention, may_judge
-        self._investigator = investigator
+        self._investigator, self._version_of = investigator, version_of
+        self._resumed: JobRef | None = None
+        """The last known job, in order of names, that was shown to the rules since the start."""
         self._held = False
         """Some deadlines that have come wait for a look at their jobs."""
+
+    async def heed(self) -> None:
+        """Take over what commands wrote beside us: silences, and answers to troubles.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        await self._ledger.heed_silences()
+        await self._ledger.heed_answers()
 
     async def resume(self) -> None:
         """Show every known live job to the rules; only what they want of it is committed.
 
-        Jobs of a source that is configured no more are left out: nobody looks at them, so nothing can be said about them.
+        A few at a time, in order of their names, so that it can go on beside the polling. A job that moved on meanwhile is shown
+        as it is now. Jobs of a source that is configured no more are left out: nobody looks at them, so nothing can be said.
+
+        Raises:
+            StoreUnavailable: what was not resumed by then is so at the next call.
         """
-        await self._ledger.heed_silences()
-        now = self._ledger.clock.now()
-        for watch in await self._ledger.store.watches():
-            snapshot = watch.snapshot
-            if snapshot.ref.source not in self._sources:
-                continue
-            cause = CauseId(str(uuid4()))
-            event = JobResumed(
-                id=EventId(
-                    deterministic_id("job.resumed", snapshot.ref, snapshot.status, watch.phase_since.isoformat())
-                ),
-                when=When(observed_at=now, not_before=snapshot.observed_at),
-                cause=cause,
-                job=snapshot.ref,
-                status=snapshot.status,
-                phase=snapshot.phase,
-            )
-            follows = consequences((event,), self._context(watch), self._ledger.book, now)
-            if follows.notifications or follows.deadlines:
-                await self._ledger.commit(observation(cause, now, follows))
+        await self.heed()
+        store = self._ledger.store
+        while some := await store.watches(after=self._resumed, limit=_RESUMED_AT_ONCE):
+            for watch in some:
+                ref = watch.snapshot.ref
+                if ref.source in self._sources:
+                    moved_on = self._version_of(ref) not in {None, 0, watch.version}
+                    held = await store.watch(ref) if moved_on else watch
+                    if held is not None and held.live:
+                        await self._resume(held)
+                self._resumed = ref
+                await checkpoint()
+
+    async def _resume(self, watch: Watch) -> None:
+        now, snapshot, cause = self._ledger.clock.now(), watch.snapshot, CauseId(str(uuid4()))
+        event = JobResumed(
+            id=EventId(deterministic_id("job.resumed", snapshot.ref, snapshot.status, watch.phase_since.isoformat())),
+            when=When(observed_at=now, not_before=snapshot.observed_at),
+            cause=cause,
+            job=snapshot.ref,
+            status=snapshot.status,
+            phase=snapshot.phase,
+        )
+        follows = consequences((event,), self._context(watch), self._ledger.book, now)
+        if follows.notifications or follows.deadlines:
+            await self._ledger.commit(observation(cause, now, follows))
+
+    async def _resume_all(self) -> None:
+        while True:
+            try:
+                return await self.resume()
+            except StoreUnavailable as exc:
+                log.error("resuming_put_off", error=str(exc))
+                await self._ledger.clock.sleep(_PATIENCE)
 
     async def keep(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled. Known jobs are resumed first of all, unless that was done."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._resume_all)
             tasks.start_soon(self._deadlines)
-            tasks.start_soon(self._silences)
+            tasks.start_soon(self._heed)
             tasks.start_soon(self._investigator.investigate)
             if self._retention is not None:
                 tasks.start_soon(self._prune, self._retention)
@@ -161,13 +196,13 @@ class Keeper:
             course=watch.course,
         )
 
-    async def _silences(self) -> None:
+    async def _heed(self) -> None:
         while True:
-            await self._ledger.clock.sleep(HEED_SILENCES_EVERY)
+            await self._ledger.clock.sleep(HEED_EVERY)
             try:
-                await self._ledger.heed_silences()
+                await self.heed()
             except StoreUnavailable as exc:
-                log.error("silences_put_off", error=str(exc))
+                log.error("heed_put_off", error=str(exc))
 
     async def _prune(self, retention: timedelta) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ import anyio
 from watcher.core.consequence import Book, Consequences
 from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
-from watcher.core.fleet import MOST_HAPPENINGS
+from watcher.core.fleet import MOST_HAPPENINGS, Brief
+from watcher.core.model import SourceName
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
@@ -43,7 +45,11 @@ class Ledger:
         self.store, self.book, self.clock, self.metrics = store, book, clock, metrics
         self.fleet = book.new_fleet()
         self.deliveries_bell = Bell()
+        self.cards_bell = Bell()
+        """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
+        self._stored: dict[SourceName, list[Brief]] | None = None
+        """What `recall` found and nobody has taken yet."""
         self.store_error = ""
         """The store's last refusal, or "" when the last commit went through."""
 
@@ -54,11 +60,26 @@ class Ledger:
             StoreError: the store cannot be read.
         """
         now = self.clock.now()
-        watches = await self.store.watches(live_only=False)
-        for watch in watches:
-            self.fleet.note(watch, (), now)
+        self._stored = {}
+        for brief in await self.store.briefs():
+            self.fleet.know(brief.member)
+            self._stored.setdefault(brief.member.ref.source, []).append(brief)
         happened = await self.store.events(since=now - self.fleet.keep, limit=MOST_HAPPENINGS)
-        self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in watches}, now)
+        found = [await self.store.watch(ref) for ref in sorted(self.fleet.wants_in_full(happened))]
+        self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in found if watch is not None}, now)
+
+    async def stored(self, source: SourceName) -> Sequence[Brief]:
+        """What is stored of the jobs of a source. What `recall` read is given once, and need not be read again.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self._stored is not None:
+            return self._stored.pop(source, ())
+        found = await self.store.briefs(source=source)
+        for brief in found:
+            self.fleet.know(brief.member)
+        return found
 
     async def heed_silences(self) -> None:
         """Take over the silences that the store holds now; commands write them there beside us.
@@ -70,6 +91,15 @@ class Ledger:
         if silencings != self.book.silencings:
             self.book = replace(self.book, silencings=silencings)
             log.info("silences_changed", silences=len(silencings))
+
+    async def heed_answers(self) -> None:
+        """Take over the troubles that the store holds open now; commands take them on there beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if self.book.troubles.replace(await self.store.troubles()):
+            log.info("troubles_changed", open=len(self.book.troubles))
 
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
@@ -91,8 +121,11 @@ class Ledger:
                 raise
         self.store_error = ""
         self._account(observation)
+        self.book.troubles.note(observation.troubles)
         if observation.deliveries:
             self.deliveries_bell.ring()
+        if observation.watch is not None:
+            self.cards_bell.ring()
         if observation.deadlines:
             self.deadlines_bell.ring()
 
@@ -120,5 +153,6 @@ def observation(cause: CauseId, at: datetime, consequences: Consequences, **more
         deliveries=consequences.deliveries,
         deadlines=consequences.deadlines,
         absorptions=consequences.absorptions,
+        troubles=consequences.troubles,
         **more,
     )

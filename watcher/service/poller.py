@@ -103,18 +103,18 @@ class Poller:
     async def load(self) -> None:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
-        watches = await self._ledger.store.watches(live_only=False, source=self.name)
-        for watch in watches:
-            if watch.live:
-                self._roster.enrol(watch.snapshot.ref, now, watch=watch)
+        stored = await self._ledger.stored(self.name)
+        for brief in stored:
+            if brief.member.live:
+                self._roster.enrol(brief.member.ref, now, version=brief.version)
             else:
-                self._roster.ended.add(watch.snapshot.ref)
+                self._roster.ended.add(brief.member.ref)
         for job_id in self._finder.selection.jobs:
             ref = JobRef(self.name, JobId(job_id))
             if not self._roster.knows(ref):
                 self._roster.enrol(ref, now)
         listing = () if self._finder.selection.only_ids else ("ListJobs",)
-        looked_at = max((watch.snapshot.observed_at for watch in watches), default=None)
+        looked_at = max((brief.observed_at for brief in stored), default=None)
         await self._outlook.load((*listing, "GetJob") if self._roster else listing, looked_at)
 
     async def poll(self) -> None:
@@ -132,6 +132,11 @@ class Poller:
     def gap(self) -> Absence | None:
         """Our last absence since the start. A pass is not an end of an absence: to be away between two passes is the plan."""
         return None if self._passing else self._outlook.gap
+
+    def version_of(self, ref: JobRef) -> int | None:
+        """The version of what is held about a job; None when it is not on the roster."""
+        entry = self._roster.get(ref)
+        return None if entry is None else entry.version
 
     def may_judge(self, ref: JobRef) -> bool:
         """Whether enough is known of a job to answer a deadline of it. Nothing better will come of a job off the roster."""
@@ -216,7 +221,7 @@ class Poller:
 
     async def _ask(self, entry: Entry) -> None:
         entry.error = None
-        known = recognition.digest_to_ask_with(entry.known, entry.summary)
+        known = recognition.digest_to_ask_with(entry.known, entry.listed)
         try:
             fetched = await put(
                 self._ledger.metrics,

@@ -49,7 +49,7 @@ class Recorder:
         Raises:
             StoreUnavailable: nothing was written.
         """
-        cause, lent_by = CauseId(str(uuid4())), entry.summary
+        cause, lent_by = CauseId(str(uuid4())), entry.listed
         answer = replace(merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
 
         def conclude(watch: Watch | None) -> Observed:
@@ -85,27 +85,31 @@ class Recorder:
 
         Returns what was held before the look, and what followed from it.
         """
-        if entry.watch is not None:
-            entry.watch = confirmed(entry.watch, entry.seen_at)
-        entry.known = entry.seen_at = None
+        before = entry.watch
+        if before is None and entry.version:  # not looked at since the start
+            before = await self._ledger.store.watch(entry.ref)
+        if before is not None:
+            before = confirmed(before, entry.seen_at)
+        entry.known = None
         while True:
-            before = entry.watch
             observed = await _concluded(conclude, before)
             if observed is None:
                 return before, None
             try:
-                await self._commit(entry, observed, cause)
+                await self._commit(entry, before, observed, cause)
             except StaleObservation:
-                entry.watch = await self._ledger.store.watch(entry.ref)
+                before = await self._ledger.store.watch(entry.ref)
+                entry.hold(before)
             else:
+                entry.seen_at = None
                 return before, observed
 
-    async def _commit(self, entry: Entry, observed: Observed, cause: CauseId) -> None:
+    async def _commit(self, entry: Entry, before: Watch | None, observed: Observed, cause: CauseId) -> None:
         if observed.stale:  # it may still leave a doubt behind, or show that a job is there again
             self._ledger.metrics.stale_reads.labels(self._source.name).inc()
-        before, after = entry.watch, observed.watch
+        after = observed.watch
         if before is not None and not observed.events and not observed.changed and before.doubts == after.doubts:
-            entry.watch = replace(after, version=before.version)  # no news: nothing to write
+            entry.hold(replace(after, version=before.version))  # no news: nothing to write
             return
         now, gap = self._ledger.clock.now(), self._gap()
         looked_at = None if before is None else before.snapshot.observed_at
@@ -132,7 +136,7 @@ class Recorder:
                 snapshot_changed=observed.changed,
             )
         )
-        entry.watch = after
+        entry.hold(after)
 
 
 async def _concluded(conclude: Conclude, watch: Watch | None) -> Observed | None:

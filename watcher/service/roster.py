@@ -6,36 +6,45 @@ import heapq
 import itertools
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from prometheus_client import Gauge
 
-from watcher.core.model import JobRef, JobSummary, Watch
+from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
+from watcher.core.packing import pack, unpack
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
+_MOST_SHARED: Final = 10_000
+"""Different list items that are kept to be shared; more are begun anew."""
+
 
 @dataclass(slots=True)
 class Entry:
-    """One job on the roster.
+    """One job on the roster. There may be very many, so what is held about it is kept packed.
 
     Attributes:
         ref: which job.
         due_at: when it is next asked about.
-        watch: what is held about it; None until its first answer.
-        summary: the last list item about it.
+        version: of what is held about it; 0 until its first answer.
+        packed: what is held about it; empty when that is still to be read from the store.
+        listed: what is kept of the last list item about it.
+        agreed: the version of what is held that agreed with `listed`, if one did.
         failures: questions that failed in a row.
         error: how the last question failed, or None.
         asking: a question about it is under way.
         asked_at: when it was last answered, or refused for its own sake.
         known: what an answer that need not be read is recognised by, if one can be.
-        seen_at: when such an answer last came; newer than `watch` then.
+        seen_at: when such an answer last came; newer than what is held then.
     """
 
     ref: JobRef
     due_at: datetime
-    watch: Watch | None = None
-    summary: JobSummary | None = None
+    version: int = 0
+    packed: bytes = b""
+    listed: Listed | None = None
+    agreed: int | None = None
     failures: int = 0
     error: SourceError | None = None
     asking: bool = False
@@ -43,15 +52,31 @@ class Entry:
     known: Known | None = None
     seen_at: datetime | None = None
 
+    @property
+    def watch(self) -> Watch | None:
+        """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
+        return unpack(self.packed) if self.packed else None
+
+    def hold(self, watch: Watch | None) -> None:
+        """What is held about it from now on."""
+        self.version, self.packed = (0, b"") if watch is None else (watch.version, pack(watch))
+
 
 class Roster:
-    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are."""
+    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are.
+
+    Attributes:
+        ended: jobs that are over.
+        digests: by job id, by what its list item is recognised that was last taken in; of jobs that are not watched, too.
+    """
 
     def __init__(self, size: Gauge) -> None:
         self._size = size
         size.set(0)
         self.bell = Bell()
         self.ended: set[JobRef] = set()
+        self.digests: dict[JobId, bytes] = {}
+        self._shared: dict[Listed, Listed] = {}
         self._entries: dict[JobRef, Entry] = {}
         self._heap: list[tuple[datetime, int, JobRef]] = []
         self._order = itertools.count()
@@ -71,20 +96,46 @@ class Roster:
         """Whether it is on the roster or has ended."""
         return ref in self._entries or ref in self.ended
 
-    def enrol(
-        self, ref: JobRef, due_at: datetime, *, watch: Watch | None = None, summary: JobSummary | None = None
-    ) -> None:
-        """Put a job on the roster; one that had ended is alive again."""
+    def enrol(self, ref: JobRef, due_at: datetime, *, version: int = 0, summary: JobSummary | None = None) -> None:
+        """Put a job on the roster; one that had ended is alive again.
+
+        Args:
+            ref: which job.
+            due_at: when it is to be asked about.
+            version: of what the store holds about it; 0 when that is nothing.
+            summary: the list item that shows it.
+        """
         self.ended.discard(ref)
-        entry = self._entries[ref] = Entry(ref, due_at, watch, summary)
+        listed = None if summary is None else self.shared(Listed.of(summary))
+        entry = self._entries[ref] = Entry(ref, due_at, version, listed=listed)
         self._size.set(len(self._entries))
         self.schedule(entry, due_at)
 
     def retire(self, entry: Entry) -> None:
-        """The job has ended or is gone."""
+        """The job has ended or is gone. Its list item is read once more, to see whether it says so, too."""
         self._entries.pop(entry.ref, None)
+        self.digests.pop(entry.ref.job_id, None)
         self._size.set(len(self._entries))
         self.ended.add(entry.ref)
+
+    def shared(self, listed: Listed) -> Listed:
+        """An equal one that others have, too, if there is one."""
+        if len(self._shared) > _MOST_SHARED:
+            self._shared.clear()
+        return self._shared.setdefault(listed, listed)
+
+    def take_digest(self, job_id: JobId, digest: bytes | None) -> None:
+        """A list item was taken in, and is recognised by this; None when it cannot be."""
+        if digest is None:
+            self.digests.pop(job_id, None)
+        else:
+            self.digests[job_id] = digest
+
+    def keep_digests(self, named: frozenset[JobRef]) -> None:
+        """Forget by what items are recognised that lists no longer name."""
+        if len(self.digests) > len(named):
+            names = {ref.job_id for ref in named}
+            self.digests = {job_id: digest for job_id, digest in self.digests.items() if job_id in names}
 
     def schedule(self, entry: Entry, due_at: datetime) -> None:
         """Set when a job is next asked about."""

@@ -109,8 +109,14 @@ class Metrics:
         self.events = Counter("events", "Events committed.", ["kind"], **add)
         self.decisions = Counter("rule_decisions", "What rules did about events, and why.", ["rule", "reason"], **add)
         self.notifications = Counter("notifications", "Notifications committed.", ["rule", "severity"], **add)
+        self.recipients_refused = Counter(
+            "recipients_refused", "Recipients that a far side refused for good.", ["receiver"], **add
+        )
         self.deliveries = Counter(
             "deliveries", "Deliveries settled or put off, by reason.", ["receiver", "reason"], **add
+        )
+        self.cards = Counter(
+            "cards", "Living cards posted, updated, replaced, lost or put off.", ["receiver", "outcome"], **add
         )
         self.delivery_delay = Histogram(
             "delivery_delay_seconds",

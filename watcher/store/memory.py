@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import dropwhile
+from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
@@ -27,10 +27,15 @@ from watcher.core.delivery import (
     absorbed,
 )
 from watcher.core.events import Event, EventId, job_of
+from watcher.core.fleet import Brief, brief_of
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
+from watcher.core.ongoing import UNTIL_ANSWERED
+from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import Lease, Observation, StoryLine
 from watcher.store import outbox, queue, rows, writing
 from watcher.store.queue import Turn, Waiting
@@ -62,6 +67,8 @@ class MemoryStore:
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
+        self._troubles: dict[NotificationId, Trouble] = {}
+        self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
     async def open(self) -> None:
         """Nothing is to be made ready."""
@@ -76,14 +83,26 @@ class MemoryStore:
         await checkpoint()
         return self._watches.get(ref)
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """See `Store.watches`. In order of source and job id."""
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """See `Store.watches`."""
         await checkpoint()
-        return tuple(
+        found = (
             watch
             for ref, watch in sorted(self._watches.items())
-            if (watch.live or not live_only) and source in {None, ref.source}
+            if (watch.live or not live_only) and source in {None, ref.source} and (after is None or ref > after)
         )
+        return tuple(islice(found, limit))
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """See `Store.briefs`."""
+        return tuple(map(brief_of, await self.watches(live_only=False, source=source)))
 
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
@@ -103,6 +122,7 @@ class MemoryStore:
             self._notifications.setdefault(notification.id, notification)
         for delivery in observation.deliveries:
             self._owe(delivery)
+        self._note_troubles(observation)
         self._absorb(observation)
         for deadline in observation.deadlines_passed:
             key = (deadline.rule, deadline.job, deadline.key)
@@ -110,6 +130,13 @@ class MemoryStore:
                 del self._deadlines[key]
         for deadline in observation.deadlines:
             self._deadlines[deadline.rule, deadline.job, deadline.key] = deadline
+
+    def _note_troubles(self, observation: Observation) -> None:
+        for trouble in observation.troubles:
+            said = self._notifications.setdefault(trouble.id, trouble.notification)
+            held = self._troubles.setdefault(trouble.id, replace(trouble, notification=said))
+            if held.ended_at is None and trouble.end is not None:
+                self._troubles[trouble.id] = replace(held, ended_at=trouble.ended_at, end=trouble.end)
 
     def _absorb(self, observation: Observation) -> None:
         for absorption in observation.absorptions:
@@ -131,6 +158,9 @@ class MemoryStore:
             self._ended.setdefault(ref, observation.at)
         if observation.snapshot_changed:
             self._snapshots.setdefault(ref, []).append(watch.snapshot)
+        for key, card in self._cards.items():
+            if key[1] == ref:
+                self._cards[key] = replace(card, news=card.news + 1)
 
     def _owe(self, delivery: Delivery) -> None:
         said = self._notifications.setdefault(delivery.notification.id, delivery.notification)
@@ -226,6 +256,13 @@ class MemoryStore:
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
             folded=tuple(one for one in self._folded.get(flush_id, ()) if one.flush_id == flush_id),
+            recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
+            refused_before=frozenset(
+                outcome.recipient
+                for told_as, told in self._receipts.items()
+                if told.receiver == receiver and told_as != flush_id
+                for outcome in those(told.receipt.recipients, Acceptance.REFUSED)
+            ),
         )
 
     async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
@@ -251,8 +288,10 @@ class MemoryStore:
                 )
             )
         if ours and receipt is not None:
+            asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
+            kept = replace(receipt, recipients=asked, retry_after=None)
+            self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
             self._spoke[lease.receiver, lease.deliveries[0].group_key] = now
-            self._receipts.setdefault(lease.flush_id, _Told(lease.receiver, now, receipt))
             if receipt.thread_reference:
                 self._threads[lease.receiver, queue.thread_of(lease.deliveries)] = receipt.thread_reference
 
@@ -264,6 +303,26 @@ class MemoryStore:
             due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
             self._put(due)
         return len(left)
+
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        await checkpoint()
+        return self._cards.get((receiver, job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await checkpoint()
+        key = card.receiver, card.job
+        held = self._cards.get(key)
+        self._cards[key] = card if held is None else replace(card, news=held.news)
+        if card.reference:
+            self._threads[card.receiver, f"job:{card.job}"] = card.reference
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        await checkpoint()
+        found = [card for card in self._cards.values() if card.receiver == receiver and card.behind]
+        return tuple(sorted(found, key=lambda card: (card.next_at, card.job))[: max(limit, 0)])
 
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
@@ -286,6 +345,39 @@ class MemoryStore:
         return tuple(
             one for one in found if now is None or (one.ended_at is None and (one.until is None or one.until > now))
         )
+
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """See `Store.troubles`."""
+        await checkpoint()
+        found = sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+        return tuple(
+            one
+            for one in found
+            if (one.ended_at is None or not open_only)
+            and job in {None, one.job}
+            and (since is None or one.ended_at is None or one.ended_at >= since)
+            and trouble_id in {None, one.id}
+        )
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """See `Store.acknowledge`."""
+        await checkpoint()
+        meant = self._troubles.get(trouble_id)
+        waiting = [
+            one for one in self._troubles.values() if meant and one.matter == meant.matter and one.waits_for_answer
+        ]
+        for one in waiting:
+            answered = replace(one, acknowledged_at=at, acknowledged_by=by, comment=comment)
+            ends = one.ongoing in UNTIL_ANSWERED
+            self._troubles[one.id] = answered.ended(TroubleEnd.ANSWERED, at) if ends else answered
+        return bool(waiting)
 
     async def events(
         self,
@@ -328,6 +420,7 @@ class MemoryStore:
             for made, about, at in self._decisions.values()
             if about == job
         ]
+        lines += [line for one in self._troubles.values() if one.job == job for line in rows.trouble_lines(one)]
         owed = [delivery for delivery in self._deliveries.values() if delivery.notification.job == job]
         return rows.in_order(lines + self._told(owed))
 
@@ -344,6 +437,8 @@ class MemoryStore:
             if made.event_id == event_id
         ]
         owed = [delivery for delivery in self._deliveries.values() if delivery.notification.event_id == event_id]
+        said = {delivery.notification.id for delivery in owed}
+        lines += [line for one in self._troubles.values() if one.id in said for line in rows.trouble_lines(one)]
         return rows.in_order(lines + self._told(owed))
 
     def _told(self, owed: list[Delivery]) -> list[StoryLine]:
@@ -369,6 +464,10 @@ class MemoryStore:
             "notifications": len(self._notifications),
             "receipts": len(self._receipts),
             "deadlines": len(self._deadlines),
+            "troubles.open": sum(one.ended_at is None for one in self._troubles.values()),
+            "troubles.acknowledged": sum(
+                one.ended_at is None and one.acknowledged_at is not None for one in self._troubles.values()
+            ),
         }
 
     async def prune(self, before: datetime) -> frozenset[JobRef]:
@@ -378,6 +477,11 @@ class MemoryStore:
             key: one
             for key, one in self._silences.items()
             if not any(end is not None and end < before for end in (one.until, one.ended_at))
+        }
+        self._troubles = {
+            key: one
+            for key, one in self._troubles.items()
+            if one.job is not None or one.ended_at is None or one.ended_at >= before
         }
         untold = {
             delivery.notification.job
@@ -396,6 +500,8 @@ class MemoryStore:
         self._events = {k: event for k, event in self._events.items() if job_of(event) not in gone}
         self._deadlines = {k: deadline for k, deadline in self._deadlines.items() if deadline.job not in gone}
         self._silences = {k: one for k, one in self._silences.items() if one.job not in gone}
+        self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
+        self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
         self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
         for ref in gone:

@@ -21,12 +21,13 @@ from watcher.core.delivery import (
 )
 from watcher.core.model import JobRef
 from watcher.core.phases import Phase
+from watcher.core.recipients import Acceptance
 from watcher.core.rule import RuleDeadline
 from watcher.ports import Lease
 from watcher.store import queue, rows
-from watcher.store.dialects import put, put_new
+from watcher.store.dialects import put
 from watcher.store.queue import Waiting
-from watcher.store.schema import Instant, deadlines, deliveries, groups, jobs, receipts, threads
+from watcher.store.schema import Instant, deadlines, deliveries, groups, jobs, receipts, recipients, threads
 
 
 def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
@@ -102,6 +103,16 @@ def _begin(connection: Connection, receiver: str, flush_id: FlushId, ids: Sequen
             threads.c.receiver == receiver, threads.c.thread_key == queue.thread_of(taken)
         )
     ).scalar()
+    told = connection.execute(
+        select(recipients).where(recipients.c.flush_id == flush_id).order_by(recipients.c.recipient)
+    )
+    refused = connection.execute(
+        select(recipients.c.recipient).where(
+            recipients.c.receiver == receiver,
+            recipients.c.acceptance == Acceptance.REFUSED.value,
+            recipients.c.flush_id != flush_id,
+        )
+    )
     return Lease(
         flush_id=flush_id,
         receiver=receiver,
@@ -110,6 +121,8 @@ def _begin(connection: Connection, receiver: str, flush_id: FlushId, ids: Sequen
         deliveries=taken,
         thread_reference=reference or "",
         folded=tuple(one for one in rows_of_it if one.state is DeliveryState.FOLDED),
+        recipients=tuple(rows.recipient_of(row) for row in told),
+        refused_before=frozenset(refused.scalars()),
     )
 
 
@@ -200,7 +213,9 @@ def settle(
         return
     spoke = {"receiver": leased.receiver, "group_key": leased.deliveries[0].group_key, "spoke_at": now}
     put(connection, groups, [spoke])
-    put_new(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
+    put(connection, receipts, [rows.receipt_row(leased.flush_id, leased.receiver, receipt, now)])
+    outcomes = [rows.recipient_row(leased.flush_id, leased.receiver, outcome) for outcome in receipt.recipients]
+    put(connection, recipients, outcomes)
     if receipt.thread_reference:
         thread = queue.thread_of(leased.deliveries)
         row = {"receiver": leased.receiver, "thread_key": thread, "reference": receipt.thread_reference}

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, delete, exists, func, not_, or_, select
 
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
 from watcher.core.events import Event, EventId
+from watcher.core.fleet import Brief
 from watcher.core.model import JobRef, SourceName, Watch
+from watcher.core.recipients import RecipientOutcome
 from watcher.core.sight import Sight
 from watcher.ports import StoryLine
-from watcher.store import rows, schema
+from watcher.store import rows, schema, troubles
 from watcher.store.schema import deliveries, events, jobs, receipts
 
 
@@ -27,14 +29,30 @@ def watch(connection: Connection, ref: JobRef) -> Watch | None:
     return None if text is None else rows.watch_of(text)
 
 
-def watches(connection: Connection, *, live_only: bool, source: SourceName | None) -> tuple[Watch, ...]:
-    """All jobs, in order of their names."""
-    found = select(jobs.c.watch).order_by(jobs.c.source, jobs.c.job_id)
+def watches(
+    connection: Connection, *, live_only: bool, source: SourceName | None, after: JobRef | None, limit: int | None
+) -> tuple[Watch, ...]:
+    """Jobs, in order of their names."""
+    found = select(jobs.c.watch).order_by(jobs.c.source, jobs.c.job_id).limit(limit)
+    if after is not None:
+        behind = and_(jobs.c.source == after.source, jobs.c.job_id > after.job_id)
+        found = found.where(or_(jobs.c.source > after.source, behind))
     if live_only:
         found = found.where(jobs.c.live.is_(True))
     if source is not None:
         found = found.where(jobs.c.source == source)
     return tuple(rows.watch_of(text) for text in connection.execute(found).scalars())
+
+
+def briefs(connection: Connection, *, source: SourceName | None) -> tuple[Brief, ...]:
+    """All jobs, in order of their names. One that an earlier version wrote has no brief yet, and is read as a whole."""
+    # The long text is not touched where the short one is there.
+    whole = case((jobs.c.brief.is_(None), jobs.c.watch))
+    found = select(jobs.c.brief, whole).order_by(jobs.c.source, jobs.c.job_id)
+    if source is not None:
+        found = found.where(jobs.c.source == source)
+    rows_ = connection.execution_options(yield_per=1000).execute(found)
+    return tuple(rows.brief_of_row(brief, watch_) for brief, watch_ in rows_)
 
 
 def sights(connection: Connection) -> tuple[Sight, ...]:
@@ -82,6 +100,7 @@ def story(connection: Connection, job: JobRef) -> tuple[StoryLine, ...]:
     ]
     owed = connection.execute(rows.DELIVERIES.where(_of(deliveries, job)).order_by(deliveries.c.seq))
     lines += [rows.delivery_line(rows.delivery_of(row)) for row in owed]
+    lines += troubles.lines(connection, _of(schema.troubles, job))
     flushes = select(deliveries.c.flush_id).where(_of(deliveries, job))
     return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
 
@@ -102,19 +121,32 @@ def account(connection: Connection, event_id: EventId) -> tuple[StoryLine, ...]:
     read = map(rows.delivery_of, connection.execute(rows.DELIVERIES.where(same).order_by(deliveries.c.seq)))
     owed = [delivery for delivery in read if delivery.notification.event_id == event_id]
     lines += map(rows.delivery_line, owed)
+    said = sorted({delivery.notification.id for delivery in owed})
+    lines += troubles.lines(connection, schema.troubles.c.id.in_(said))
     flushes = sorted({delivery.flush_id for delivery in owed if delivery.flush_id})
     return rows.in_order(lines + _told(connection, receipts.c.flush_id.in_(flushes)))
 
 
 def _told(connection: Connection, which: ColumnElement[bool]) -> list[StoryLine]:
+    found = connection.execute(select(receipts).where(which).order_by(receipts.c.at)).all()
+    asked: dict[str, list[RecipientOutcome]] = {row.flush_id: [] for row in found}
+    outcomes = select(schema.recipients).where(schema.recipients.c.flush_id.in_(sorted(asked)))
+    for outcome in connection.execute(outcomes.order_by(schema.recipients.c.recipient)):
+        asked[outcome.flush_id].append(rows.recipient_of(outcome))
     return [
         rows.receipt_line(
             row.at,
             row.flush_id,
             row.receiver,
-            Receipt(reference=row.reference, thread_reference=row.thread_reference, place=row.place, note=row.note),
+            Receipt(
+                reference=row.reference,
+                thread_reference=row.thread_reference,
+                place=row.place,
+                note=row.note,
+                recipients=tuple(asked[row.flush_id]),
+            ),
         )
-        for row in connection.execute(select(receipts).where(which).order_by(receipts.c.at))
+        for row in found
     ]
 
 
@@ -132,6 +164,10 @@ def counts(connection: Connection) -> dict[str, int]:
     numbers |= {f"deliveries.{state.value}": 0 for state in DeliveryState}
     for state, number in connection.execute(select(deliveries.c.state, func.count()).group_by(deliveries.c.state)):
         numbers[f"deliveries.{state}"] = number
+    waiting = select(func.count(), func.count(schema.troubles.c.acknowledged_at)).where(
+        schema.troubles.c.ended_at.is_(None)
+    )
+    numbers["troubles.open"], numbers["troubles.acknowledged"] = connection.execute(waiting).one()
     for name, table in COUNTED.items():
         numbers[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
     return numbers
@@ -150,15 +186,17 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         return frozenset()
     keys = [{"of_source": ref.source, "of_job": ref.job_id} for ref in refs]
     flushes = _flushes(connection, refs)
-    # deliveries before the notifications they point at
+    # deliveries and troubles before the notifications they point at
     for table in (
         deliveries,
+        schema.troubles,
         schema.notifications,
         schema.decisions,
         events,
         schema.snapshots,
         schema.deadlines,
         schema.silences,
+        schema.cards,
         jobs,
     ):
         match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))
@@ -167,6 +205,10 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         told_by_others = exists().where(deliveries.c.flush_id == receipts.c.flush_id)
         gone = delete(receipts).where(receipts.c.flush_id == bindparam("of_flush"), not_(told_by_others))
         connection.execute(gone, [{"of_flush": flush} for flush in flushes])
+        asked = schema.recipients
+        others = exists().where(deliveries.c.flush_id == asked.c.flush_id)
+        forgotten = delete(asked).where(asked.c.flush_id == bindparam("of_flush"), not_(others))
+        connection.execute(forgotten, [{"of_flush": flush} for flush in flushes])
     threads = schema.threads
     connection.execute(
         delete(threads).where(threads.c.thread_key == bindparam("of_thread")),

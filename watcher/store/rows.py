@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Select, select
 
 from watcher.core.codec import (
+    brief_from_json,
+    brief_to_json,
     event_from_json,
     event_to_json,
     notification_from_json,
@@ -21,9 +23,12 @@ from watcher.core.codec import (
 )
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, FlushId, Receipt
 from watcher.core.events import EVENT_VERSION, Event, job_of
+from watcher.core.fleet import Brief, brief_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
+from watcher.core.trouble import Trouble
 from watcher.ports import StoryLine
 from watcher.store.dialects import Row
 from watcher.store.faults import Unreadable
@@ -56,12 +61,20 @@ def watch_row(watch: Watch, ended_at: datetime | None) -> Row:
         "live": watch.live,
         "ended_at": ended_at,
         "watch": body,
+        "brief": brief_to_json(brief_of(watch)).decode(),
     }
 
 
 def watch_of(text: str) -> Watch:
     """From `jobs.watch`."""
     return _read(watch_from_json, text, "what is held about a job")
+
+
+def brief_of_row(brief: str | None, watch: str | None) -> Brief:
+    """From `jobs.brief`, or where there is none, from `jobs.watch`."""
+    if brief is None:
+        return brief_of(watch_of(watch or ""))
+    return _read(brief_from_json, brief, "what is held about a job, in brief")
 
 
 def snapshot_row(snapshot: JobSnapshot) -> Row:
@@ -108,6 +121,16 @@ def notification_row(notification: Notification) -> Row:
     }
 
 
+def notification_of(text: str) -> Notification:
+    """From `notifications.body`."""
+    return _read(notification_from_json, text, "a notification")
+
+
+def word(kind: Callable[[str], Value], text: str, what: str) -> Value:
+    """A word of a closed set, from a column."""
+    return _read(kind, text, what)
+
+
 def delivery_row(delivery: Delivery) -> Row:
     """For `deliveries`."""
     return {
@@ -135,7 +158,7 @@ def delivery_of(row: Any) -> Delivery:
     return Delivery(
         id=row.id,
         receiver=row.receiver,
-        notification=_read(notification_from_json, row.body, "a notification"),
+        notification=notification_of(row.body),
         group_key=row.group_key,
         thread_key=row.thread_key,
         state=_read(DeliveryState, row.state, "a delivery's state"),
@@ -204,9 +227,25 @@ def receipt_row(flush_id: FlushId, receiver: str, receipt: Receipt, at: datetime
     }
 
 
+def recipient_row(flush_id: FlushId, receiver: str, outcome: RecipientOutcome) -> Row:
+    """For `recipients`."""
+    return {
+        "flush_id": flush_id,
+        "recipient": outcome.recipient,
+        "receiver": receiver,
+        "acceptance": outcome.acceptance.value,
+        "answer": outcome.answer,
+    }
+
+
+def recipient_of(row: Any) -> RecipientOutcome:
+    """From `recipients`."""
+    return RecipientOutcome(row.recipient, _read(Acceptance, row.acceptance, "a recipient's outcome"), row.answer)
+
+
 # --- lines of a story, the same from every store ------------------------------------------------------------------------------
 
-_RANK: Final[Mapping[str, int]] = {"snapshot": 0, "event": 1, "decision": 2, "delivery": 3, "receipt": 4}
+_RANK: Final[Mapping[str, int]] = {"snapshot": 0, "event": 1, "decision": 2, "delivery": 3, "receipt": 4, "trouble": 5}
 
 
 def _data(text: Text) -> Mapping[str, Any]:
@@ -238,6 +277,24 @@ def delivery_line(delivery: Delivery) -> StoryLine:
 def receipt_line(at: datetime, flush_id: str, receiver: str, receipt: Receipt) -> StoryLine:
     """What came back for a message."""
     return StoryLine(at=at, kind="receipt", data={"flush_id": flush_id, "receiver": receiver, **plain(receipt)})
+
+
+def trouble_lines(trouble: Trouble) -> list[StoryLine]:
+    """That something went on being wrong, that somebody took it on, and that it ended."""
+    about = {
+        "notification_id": trouble.id,
+        "rule": trouble.notification.rule,
+        "severity": trouble.severity.value,
+        "ongoing": trouble.ongoing.value,
+    }
+    lines = [StoryLine(at=trouble.opened_at, kind="trouble", data={**about, "step": "opened"})]
+    if trouble.acknowledged_at is not None:
+        said = {"step": "acknowledged", "by": trouble.acknowledged_by, "comment": trouble.comment}
+        lines.append(StoryLine(at=trouble.acknowledged_at, kind="trouble", data={**about, **said}))
+    if trouble.ended_at is not None and trouble.end is not None:
+        data = {**about, "step": "ended", "end": trouble.end.value}
+        lines.append(StoryLine(at=trouble.ended_at, kind="trouble", data=data))
+    return lines
 
 
 def in_order(lines: list[StoryLine]) -> tuple[StoryLine, ...]:

@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0004"
+REVISION: Final = "0008"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -115,8 +115,10 @@ jobs: Final = Table(
     Column("live", Boolean, nullable=False),
     Column("ended_at", Instant),
     Column("watch", Text, nullable=False),
+    Column("brief", Text),
     Index(None, "live", "source"),
-    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version.",
+    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version. A start reads brief, "
+    "which is empty where an earlier version wrote the row.",
 )
 
 snapshots: Final = Table(
@@ -217,6 +219,18 @@ receipts: Final = Table(
     comment="What the far side returned for a message.",
 )
 
+recipients: Final = Table(
+    "recipients",
+    metadata,
+    Column("flush_id", Words, primary_key=True),
+    Column("recipient", Words, primary_key=True),
+    Column("receiver", Words, nullable=False),
+    Column("acceptance", String(16), nullable=False),
+    Column("answer", Words, nullable=False),
+    Index(None, "receiver", "acceptance"),
+    comment="The last word about each recipient of a message, where the far side answers for each.",
+)
+
 threads: Final = Table(
     "threads",
     metadata,
@@ -273,4 +287,49 @@ silences: Final = Table(
     Column("ended_at", Instant),
     Column("ended_by", Words, nullable=False),
     comment="What people do not want to hear for a while. Source and job name the job that a silence ends with.",
+)
+
+troubles: Final = Table(
+    "troubles",
+    metadata,
+    Column("id", Words, ForeignKey(notifications.c.id), primary_key=True),
+    Column("source", Words),
+    Column("job_id", Words),
+    Column("pod_id", Words, nullable=False),
+    Column("ongoing", String(32), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("ended_at", Instant, index=True),
+    Column("end", String(32)),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", Words, nullable=False),
+    Column("comment", Words, nullable=False),
+    Index(None, "source", "job_id"),
+    comment="What is still wrong, and was: a notification of something that goes on, who took it on, and how it ended.",
+)
+
+cards: Final = Table(
+    "cards",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("target", Words, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("reference", Words, nullable=False),
+    Column("place", Words, nullable=False),
+    Column("posted_at", Instant),
+    Column("attempt", Integer, nullable=False),
+    Column("first_attempt_at", Instant),
+    Column("replies", Integer, nullable=False),
+    Column("shown", Words, nullable=False),
+    Column("news", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("lost", String(16)),
+    Column("previous", Words, nullable=False),
+    Column("previous_place", Words, nullable=False),
+    Column("why", String(16)),
+    Index(None, "source", "job_id"),
+    comment="The card of a job at a receiver: the root of its thread, changed in place. Behind where news is above seen.",
 )

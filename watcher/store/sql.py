@@ -13,13 +13,17 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.events import Event, EventId
+from watcher.core.fleet import Brief
+from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
-from watcher.core.rule import RuleDeadline
+from watcher.core.rule import NotificationId, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, reading, silences, writing
+from watcher.store import cards, outbox, reading, silences, troubles, writing
+from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
 
 Result = TypeVar("Result")
@@ -95,6 +99,7 @@ class SqlStore:
         self, url: str, *, read_only: bool = False, beside: bool = False, patience: timedelta = timedelta(seconds=5)
     ) -> None:
         self._database = _database(url, read_only=read_only, beside=beside, patience=patience)
+        self._commits = Commits(self._database)
 
     async def open(self) -> None:
         """See `Store.open`. Also takes the right to watch with this database; `StoreUnavailable` when another process has it."""
@@ -108,14 +113,27 @@ class SqlStore:
         """See `Store.watch`."""
         return await self._database.read(partial(reading.watch, ref=ref))
 
-    async def watches(self, *, live_only: bool = True, source: SourceName | None = None) -> tuple[Watch, ...]:
-        """See `Store.watches`. In order of source and job id."""
-        return await self._database.read(partial(reading.watches, live_only=live_only, source=source))
+    async def watches(
+        self,
+        *,
+        live_only: bool = True,
+        source: SourceName | None = None,
+        after: JobRef | None = None,
+        limit: int | None = None,
+    ) -> tuple[Watch, ...]:
+        """See `Store.watches`."""
+        return await self._database.read(
+            partial(reading.watches, live_only=live_only, source=source, after=after, limit=limit)
+        )
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        """See `Store.briefs`."""
+        return await self._database.read(partial(reading.briefs, source=source))
 
     async def commit(self, observation: Observation) -> None:
         """See `Store.commit`. Raises ValueError when the watch's version does not follow `expected_version`."""
         writing.check(observation)
-        await self._database.write(partial(writing.commit, observation=observation))
+        await self._commits.commit(observation)
 
     async def sights(self) -> tuple[Sight, ...]:
         """See `Store.sights`."""
@@ -144,6 +162,18 @@ class SqlStore:
         """See `Store.release`."""
         return await self._database.write(partial(outbox.release, now=now))
 
+    async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
+        """See `Store.card`."""
+        return await self._database.read(partial(cards.card, receiver=receiver, job=job))
+
+    async def keep_card(self, card: LivingCard) -> None:
+        """See `Store.keep_card`."""
+        await self._database.write(partial(cards.keep, kept=card))
+
+    async def cards_behind(self, receiver: str, limit: int = 1) -> tuple[LivingCard, ...]:
+        """See `Store.cards_behind`."""
+        return await self._database.read(partial(cards.behind, receiver=receiver, limit=limit))
+
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
         await self._database.write(partial(silences.add, silencing=silencing))
@@ -155,6 +185,24 @@ class SqlStore:
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
+
+    async def troubles(
+        self,
+        *,
+        open_only: bool = True,
+        job: JobRef | None = None,
+        since: datetime | None = None,
+        trouble_id: NotificationId | None = None,
+    ) -> tuple[Trouble, ...]:
+        """See `Store.troubles`."""
+        return await self._database.read(
+            partial(troubles.kept, open_only=open_only, job=job, since=since, which=trouble_id)
+        )
+
+    async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
+        """See `Store.acknowledge`."""
+        work = partial(troubles.acknowledge, trouble_id=trouble_id, at=at, by=by, comment=comment)
+        return await self._database.write(work)
 
     async def events(
         self,
@@ -190,6 +238,7 @@ class SqlStore:
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
+        await self._database.write(partial(troubles.forget, before=before))
         await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()
         while portion := await self._database.write(partial(reading.prune, before=before, limit=PRUNED_AT_ONCE)):

@@ -8,7 +8,7 @@ from watcher.core.delivery import DeliveryState, absorbed
 from watcher.core.events import job_of
 from watcher.errors import StaleObservation
 from watcher.ports import Observation
-from watcher.store import rows, schema
+from watcher.store import cards, rows, schema, troubles
 from watcher.store.dialects import put, put_new
 from watcher.store.schema import Instant, deadlines, deliveries, jobs
 
@@ -47,8 +47,10 @@ def commit(connection: Connection, observation: Observation) -> None:
     _note_decisions(connection, observation)
     said = {notification.id: notification for notification in observation.notifications}
     said |= {delivery.notification.id: delivery.notification for delivery in observation.deliveries}
+    said |= {trouble.id: trouble.notification for trouble in observation.troubles}
     put_new(connection, schema.notifications, [rows.notification_row(notification) for notification in said.values()])
     put_new(connection, schema.deliveries, [rows.delivery_row(delivery) for delivery in observation.deliveries])
+    troubles.commit(connection, observation.troubles)
     _absorb(connection, observation)
     _set_deadlines(connection, observation)
 
@@ -92,12 +94,14 @@ def _advance(connection: Connection, observation: Observation) -> None:
                 jobs.c.job_id == row["job_id"],
                 jobs.c.version == observation.expected_version,
             )
-            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"])
+            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"], brief=row["brief"])
         ).rowcount
     if moved != 1:
         raise stale(observation)
     if observation.snapshot_changed:
         put_new(connection, schema.snapshots, [rows.snapshot_row(watch.snapshot)])
+    if observation.expected_version:
+        cards.note_news(connection, watch.snapshot.ref)
 
 
 def _note_decisions(connection: Connection, observation: Observation) -> None:

@@ -12,7 +12,7 @@ from watcher.core.delivery import FlushId
 from watcher.core.events import deterministic_id
 from watcher.core.message import Item, JobCard, Message, loudest, told_late
 from watcher.core.model import JobId, JobRef, SourceName
-from watcher.core.rule import Facts, Severity
+from watcher.core.rule import Severity, Shown
 
 AT: Final = datetime(2026, 2, 3, 14, 3, 22, tzinfo=UTC)
 CONSOLE: Final = "https://pai.console.aliyun.com/?regionId=cn-hangzhou#/job/detail?jobId={}&workspaceId=268"
@@ -36,7 +36,7 @@ def job(
     title: str = "llama-70b-pretrain",
     *,
     url: str | None = None,
-    facts: Facts | None = None,
+    facts: Shown | None = None,
     status: str = "Failed",
 ) -> JobCard:
     """A job's card."""
@@ -56,7 +56,7 @@ def item(
     *,
     severity: Severity = Severity.CRITICAL,
     about: JobCard | None = None,
-    facts: Facts = (),
+    facts: Shown = (),
     detail: str = "",
     kind: str = "job.failed",
     rule: str = "job-failed",

@@ -21,7 +21,7 @@ import traceback
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,8 +29,9 @@ import pytest
 
 from watcher.core.delivery import Receipt
 from watcher.errors import NotifierError
-from watcher.ports import Notifier
+from watcher.ports import LivingNotifier, Notifier
 from watcher.settings import Settings
+from watcher.testing.cards import CARDS, standing_there
 from watcher.testing.messages import SAMPLES, again
 
 
@@ -170,3 +171,92 @@ class NotifierContract:
             await bench.notifier.send(bench.notifier.render(sample), sample)
             await bench.notifier.aclose()
             await bench.notifier.aclose()
+
+
+class LivingContract:
+    """What must hold, beside `NotifierContract`, for a notifier that keeps living cards.
+
+    A subclass gives `open` as there, and `shown`: the texts that the far side shows now, one for each card that stands.
+    """
+
+    longest_card: int = 30_000
+    """Characters of a rendered card as JSON, whatever it is about."""
+
+    def open(self) -> AbstractAsyncContextManager[NotifierBench]:
+        """A notifier and its far side, ready to show cards."""
+        raise TypeError("a contract is kept by a subclass: give it a method open that yields a NotifierBench")
+
+    def shown(self) -> list[str]:
+        """What the far side shows: the whole text of each card, in order of posting."""
+        raise TypeError("a contract is kept by a subclass: give it a method shown")
+
+    async def test_it_wants_cards_and_says_where_they_go(self) -> None:
+        async with self.open() as bench:
+            assert isinstance(bench.notifier, LivingNotifier)
+            assert bench.notifier.card_target
+            assert bench.notifier.card_pace >= timedelta(0)
+            assert bench.notifier.capabilities.updates
+
+    @pytest.mark.parametrize("name", CARDS)
+    async def test_a_card_is_plain_bounded_data_without_invisible_characters_and_always_the_same(
+        self, name: str
+    ) -> None:
+        async with self.open() as bench:
+            notifier, view = _living(bench), CARDS[name]
+            for stands in (view, standing_there(view, Receipt(reference="1", place="p"))):
+                wire = dict(notifier.render_card(stands))
+                assert json.loads(json.dumps(wire)) == json.loads(json.dumps(dict(notifier.render_card(stands))))
+                assert len(json.dumps(wire, ensure_ascii=False)) <= self.longest_card
+                assert {text: unwanted(text) for text in texts(wire) if unwanted(text)} == {}
+
+    async def test_a_card_names_the_job_and_says_how_it_stands(self) -> None:
+        async with self.open() as bench:
+            said = " ".join(texts(dict(_living(bench).render_card(CARDS["running"]))))
+            for words in ("llama-70b-pretrain", "attempt 2 of 4", "64 GPUs", "running", "waiting", "wei"):
+                assert words in said
+
+    @pytest.mark.parametrize("name", CARDS)
+    async def test_every_card_is_posted_and_then_changed_in_place(self, name: str) -> None:
+        async with self.open() as bench:
+            notifier, view = _living(bench), CARDS[name]
+            receipt = await notifier.show_card(notifier.render_card(view), view)
+            assert receipt.reference
+            assert receipt.note == ""
+            later = standing_there(replace(view, card=CARDS["succeeded"].card), receipt)
+            again = await notifier.show_card(notifier.render_card(later), later)
+            assert again.reference == receipt.reference
+            (text,) = self.shown()
+            assert "tokenise-corpus" in text
+
+    async def test_news_goes_under_the_card(self) -> None:
+        async with self.open() as bench:
+            notifier, view, sample = _living(bench), CARDS["running"], SAMPLES["single"]
+            root = await notifier.show_card(notifier.render_card(view), view)
+            message = replace(sample, thread_reference=root.reference, thread_place=root.place)
+            receipt = await notifier.send(notifier.render(message), message)
+            assert receipt.thread_reference in {"", root.reference}
+
+    async def test_a_copy_of_a_root_is_told_where_that_is_promised(self) -> None:
+        async with self.open() as bench:
+            notifier, view = _living(bench), CARDS["running"]
+            wire = notifier.render_card(view)
+            first = await notifier.show_card(wire, view)
+            second = await notifier.show_card(wire, replace(view, attempt=2))
+            if bench.tells_copies:
+                assert second.reference == first.reference
+                assert len(self.shown()) == 1
+
+    async def test_a_failure_to_show_is_a_notifier_error_without_secrets(self) -> None:
+        async with self.open() as bench:
+            notifier, view = _living(bench), CARDS["running"]
+            wire = notifier.render_card(view)
+            await bench.break_far_side()
+            with pytest.raises(NotifierError) as caught:
+                await notifier.show_card(wire, view)
+            told = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
+            assert [secret for secret in bench.secrets for text in told if secret in text] == []
+
+
+def _living(bench: NotifierBench) -> LivingNotifier:
+    assert isinstance(bench.notifier, LivingNotifier)
+    return bench.notifier

@@ -63,6 +63,13 @@ class Post:
     metadata: dict[str, Any]
     raw: dict[str, Any]
     """All that was sent."""
+    updates: int = 0
+    """How often it was changed in place."""
+
+    @property
+    def card(self) -> bool:
+        """Whether it is a job's living card."""
+        return self.metadata.get("event_type") == "dlc_watcher_card"
 
     def shown(self) -> dict[str, Any]:
         """As history gives it back."""
@@ -100,8 +107,13 @@ class SlackServer:
     posts: list[Post] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, str] = field(default_factory=lambda: {"/services/T000/B000/hook-path-secret": "ml-jobs"})
+    archived: set[str] = field(default_factory=set)
+    """Ids of channels that take nothing more."""
+    deleted: set[str] = field(default_factory=set)
+    """`ts` of posts that somebody deleted: they stay in `posts`, and nobody sees them."""
     _faults: deque[Fault] = field(default_factory=deque)
     _look_faults: deque[Fault] = field(default_factory=deque)
+    _update_faults: deque[Fault] = field(default_factory=deque)
     _last_post: dict[str, float] = field(default_factory=dict)
     _count: int = 0
     loopback: Loopback | None = None
@@ -126,6 +138,10 @@ class SlackServer:
         """Do these to the next posts, one each, in this order."""
         self._faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
 
+    def fail_update(self, *faults: Fault | FaultKind) -> None:
+        """Do these to the next changes of posts, one each: 429, 500, 503, html, code, reset_before_accept or hang."""
+        self._update_faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
+
     def fail_look(self, *faults: Fault | FaultKind) -> None:
         """Answer the next requests for a channel's messages with these, one each: 429, 500, 503, html or code."""
         self._look_faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
@@ -136,6 +152,7 @@ class SlackServer:
             "auth.test": self._auth_test,
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
+            "chat.getPermalink": self._permalink,
             "conversations.history": self._history,
             "conversations.replies": self._replies,
             "conversations.list": self._list,
@@ -200,6 +217,8 @@ class SlackServer:
     def _refusal(self, channel: str, arguments: Mapping[str, Any]) -> str:
         if not channel:
             return "channel_not_found"
+        if channel in self.archived:
+            return "is_archived"
         if not arguments.get("text") and not arguments.get("blocks"):
             return "no_text"
         if len(str(arguments.get("text", ""))) > LONGEST_MESSAGE:
@@ -264,20 +283,48 @@ class SlackServer:
         self.posts.append(post)
         return post
 
-    async def _update(self, _request: Request, arguments: dict[str, Any]) -> Response:
+    async def _update(self, request: Request, arguments: dict[str, Any]) -> Response:
+        if self._update_faults:
+            fault = self._update_faults.popleft()
+            if fault.kind in {"reset_before_accept", "hang"}:
+                return await self._break(request, hang=fault.kind == "hang")
+            return _faulty(fault, plain=False)
+        channel = str(arguments.get("channel", ""))
+        if channel not in self.channels.values():
+            return _refusal("channel_not_found")  # this method takes ids, never names
+        if channel in self.archived:
+            return _refusal("is_archived")
+        refusal = refuse_blocks(arguments["blocks"]) if arguments.get("blocks") else ""
+        if refusal:
+            return _refusal(refusal)
         for post in self.posts:
-            if post.ts == arguments.get("ts") and post.channel == arguments.get("channel"):
+            if post.ts == arguments.get("ts") and post.channel == channel and post.ts not in self.deleted:
                 post.text, post.blocks = str(arguments.get("text", "")), arguments.get("blocks") or []
+                post.updates += 1
                 return JSONResponse({"ok": True, "channel": post.channel, "ts": post.ts, "text": post.text})
         return _refusal("message_not_found")
 
+    async def _permalink(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        channel, ts = str(arguments.get("channel", "")), str(arguments.get("message_ts", ""))
+        if not any(post.ts == ts and post.channel == channel and ts not in self.deleted for post in self.posts):
+            return _refusal("message_not_found")
+        url = f"https://test.slack.com/archives/{channel}/p{ts.replace('.', '')}"
+        return JSONResponse({"ok": True, "channel": channel, "permalink": url})
+
+    def delete(self, ts: str) -> None:
+        """As if somebody had deleted that message."""
+        self.deleted.add(ts)
+
     async def _history(self, _request: Request, arguments: dict[str, Any]) -> Response:
-        roots = [post for post in self.posts if not post.thread_ts or post.raw.get("reply_broadcast")]
+        roots = [post for post in self._seen() if not post.thread_ts or post.raw.get("reply_broadcast")]
         return self._page(arguments, list(reversed(roots)))
 
     async def _replies(self, _request: Request, arguments: dict[str, Any]) -> Response:
         root = str(arguments.get("ts", ""))
-        return self._page(arguments, [post for post in self.posts if root in {post.ts, post.thread_ts}])
+        return self._page(arguments, [post for post in self._seen() if root in {post.ts, post.thread_ts}])
+
+    def _seen(self) -> list[Post]:
+        return [post for post in self.posts if post.ts not in self.deleted]
 
     def _page(self, arguments: Mapping[str, Any], posts: list[Post]) -> Response:
         if self._look_faults:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 BreakKind = Literal["drop", "hang", "drop_after_accept", "hang_after_accept"]
+"""The connection is cut, or nothing more is said; the last two after the server has taken the message (after the final dot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class MailServer:
     """The server's state, to script it and to look at what arrived.
 
     Attributes:
+        greeting: what is said at the door in place of `220`, for example `421 4.3.2 too busy`; the connection is closed after it.
         username: who may log in, or "" for no log-in at all.
         tls: `starttls` (demanded before anything else), `tls`, or `none`.
         refuse: reply by recipient, for example `{"gone@example.com": "550 5.1.1 no such user"}`.
@@ -44,6 +46,7 @@ class MailServer:
         connections: how many were opened.
     """
 
+    greeting: str = ""
     username: str = ""
     password: str = ""
     tls: Literal["starttls", "tls", "none"] = "none"
@@ -55,8 +58,8 @@ class MailServer:
     _answers: dict[str, deque[str]] = field(default_factory=dict)
     _open: set[Any] = field(default_factory=set)
 
-    def answer(self, command: Literal["MAIL", "DATA", "AUTH"], *replies: str) -> None:
-        """Answer the next such commands with these replies (or `BreakKind`s, for DATA), one each; afterwards as usual.
+    def answer(self, command: Literal["MAIL", "RCPT", "DATA", "AUTH"], *replies: str) -> None:
+        """Answer the next such commands with these replies (or `BreakKind`s, not for AUTH), one each; afterwards as usual.
 
         One log-in can be several AUTH commands: aiosmtplib tries every mechanism that is offered.
         """
@@ -78,7 +81,7 @@ class MailServer:
     ) -> str:
         reply = self._next("MAIL")
         if reply:
-            return reply
+            return await self._told(server, reply)
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -86,6 +89,9 @@ class MailServer:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        reply = self._next("RCPT")
+        if reply:
+            return await self._told(server, reply)
         if address in self.refuse:
             return self.refuse[address]
         envelope.rcpt_tos.append(address)
@@ -93,15 +99,18 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         reply = self._next("DATA")
-        if reply and not reply.endswith("_after_accept") and reply not in {"drop", "hang"}:
-            return reply
-        if reply not in {"drop", "hang"}:
+        kept, after = reply.endswith("_after_accept"), reply.removesuffix("_after_accept")
+        if not reply or kept:
             self._keep(session, envelope)
-        if reply.startswith("drop"):
+        return await self._told(server, after) if reply else "250 OK queued"
+
+    async def _told(self, server: SMTP, reply: str) -> str:
+        """The reply as scripted; a break is never answered."""
+        if reply == "drop":
             server.transport.abort()  # type: ignore[union-attr]  # aiosmtpd: None only before the connection is made
-        if reply.startswith("hang"):
+        if reply == "hang":
             await asyncio.sleep(30)
-        return "250 OK queued"
+        return "451 never read" if reply in {"drop", "hang"} else reply
 
     def _keep(self, session: Session, envelope: Envelope) -> None:
         raw = envelope.original_content or b""
@@ -150,11 +159,16 @@ class _Protocol(SMTP):
     def connection_made(self, transport: Any) -> None:
         self._state.connections += 1
         self._state._open.add(transport)  # noqa: SLF001  (one module, one thing)
+        if self._state.greeting:
+            transport.write(f"{self._state.greeting}\r\n".encode())
+            transport.close()
+            return
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._state._open.discard(self.transport)  # noqa: SLF001
-        super().connection_lost(error)
+        if not self._state.greeting:
+            super().connection_lost(error)
 
 
 @asynccontextmanager

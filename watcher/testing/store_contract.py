@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import anyio
 import pytest
 
 from watcher.core.delivery import (
@@ -35,12 +36,17 @@ from watcher.core.delivery import (
     settle,
 )
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
+from watcher.core.fleet import brief_of
+from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
+from watcher.core.ongoing import Ongoing
 from watcher.core.phases import Phase, phase_of
+from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Absorption, Decision, Notification, NotificationId, RuleDeadline, RuleReason, Severity
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
+from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.core.withholding import withheld
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
@@ -54,6 +60,17 @@ OTHER_JOB = JobRef(SourceName("hangzhou"), JobId("dlc-2"))
 FAR_JOB = JobRef(SourceName("beijing"), JobId("dlc-1"))
 NOBODY: frozenset[JobRef] = frozenset()
 ACCEPTED = Receipt(reference="m1", thread_reference="root", place="#ml-jobs", note="")
+PARTLY = Receipt(
+    reference="m1",
+    thread_reference="root-1",
+    place="has@example.com",
+    note="accepted by 1 of 3",
+    recipients=(
+        RecipientOutcome("has@example.com", Acceptance.ACCEPTED),
+        RecipientOutcome("gone@example.com", Acceptance.REFUSED, "550 no such user"),
+        RecipientOutcome("late@example.com", Acceptance.DEFERRED, "451 greylisted"),
+    ),
+)
 
 
 def a_watch(
@@ -133,6 +150,31 @@ def a_delivery(
     )
 
 
+def a_card() -> LivingCard:
+    """A job's card with members of every kind filled."""
+    return LivingCard(
+        receiver="team",
+        job=JOB,
+        target="#ml-jobs",
+        generation=2,
+        reference="171.2",
+        place="C0ML0JOBS",
+        posted_at=T0 - MOMENT,
+        attempt=3,
+        first_attempt_at=T0 - 2 * MOMENT,
+        replies=2,
+        shown="f1",
+        news=7,
+        seen=3,
+        next_at=T0,
+        failures=1,
+        lost=CardLoss.DELETED,
+        previous="171.1",
+        previous_place="C0OLD0000",
+        why=CardLoss.FULL,
+    )
+
+
 def a_silence(number: int = 1) -> Silencing:
     """A silence of an hour, with tests of every sort; the number makes its id."""
     match = Matcher.of(
@@ -184,6 +226,14 @@ async def send(store: Store, outcome: Outcome = ACCEPTED, now: datetime = T0, re
     receipt = outcome if isinstance(outcome, Receipt) else None
     await store.settle(lease, settlement_for(lease, outcome, now), receipt, now)
     return lease
+
+
+def a_trouble(
+    number: int = 1, *, job: JobRef | None = JOB, ongoing: Ongoing = Ongoing.FAILED, at: datetime = T0
+) -> Trouble:
+    """What a notification opened; the number makes its id."""
+    said = replace(a_notification(number, job=job, at=at), ongoing=ongoing)
+    return Trouble(notification=said, ongoing=ongoing, opened_at=at)
 
 
 class StoreContract:
@@ -276,6 +326,54 @@ class StoreContract:
         assert set(await store.watches(live_only=False)) == {live, ended, gone, strange}
         assert set(await store.watches(live_only=False, source=SourceName("hangzhou"))) == {live, ended}
         assert set(await store.watches(source=SourceName("beijing"))) == set()
+
+    async def test_of_many_that_commit_at_once_each_keeps_its_own_and_a_stale_one_takes_no_other_with_it(
+        self, store: Store
+    ) -> None:
+        refs = [JobRef(SourceName("many"), JobId(f"dlc{number}")) for number in range(30)]
+        stale: list[JobRef] = []
+
+        async def commit(ref: JobRef, status: str) -> None:
+            news = replace(an_event(job=ref), id=EventId(f"{ref.job_id} {status}"))
+            try:
+                await store.commit(replace(an_observation(watch=a_watch(ref, status=status)), events=(news,)))
+            except StaleObservation:
+                stale.append(ref)
+
+        async with anyio.create_task_group() as tasks:
+            for ref in refs:
+                tasks.start_soon(commit, ref, "Running")
+                tasks.start_soon(commit, ref, "Queuing")
+        assert sorted(stale) == sorted(refs), "one of two looks at one version is the first"
+        kept = {watch.snapshot.ref: watch.snapshot.status for watch in await store.watches()}
+        assert set(kept) == set(refs)
+        told = {event.id for event in await store.events()}
+        assert told == {f"{ref.job_id} {status}" for ref, status in kept.items()}
+
+    async def test_a_brief_says_of_each_job_what_a_start_needs(self, store: Store) -> None:
+        here, there = a_watch(JOB, version=1), a_watch(FAR_JOB, status="Failed")
+        for watch in (here, there):
+            await store.commit(an_observation(watch=watch))
+        assert set(await store.briefs()) == {brief_of(here), brief_of(there)}
+        moved_on = a_watch(JOB, version=2, status="Stopping", name="renamed")
+        await store.commit(an_observation(watch=moved_on))
+        assert await store.briefs(source=JOB.source) == (brief_of(moved_on),)
+        assert await store.briefs(source=SourceName("nowhere")) == ()
+
+    async def test_jobs_are_read_a_few_at_a_time_in_order(self, store: Store) -> None:
+        refs = sorted(JobRef(SourceName(source), JobId(f"dlc{number}")) for source in "ab" for number in range(4))
+        for ref in refs:
+            await store.commit(
+                an_observation(watch=a_watch(ref, status="Failed" if ref.job_id == "dlc2" else "Running"))
+            )
+        found, after = [], None
+        while some := await store.watches(after=after, limit=2):
+            assert len(some) <= 2
+            found += [watch.snapshot.ref for watch in some]
+            after = found[-1]
+        assert found == [ref for ref in refs if ref.job_id != "dlc2"]
+        assert len(await store.watches(live_only=False, after=refs[2])) == 5
+        assert len(await store.watches(after=refs[1], source=SourceName("a"))) == 1
 
     async def test_the_second_of_two_looks_at_one_version_is_stale_and_writes_nothing(self, store: Store) -> None:
         await store.commit(an_observation(watch=a_watch()))
@@ -559,6 +657,36 @@ class StoreContract:
         assert (row.state, row.reason, row.error) == (state, reason, failure.error)
         assert (row.settled_at is None) == (state is DeliveryState.RETRYING)
 
+    async def test_what_became_of_each_recipient_is_kept_and_only_the_last_word_counts(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery()))
+        first = await send(store, PARTLY)
+        assert (first.recipients, first.refused_before) == ((), frozenset())
+        (row,) = await store.deliveries()
+        assert (row.state, row.reason, row.error) == (DeliveryState.RETRYING, DeliveryReason.TRANSIENT, PARTLY.note)
+        later = T0 + timedelta(hours=1)
+        second = await leased(store, later)
+        assert set(second.recipients) == set(PARTLY.recipients)
+        assert second.thread_reference == "root-1", "those who have it have the thread's root"
+        everybody = replace(
+            ACCEPTED, recipients=(*PARTLY.recipients[:2], RecipientOutcome("late@example.com", Acceptance.ACCEPTED))
+        )
+        await store.settle(second, settlement_for(second, everybody, later), everybody, later)
+        (row,) = await store.deliveries()
+        assert row.state is DeliveryState.DELIVERED
+        line = (await store.story(JOB))[-1]
+        assert {one["recipient"]: one["acceptance"] for one in line.data["recipients"]} == {
+            "has@example.com": "accepted",
+            "gone@example.com": "refused",
+            "late@example.com": "accepted",
+        }
+
+    async def test_a_refusal_is_known_to_later_messages_of_the_same_receiver(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1)))
+        await send(store, replace(PARTLY, recipients=PARTLY.recipients[:2]))
+        await store.commit(an_observation(a_delivery(2), a_delivery(3, receiver="oncall")))
+        assert (await leased(store)).refused_before == {"gone@example.com"}
+        assert (await leased(store, receiver="oncall")).refused_before == frozenset()
+
     async def test_a_settled_delivery_is_never_touched_again(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery()))
         lease = await send(store)
@@ -732,6 +860,8 @@ class StoreContract:
             "deliveries.withheld": 0,
             "receipts": 1,
             "deadlines": 1,
+            "troubles.open": 0,
+            "troubles.acknowledged": 0,
         }
 
     # --- part of larger news ---------------------------------------------------------------------------------------------------
@@ -883,6 +1013,84 @@ class StoreContract:
             await store.commit(an_observation(*mine, watch=a_watch(about, status=status)))
         assert [len((await leased(store, later)).deliveries) for _ in range(2)] == [1, 2]
 
+    # --- troubles --------------------------------------------------------------------------------------------------------------
+
+    async def test_a_trouble_is_kept_oldest_first_until_it_ends_and_is_never_opened_again(self, store: Store) -> None:
+        later, first = a_trouble(1, at=T0 + MOMENT), a_trouble(2, job=OTHER_JOB, ongoing=Ongoing.WAITING)
+        await store.commit(replace(an_observation(), troubles=(later, first)))
+        assert await store.troubles() == (first, later)
+        assert await store.troubles(job=JOB) == (later,)
+        assert await store.troubles(trouble_id=first.id) == (first,)
+        over = later.ended(TroubleEnd.OVER, T0 + 2 * MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        await store.commit(replace(an_observation(), troubles=(later.ended(TroubleEnd.GONE, T0 + 9 * MOMENT), later)))
+        assert await store.troubles() == (first,)
+        assert await store.troubles(open_only=False) == (first, over)
+        assert await store.troubles(open_only=False, since=T0 + 2 * MOMENT) == (first, over)
+        assert await store.troubles(open_only=False, since=T0 + 3 * MOMENT) == (first,)
+
+    async def test_who_takes_on_a_trouble_takes_on_all_about_the_same_matter_and_only_the_first_counts(
+        self, store: Store
+    ) -> None:
+        one, same, other, apart = (
+            a_trouble(1, ongoing=Ongoing.WAITING),
+            a_trouble(2, ongoing=Ongoing.WAITING),
+            a_trouble(3, ongoing=Ongoing.HELD),
+            a_trouble(4, job=FAR_JOB, ongoing=Ongoing.WAITING),
+        )
+        await store.commit(replace(an_observation(), troubles=(one, same, other, apart)))
+        assert await store.acknowledge(same.id, T0 + MOMENT, "ann", "on it")
+        assert not await store.acknowledge(one.id, T0 + 2 * MOMENT, "bob")
+        assert await store.troubles() == (
+            replace(one, acknowledged_at=T0 + MOMENT, acknowledged_by="ann", comment="on it"),
+            replace(same, acknowledged_at=T0 + MOMENT, acknowledged_by="ann", comment="on it"),
+            other,
+            apart,
+        )
+        assert not await store.acknowledge(NotificationId("nothing"), T0, "bob")
+
+    async def test_an_answer_ends_what_nothing_else_would_end_and_comes_too_late_for_what_has_ended(
+        self, store: Store
+    ) -> None:
+        blind, failed = a_trouble(1, job=None, ongoing=Ongoing.UNANSWERED), a_trouble(2)
+        over = a_trouble(3, ongoing=Ongoing.DOWN).ended(TroubleEnd.OVER, T0)
+        await store.commit(replace(an_observation(), troubles=(blind, failed, over)))
+        assert await store.acknowledge(failed.id, T0 + MOMENT, "ann")
+        assert not await store.acknowledge(over.id, T0 + MOMENT, "ann")
+        assert await store.troubles() == (blind,), "which is about no job, and so is a matter of its own"
+        answered = replace(failed, acknowledged_at=T0 + MOMENT, acknowledged_by="ann")
+        assert await store.troubles(open_only=False, job=JOB) == (
+            answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
+            over,
+        )
+
+    async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
+        owed = a_delivery()
+        await store.commit(
+            replace(an_observation(owed, watch=a_watch()), events=(an_event(),), troubles=(a_trouble(),))
+        )
+        await store.acknowledge(owed.notification.id, T0 + MOMENT, "ann", "on it")
+        for lines in (await store.story(JOB), await store.account(EventId("event-1"))):
+            told = [line for line in lines if line.kind == "trouble"]
+            assert [line.at for line in told] == [T0, T0 + MOMENT, T0 + MOMENT]
+            assert [line.data["step"] for line in told] == ["opened", "acknowledged", "ended"]
+            assert (told[1].data["by"], told[1].data["comment"], told[2].data["end"]) == ("ann", "on it", "answered")
+        numbers = await store.counts()
+        assert (numbers["troubles.open"], numbers["troubles.acknowledged"]) == (0, 0)
+
+    async def test_troubles_are_dropped_with_their_job_and_those_of_no_job_some_time_after_their_end(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(watch=a_watch(status="Failed")))
+        blind = a_trouble(3, job=None, ongoing=Ongoing.BLIND)
+        gone, stays = a_trouble(1), a_trouble(2, job=OTHER_JOB)
+        ended = a_trouble(4, job=None).ended(TroubleEnd.OVER, T0)
+        await store.commit(replace(an_observation(), troubles=(gone, stays, blind, ended)))
+        numbers = await store.counts()
+        assert (numbers["troubles.open"], numbers["troubles.acknowledged"]) == (3, 0)
+        assert await store.prune(T0 + MOMENT) == {JOB}
+        assert await store.troubles(open_only=False) == (stays, blind)
+
     async def test_an_absorption_covers_what_is_owed_with_it_and_survives_nothing_being_owed(
         self, store: Store
     ) -> None:
@@ -898,6 +1106,67 @@ class StoreContract:
         assert await store.events(since=T0) == (late,)
         assert await store.events(since=T0 + MOMENT) == ()
 
+    # --- living cards ----------------------------------------------------------------------------------------------------------
+
+    async def test_a_card_comes_back_as_it_was_kept(self, store: Store) -> None:
+        assert await store.card("team", JOB) is None
+        for card in (
+            a_card(),
+            replace(a_card(), lost=None, why=None, posted_at=None, first_attempt_at=None, replies=9),
+        ):
+            await store.keep_card(card)
+            assert await store.card("team", JOB) == card
+        assert await store.card("oncall", JOB) is None
+        assert await store.card("team", FAR_JOB) is None
+
+    async def test_every_commit_about_a_job_is_news_for_its_cards_and_keeping_one_forgets_none(
+        self, store: Store
+    ) -> None:
+        await store.commit(an_observation(watch=a_watch()))
+        for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB)):
+            await store.keep_card(replace(a_card(), receiver=receiver, job=job))
+        read = await store.card("team", JOB)
+        assert read is not None
+        await store.commit(an_observation(watch=a_watch(version=2)))
+        await store.commit(an_observation(a_delivery()))
+        await store.keep_card(replace(read, seen=read.news, replies=12))
+        told = [
+            await store.card(receiver, job) for receiver, job in (("team", JOB), ("oncall", JOB), ("team", OTHER_JOB))
+        ]
+        assert [card and (card.news, card.seen, card.replies) for card in told] == [(8, 7, 12), (8, 3, 2), (7, 3, 2)]
+
+    async def test_cards_that_are_behind_are_found_the_earliest_first(self, store: Store) -> None:
+        def card(number: int, **members: Any) -> LivingCard:
+            job = JobRef(JOB.source, JobId(f"dlc-{number}"))
+            return replace(a_card(), **{"job": job, "lost": None, "next_at": T0 - number * MOMENT, **members})
+
+        late, early = card(1), card(2)
+        others = (
+            card(3, seen=7),
+            card(4, reference=""),
+            card(5, lost=CardLoss.FROZEN),
+            card(6, receiver="oncall"),
+        )
+        for one in (late, early, *others):
+            await store.keep_card(one)
+        assert await store.cards_behind("team", 10) == (early, late)
+        assert await store.cards_behind("team") == (early,)
+        assert await store.cards_behind("team", 0) == ()
+        assert await store.cards_behind("nobody") == ()
+
+    async def test_a_card_that_stands_is_the_root_of_its_jobs_thread(self, store: Store) -> None:
+        await store.commit(
+            an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, receiver="oncall"))
+        )
+        await store.keep_card(replace(a_card(), job=OTHER_JOB, reference=""))
+        await store.keep_card(a_card())
+        assert (await send(store, Receipt(reference="2"))).thread_reference == "171.2"
+        assert (await send(store, Receipt(reference="3"))).thread_reference == "", "its root is not posted yet"
+        assert (await send(store, receiver="oncall")).thread_reference == "", "another receiver"
+        await store.keep_card(replace(a_card(), reference="171.9"))
+        await store.commit(an_observation(a_delivery(4)))
+        assert (await leased(store)).thread_reference == "171.9"
+
     # --- forgetting ------------------------------------------------------------------------------------------------------------
 
     async def test_ended_and_told_jobs_are_dropped_with_all_that_belongs_to_them(self, store: Store) -> None:
@@ -910,6 +1179,8 @@ class StoreContract:
         )
         await store.commit(ended)
         await store.commit(an_observation(watch=a_watch(OTHER_JOB)))
+        await store.keep_card(a_card())
+        await store.keep_card(replace(a_card(), job=OTHER_JOB))
         before = await store.counts()
         assert await store.prune(T0 + MOMENT) == NOBODY, "it was not told yet"
         await send(store, now=T0 + MOMENT)
@@ -921,6 +1192,8 @@ class StoreContract:
         left = {name: number for name, number in (await store.counts()).items() if number}
         assert left == {"jobs.live": 1, "snapshots": 1}
         assert before["events"] == 1
+        assert await store.card("team", JOB) is None
+        assert await store.card("team", OTHER_JOB) is not None
         await store.commit(an_observation(a_delivery(5)))
         assert (await leased(store)).thread_reference == ""
 

@@ -17,15 +17,17 @@ import re
 import secrets
 from typing import Any, Final
 
+_NUMBER: Final = rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?"
 _CUT: Final = re.compile(
-    rb'("Duration"\s*:\s*(?=[-0-9])|"RequestId"\s*:\s*(?="))'
-    rb'(?:-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?|"[0-9A-Za-z-]{0,64}")'
+    rb'("Duration"\s*:\s*(?=[-0-9])|"RequestId"\s*:\s*(?="))(?:' + _NUMBER + rb'|"[0-9A-Za-z-]{0,64}")'
 )
+_CUT_DURATION: Final = re.compile(rb'"Duration"\s*:\s*' + _NUMBER)
+"""Begins with a fixed text, which makes the search for it several times quicker."""
 _MARK: Final = b"\0"
 """Stands for what was cut. No JSON text holds this byte, not even in a string."""
 _DIGEST_BYTES: Final = 16
 
-_PLACEHOLDER: Final = f"cut {secrets.token_hex(16)}"
+PLACEHOLDER: Final = f"cut {secrets.token_hex(16)}"
 """Put in place of what is cut, to see where that lies. Nobody can have written it."""
 
 
@@ -38,22 +40,45 @@ def digest(body: bytes) -> bytes:
 
 def recognisable(body: bytes) -> bool:
     """Whether everything that `digest` leaves out of this answer is a RequestId or Duration in its own place."""
-    told, cuts = _CUT.subn(lambda match: match[1] + f'"{_PLACEHOLDER}"'.encode(), body)
+    told, cuts = _CUT.subn(lambda match: match[1] + f'"{PLACEHOLDER}"'.encode(), body)
+    return _cuts_in_place(told) == cuts
+
+
+def _cuts_in_place(told: bytes) -> int | None:
+    """How many placeholders stand where something may be left out; None for what is no answer at all."""
     try:
         answer = json.loads(told)
     except (ValueError, RecursionError):
-        return False
+        return None
     if not isinstance(answer, dict):
-        return False
+        return None
     # A member given twice is lost in parsing, and what was cut from the first one is then missing here.
-    found = (answer.get("RequestId") == _PLACEHOLDER) + _runs_on(answer)
+    found = (answer.get("RequestId") == PLACEHOLDER) + _runs_on(answer)
     for pod in _objects(answer.get("Pods")):
         found += _runs_on(pod) + sum(map(_runs_on, _objects(pod.get("HistoryPods"))))
-    return bool(found == cuts)
+    return found
+
+
+def item_digest(item: bytes) -> bytes:
+    """The same as `digest` for one item of a list, which holds no RequestId: only durations are left out."""
+    if _MARK in item:
+        return b""
+    return hashlib.sha256(_CUT_DURATION.sub(b"\0", item)).digest()[:_DIGEST_BYTES]
+
+
+def marked(item: bytes) -> tuple[bytes, int]:
+    """An item with `PLACEHOLDER` for every duration that is left out, and how many those are."""
+    return _CUT_DURATION.subn(b'"Duration":"' + PLACEHOLDER.encode() + b'"', item)
+
+
+def recognisable_item(item: bytes) -> bool:
+    """Whether everything that `item_digest` leaves out of this item is a Duration in its own place."""
+    told, cuts = marked(item)
+    return _cuts_in_place(told) == cuts
 
 
 def _runs_on(thing: dict[str, Any]) -> bool:
-    return bool(thing.get("Duration") == _PLACEHOLDER)
+    return bool(thing.get("Duration") == PLACEHOLDER)
 
 
 def _objects(members: object) -> list[dict[str, Any]]:

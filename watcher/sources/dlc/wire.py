@@ -5,8 +5,8 @@ What is read and how strictly stands in `schema`; here each member finds its pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -192,16 +192,20 @@ class ListingPage:
     """One page of a ListJobs answer.
 
     Attributes:
-        jobs: its readable jobs that are not deleted, in the order given.
+        jobs: its readable jobs that are not deleted, in the order given; those that were recognised apart.
         items: how many entries the page had, of whatever kind: a page is short by this number.
         unreadable: entries without a readable JobId and Status; they may be jobs that we cannot name.
         total: TotalCount as told, or None.
+        unchanged: jobs whose item was recognised and not read.
+        digests: by what the items in `jobs` can be recognised, where they can.
     """
 
     jobs: tuple[JobSummary, ...]
     items: int
     unreadable: int
     total: int | None
+    unchanged: tuple[JobId, ...] = ()
+    digests: Mapping[JobId, bytes] = field(default_factory=dict)
 
 
 def listing_from_json(data: bytes, *, source: SourceName) -> ListingPage:
@@ -216,14 +220,15 @@ def listing_from_json(data: bytes, *, source: SourceName) -> ListingPage:
     items = page.Jobs or []
     jobs = _present(items)
     return ListingPage(
-        jobs=tuple(_summary(job, source) for job in jobs if not job.IsDeleted),
+        jobs=tuple(summary_of(job, source) for job in jobs if not job.IsDeleted),
         items=len(items),
         unreadable=len(items) - len(jobs),
         total=page.TotalCount,
     )
 
 
-def _summary(job: schema.ListedJobWire, source: SourceName) -> JobSummary:
+def summary_of(job: schema.ListedJobWire, source: SourceName) -> JobSummary:
+    """One item of a list."""
     return JobSummary(
         ref=JobRef(source, JobId(job.JobId)),
         status=job.Status,

@@ -1,0 +1,48 @@
+"""In which language and by whose clock a receiver is spoken to: what the configuration says of it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.shell.installed import installed_kinds
+from watcher.config import load
+from watcher.core.language import PLAIN, Language, Locale
+from watcher.errors import ConfigurationError
+
+CONFIGURATION = """\
+sources: {{s: {{kind: dlc, region: cn-hangzhou, workspaces: '268'}}}}
+receivers:
+  screen: {{console: {{}}{settings}}}
+"""
+
+
+def loaded(settings: str) -> Locale:
+    text = CONFIGURATION.format(settings=settings)
+    found = load(text, file="dlc.yaml", env={}, kinds=installed_kinds(), base_dir=Path())
+    return found.receivers["screen"].common.locale
+
+
+def test_a_receiver_has_a_language_and_a_zone() -> None:
+    assert loaded(", language: zh, zone: Asia/Shanghai") == Locale(Language.ZH, ZoneInfo("Asia/Shanghai"))
+    assert loaded(", zone: UTC") == Locale(Language.EN, UTC)
+    assert loaded("") == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (", zone: Asia/Shanghia", 'there is no time zone "Asia/Shanghia"; did you mean "Asia/Shanghai"?'),
+        (", zone: ../etc/passwd", 'there is no time zone "../etc/passwd"; write for example Asia/Shanghai or UTC'),
+        (", zone: 8", 'there is no time zone "8"; write for example Asia/Shanghai or UTC'),
+        (", language: cn", 'unknown value "cn"'),
+    ],
+)
+def test_what_is_not_known_is_refused_where_it_is_written(settings: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(settings)
+    assert "receivers.screen." in str(caught.value)
+    assert told in str(caught.value)
