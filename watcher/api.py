@@ -65,6 +65,7 @@ from watcher.core.language import Language, Length, Locale, Moment, Said, Text, 
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.ongoing import Ongoing
+from watcher.core.people import Person
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -156,6 +157,7 @@ __all__ = [
     "Ongoing",
     "Overdue",
     "Patience",
+    "Person",
     "Phase",
     "PodAppeared",
     "PodEvent",

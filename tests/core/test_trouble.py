@@ -97,10 +97,11 @@ def test_news_that_is_over_with_the_telling_opens_none() -> None:
     assert opened(said(goes_on=None), NOW) is None
 
 
-def test_a_matter_is_what_goes_on_of_one_job_and_pod_and_what_is_about_nothing_is_a_matter_of_its_own() -> None:
+def test_a_matter_is_what_goes_on_of_one_job_and_pod_and_what_only_wants_an_answer_is_a_matter_of_its_own() -> None:
     assert trouble(1).matter == trouble(2).matter
     assert trouble(1).matter != trouble(2, goes_on=Ongoing.HELD).matter
-    assert trouble(1, about=None).matter != trouble(2, about=None).matter
+    assert trouble(1, goes_on=Ongoing.UNANSWERED).matter != trouble(2, goes_on=Ongoing.UNANSWERED).matter
+    assert replace(trouble(1), notification=replace(said(1), across_jobs=True)).job is None
     assert trouble(1, about=None).source == ""
 
 

@@ -9,12 +9,14 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from watcher.core.language import Language, Locale
 from watcher.core.living import CardView
 from watcher.core.message import Message
 from watcher.core.rule import Severity
@@ -75,8 +77,18 @@ def slack_card(view: CardView) -> Mapping[str, str]:
     return {"json": _json(render_card(view, channel="#ml-jobs"))}
 
 
+def console_card(view: CardView) -> Mapping[str, str]:
+    file = io.StringIO()
+    notifier = ConsoleNotifier("file", ConsoleSettings(cards=True), console=Console(file=file), zone=UTC)
+    notifier._print(notifier.render_card(view))
+    return {"txt": file.getvalue()}
+
+
 CARD_RENDERERS: Mapping[str, Callable[[CardView], Mapping[str, str]]] = {
     "slack-card": slack_card,
+    "slack-card-zh": lambda view: slack_card(replace(view, locale=Locale(Language.ZH))),
+    "console-card": console_card,
+    "console-card-zh": lambda view: console_card(replace(view, locale=Locale(Language.ZH))),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, look, replay, running, simulate, troubles, why
+from watcher.cli import configuration, demo, look, owners, replay, running, simulate, troubles, why
 from watcher.cli.routes import routes
 from watcher.cli.rules import rules
 from watcher.cli.silence import silence
@@ -26,7 +26,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health, troubles.ack)),
     ("Configure", (configuration.check, configuration.schema, running.send_test)),
-    ("Look", (look.jobs, look.events, look.story, why.why, look.deliveries, troubles.troubles)),
+    ("Look", (look.jobs, look.events, look.story, why.why, look.deliveries, troubles.troubles, owners.owners)),
 )
 for _panel, _functions in _COMMANDS:
     for _function in _functions:

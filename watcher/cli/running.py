@@ -64,6 +64,7 @@ def send_test(
     import anyio
 
     from watcher.errors import NotifierError
+    from watcher.notifiers.own_words import in_own_words
     from watcher.ports import Notifier
     from watcher.service.trial import trial_message
 
@@ -74,7 +75,9 @@ def send_test(
         )
     kind, settings, common = loaded.receivers[receiver]
     notifier: Notifier = kind(receiver, settings)
-    message = trial_message(receiver, common.locale)
+    message, faults = in_own_words(trial_message(receiver, common.locale), common.templates)
+    for _, fault in faults:
+        typer.echo(f"warning: {fault}; the built-in words are sent", err=True)
 
     async def send() -> object:
         try:

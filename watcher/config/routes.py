@@ -25,6 +25,8 @@ _INHERITED: Final = (
     "urgent",
     "mute",
     "mute_except",
+    "to_owner",
+    "mention",
     "shadow",
 )
 """What a child takes over from its parent where it says nothing itself."""
@@ -128,6 +130,8 @@ def route_tree(
         urgent=above.urgent if settings.urgent is None else settings.urgent,
         mute=above.mute if settings.mute is None else tuple(mutes[name] for name in settings.mute),
         mute_except=above.mute_except if settings.mute_except is None else settings.mute_except,
+        to_owner=above.to_owner if settings.to_owner is None else settings.to_owner,
+        mention=above.mention if settings.mention is None else settings.mention,
         shadow=above.shadow or bool(settings.shadow),
         written=frozenset(name for name in _INHERITED if getattr(settings, name) is not None),
     )

@@ -74,6 +74,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Error message": "错误信息",
         "Errors": "错误",
         "Event": "事件",
+        "Evictions": "被驱逐实例",
         "Exit code": "退出码",
         "Failed": "失败",
         "Failed pods": "失败实例",
@@ -139,6 +140,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Usual": "通常",
         "What": "情况",
         "Why it failed": "失败原因",
+        "Waited": "等待时长",
         "Workspace": "工作空间",
     }
 )
@@ -204,6 +206,24 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
         "nothing-loud": Said("nothing loud", "无紧要事项"),
         "more-then": Said("{n} more, then:", "另有 {n} 条，之后："),
         "more": Said("{n} more", "另有 {n} 条"),
+        # of a mail
+        "mail-rule": Said("rule", "规则"),
+        "mail-receiver": Said("receiver", "接收端"),
+        "mail-message": Said("message", "消息"),
+        "mail-console": Said("Open in the PAI console", "在 PAI 控制台中打开"),
+        "mail-as-of": Said("as of {time}", "截至 {time}"),
+        "mail-gone": Said("DLC does not know it any more", "DLC 中已无此作业"),
+        "mail-attempt-n": Said("attempt {n}", "第 {n} 次运行"),
+        "mail-attempt-of": Said("attempt {n} of {of}", "第 {n} 次运行，共 {of} 次"),
+        "mail-earlier": Said("{n} earlier", "此前 {n} 段"),
+        "mail-reason": Said("Last reason", "最近原因"),
+        "mail-more": Said("… and {n} more", "… 另有 {n} 条"),
+        "mail-more-facts": Said("… and {n} more facts", "… 另有 {n} 项"),
+        "mail-gpu-hours-down": Said("{ran}, {down} more lost to restarts", "{ran}，重启另损失 {down}"),
+        "mail-refused": Said(
+            "Not delivered to {who}, whom the mail server refuses: {answer}",
+            "未能送达 {who}，邮件服务器拒收：{answer}",
+        ),
         "semicolon": Said("; ", "；"),
         "span": Said("{since} to {until}", "{since} 至 {until}"),
     }

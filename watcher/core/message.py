@@ -10,18 +10,20 @@ it. How the job stands by now is in its card; where that shows that an item is o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from watcher.core.absence import Absence
+from watcher.core.addressing import addressee
 from watcher.core.card import Card, status_card
 from watcher.core.catalog import phrase, restarts, shown
 from watcher.core.compaction import ENDED_WELL, attributed, got_over, was_held
 from watcher.core.delivery import Delivery, FlushId
-from watcher.core.language import PLAIN, Locale, line_of, number_of, offset_in, spoken
+from watcher.core.language import PLAIN, Locale, Text, line_of, number_of, offset_in, spoken
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.people import Directory, Person
 from watcher.core.phases import phase_of
 from watcher.core.recipients import Outcomes
 from watcher.core.rule import NotificationId, Severity, Shown, known
@@ -97,6 +99,9 @@ class Message:
         attempt: 1 for the first try.
         locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        to: who alone is told, in place of whoever reads the receiver; None for those.
+        mentions: who is named so that they notice, each once.
+        wording: a mail's subject, text and page in the receiver's own words, by part, where it has templates for them.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
 
@@ -111,8 +116,11 @@ class Message:
     attempt: int = 1
     thread_place: str = ""
     locale: Locale = PLAIN
+    to: Person | None = None
+    mentions: tuple[Person, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
+    wording: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def job(self) -> JobCard | None:
@@ -177,15 +185,35 @@ def compose(
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
     folded: Sequence[Delivery] = (),
+    people: Directory = Directory(),  # noqa: B008 - frozen
+    reaches: str = "",
 ) -> Message:
     """Make the message of one flush from its deliveries, and from those of which it tells the net effect (`folded`).
 
     Those owed since the same look keep the order in which they are given, which is that of `core.order`: times cannot tell it, as
     some events of a look are dated by DLC and others by the look.
+
+    Args:
+        deliveries: what leaves together.
+        cards: the jobs as they are held.
+        flush_id: its id.
+        attempt: number of this attempt.
+        thread_reference: what the far side called the thread's root, or "".
+        thread_place: where that root stands, or "".
+        locale: how whoever reads the receiver is spoken to.
+        recipients: what became of it at each recipient in earlier attempts.
+        refused_before: recipients that are known to be refused.
+        people: who jobs belong to.
+        reaches: by which address of a person the receiver reaches one (`Capabilities.reaches`).
+        folded: what was held, and is told by what came of it.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
+    meant = [addressee(delivery, people, reaches) for delivery in ordered]
+    to = next((one.person for one in meant if one.alone), None)
+    locale = locale if to is None else to.locale(locale)
+    said = [_item(delivery, cards, one.missing, locale) for delivery, one in zip(ordered, meant, strict=True)]
     held = bool(folded) or was_held(ordered)
-    told = _net(ordered, folded, cards, locale) if held else [_item(one, cards, locale) for one in ordered]
+    told = _net(ordered, said, folded, cards, locale) if held else said
     items = tuple(_folded(told, locale))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
@@ -201,19 +229,21 @@ def compose(
         items=items,
         attempt=attempt,
         locale=locale,
+        to=to,
+        mentions=tuple(dict.fromkeys(one.person for one in meant if one.person is not None and not one.alone)),
         recipients=recipients,
         refused_before=refused_before,
     )
 
 
-def _item(delivery: Delivery, cards: dict[JobRef, JobCard], locale: Locale) -> Item:
+def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, locale: Locale) -> Item:
     said = delivery.notification
     wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
     return Item(
         severity=said.severity,
         headline=line_of(wording.headline, locale),
-        facts=shown(wording.facts, locale),
+        facts=shown((*wording.facts, ("Owner", missing)) if missing else wording.facts, locale),
         detail=spoken(wording.detail, locale),
         at=said.at,
         kind=said.kind,
@@ -225,14 +255,19 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], locale: Locale) -> I
 
 
 def _net(
-    ordered: Sequence[Delivery], folded: Sequence[Delivery], cards: dict[JobRef, JobCard], locale: Locale
+    ordered: Sequence[Delivery],
+    said: Sequence[Item],
+    folded: Sequence[Delivery],
+    cards: dict[JobRef, JobCard],
+    locale: Locale,
 ) -> list[Item]:
     """What was held: the items that stand for it, each with what it has overtaken."""
     before: dict[str, list[Item]] = {}
     for one, by in attributed(ordered, folded):
-        before.setdefault(by.id, []).append(_item(one, cards, locale))
+        before.setdefault(by.id, []).append(_item(one, cards, "", locale))
     few = len(ordered) <= _FEW
-    return [_held(_item(one, cards, locale), before.get(one.id, []), locale, detailed=few) for one in ordered]
+    each = zip(ordered, said, strict=True)
+    return [_held(item, before.get(one.id, []), locale, detailed=few) for one, item in each]
 
 
 def _held(item: Item, before: Sequence[Item], locale: Locale, *, detailed: bool) -> Item:
@@ -317,6 +352,12 @@ def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:
     if job is not None and first.notification.job is not None and first.thread_key.startswith("job:"):
         return f"{job.title} ({job.ref.job_id})"
     return f"dlc-watcher: {first.group_key}"
+
+
+def with_items(message: Message, items: tuple[Item, ...]) -> Message:
+    """The message with other words in its items; its title follows them where it was made of them."""
+    made = message.title == _title(message.items, message.locale)
+    return replace(message, items=items, title=_title(items, message.locale) if made else message.title)
 
 
 def _title(items: tuple[Item, ...], locale: Locale) -> str:

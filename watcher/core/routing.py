@@ -37,6 +37,8 @@ class Route:
         urgent: severities that wait for neither where they are alone (see `core.grouping`).
         mute: times at which what it takes is held.
         mute_except: severities that are not held.
+        to_owner: what it takes is for the owner of the job alone.
+        mention: severities at which the owner is named.
         shadow: what it takes is recorded and not sent; so is all below it.
         routes: children, in order.
         written: the settings that stand at this node itself; the others are inherited, at the root they are defaults.
@@ -53,6 +55,8 @@ class Route:
     urgent: tuple[str, ...] = ("critical",)
     mute: tuple[MuteInterval, ...] = ()
     mute_except: tuple[str, ...] = ()
+    to_owner: bool = False
+    mention: tuple[str, ...] = ()
     shadow: bool = False
     routes: tuple[Route, ...] = ()
     written: frozenset[str] = frozenset()

@@ -360,6 +360,7 @@ class Notification:
     away: Absence | None = None
     """The absence of the watcher in which it happened; None for news that is told as it happens."""
     across_jobs: bool = False
+    """It is about many jobs; `job` is only the one with which it came up."""
     series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""

@@ -83,7 +83,7 @@ class Trouble:
     @property
     def job(self) -> JobRef | None:
         """Whose trouble it is; None for one of the watcher itself, or of many jobs."""
-        return self.notification.job
+        return None if self.notification.across_jobs else self.notification.job
 
     @property
     def source(self) -> str:
@@ -104,9 +104,9 @@ class Trouble:
 
     @property
     def matter(self) -> Matter:
-        """What it is about. A trouble about no job and no source is a matter of its own."""
-        alone = self.id if self.job is None and not self.source else ""
-        return self.job, self.source, self.ongoing, self.notification.pod_id or alone
+        """What it is about. What only wants an answer is a matter of its own."""
+        which = self.id if self.ongoing is Ongoing.UNANSWERED else self.notification.pod_id
+        return self.job, self.source, self.ongoing, which
 
     @property
     def waits_for_answer(self) -> bool:

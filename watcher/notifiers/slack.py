@@ -208,7 +208,7 @@ class SlackNotifier:
             if found is not None:
                 return found
         if view.previous and (link := await self._permalink(view)):
-            wire = with_previous(wire, link)
+            wire = with_previous(wire, link, view.locale)
         return await _simplified(self._post_message, wire)
 
     async def aclose(self) -> None:

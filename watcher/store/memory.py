@@ -6,6 +6,7 @@ methods and they share one state.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
+from watcher.core.breaker import Breaker, enabled
 from watcher.core.codec import event_to_json, snapshot_to_json
 from watcher.core.compaction import compact
 from watcher.core.delivery import (
@@ -28,6 +30,7 @@ from watcher.core.delivery import (
 )
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
+from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
@@ -37,7 +40,7 @@ from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, queue, rows, writing
+from watcher.store import breakers, outbox, queue, rows, writing
 from watcher.store.queue import Turn, Waiting
 
 
@@ -67,6 +70,9 @@ class MemoryStore:
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._interventions: list[Intervention] = []
+        self._interventions_made = 0
         self._troubles: dict[NotificationId, Trouble] = {}
         self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
@@ -265,7 +271,16 @@ class MemoryStore:
             ),
         )
 
-    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+    async def settle(
+        self,
+        lease: Lease,
+        settlement: Settlement,
+        receipt: Receipt | None,
+        now: datetime,
+        *,
+        owed: tuple[Delivery, ...] = (),
+        breaker: Breaker | None = None,
+    ) -> None:
         """See `Store.settle`. Writes nothing when the flush has since been leased again, or settled."""
         await checkpoint()
         outbox.check(settlement)
@@ -287,7 +302,13 @@ class MemoryStore:
                     settled_at=now if settlement.state in TERMINAL_STATES else None,
                 )
             )
-        if ours and receipt is not None:
+        if not ours:
+            return
+        if breaker is not None:
+            self._breakers[breaker.receiver] = breaker
+        for delivery in owed:
+            self._owe(delivery)
+        if receipt is not None:
             asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
             kept = replace(receipt, recipients=asked, retry_after=None)
             self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
@@ -303,6 +324,59 @@ class MemoryStore:
             due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
             self._put(due)
         return len(left)
+
+    async def breakers(self) -> tuple[Breaker, ...]:
+        """See `Store.breakers`."""
+        await checkpoint()
+        return tuple(breaker for _, breaker in sorted(self._breakers.items()))
+
+    async def keep_breaker(self, breaker: Breaker) -> None:
+        """See `Store.keep_breaker`."""
+        await checkpoint()
+        self._breakers[breaker.receiver] = breaker
+
+    async def dead_letters(self) -> Mapping[str, int]:
+        """See `Store.dead_letters`."""
+        await checkpoint()
+        dead = (one.receiver for one in self._deliveries.values() if one.state is DeliveryState.DEAD)
+        return dict(sorted(Counter(dead).items()))
+
+    async def intervene(self, intervention: Intervention) -> tuple[str, ...]:
+        """See `Store.intervene`."""
+        await checkpoint()
+        act = self._enable if intervention.action is Action.ENABLE else self._move
+        changed = tuple(subject for subject in dict.fromkeys(intervention.subjects) if act(subject, intervention))
+        self._interventions += [replace(intervention, subjects=(subject,)) for subject in changed]
+        self._interventions_made += len(changed)
+        return changed
+
+    def _enable(self, receiver: str, _intervention: Intervention) -> bool:
+        known = self._breakers.get(receiver)
+        if known is None or enabled(known) == known:
+            return False
+        self._breakers[receiver] = enabled(known)
+        return True
+
+    def _move(self, subject: str, intervention: Intervention) -> bool:
+        delivery = self._deliveries.get(DeliveryId(subject))
+        after = None if delivery is None else breakers.moved(delivery, intervention)
+        if after is None or after == delivery:
+            return False
+        self._put(after)
+        # Its place in the queue is that of its age, as in a table.
+        waiting = self._unsettled[after.receiver]
+        self._unsettled[after.receiver] = {one: None for one in self._deliveries if one in waiting}
+        return True
+
+    async def interventions(self, limit: int = 100) -> tuple[Intervention, ...]:
+        """See `Store.interventions`."""
+        await checkpoint()
+        return tuple(self._interventions[max(len(self._interventions) - max(limit, 0), 0) :])
+
+    async def interventions_made(self) -> int:
+        """See `Store.interventions_made`."""
+        await checkpoint()
+        return self._interventions_made
 
     async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
         """See `Store.card`."""
@@ -478,6 +552,7 @@ class MemoryStore:
             for key, one in self._silences.items()
             if not any(end is not None and end < before for end in (one.until, one.ended_at))
         }
+        self._interventions = [one for one in self._interventions if one.at >= before]
         self._troubles = {
             key: one
             for key, one in self._troubles.items()
@@ -503,7 +578,9 @@ class MemoryStore:
         self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
         self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
-        self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
+        self._threads = {
+            k: reference for k, reference in self._threads.items() if k[1].partition(" for ")[0] not in threads
+        }
         for ref in gone:
             del self._watches[ref], self._ended[ref]
             self._snapshots.pop(ref, None)

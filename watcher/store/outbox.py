@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
+from watcher.core.breaker import Breaker
 from watcher.core.compaction import compact
 from watcher.core.delivery import (
     LEGAL,
@@ -24,10 +25,20 @@ from watcher.core.phases import Phase
 from watcher.core.recipients import Acceptance
 from watcher.core.rule import RuleDeadline
 from watcher.ports import Lease
-from watcher.store import queue, rows
-from watcher.store.dialects import put
+from watcher.store import breakers, queue, rows
+from watcher.store.dialects import put, put_new
 from watcher.store.queue import Waiting
-from watcher.store.schema import Instant, deadlines, deliveries, groups, jobs, receipts, recipients, threads
+from watcher.store.schema import (
+    Instant,
+    deadlines,
+    deliveries,
+    groups,
+    jobs,
+    notifications,
+    receipts,
+    recipients,
+    threads,
+)
 
 
 def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
@@ -191,9 +202,16 @@ def check(settlement: Settlement) -> None:
 
 
 def settle(
-    connection: Connection, leased: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime
+    connection: Connection,
+    leased: Lease,
+    settlement: Settlement,
+    receipt: Receipt | None,
+    now: datetime,
+    *,
+    owed: tuple[Delivery, ...],
+    breaker: Breaker | None,
 ) -> None:
-    """Write an attempt's outcome, unless the flush is no longer this attempt's."""
+    """Write an attempt's outcome and what follows from it, unless the flush is no longer this attempt's."""
     moved = connection.execute(
         update(deliveries)
         .where(
@@ -209,7 +227,12 @@ def settle(
             settled_at=now if settlement.state in TERMINAL_STATES else None,
         )
     ).rowcount
-    if not moved or receipt is None:
+    if not moved:
+        return
+    if breaker is not None:
+        breakers.keep(connection, breaker)
+    owe(connection, owed)
+    if receipt is None:
         return
     spoke = {"receiver": leased.receiver, "group_key": leased.deliveries[0].group_key, "spoke_at": now}
     put(connection, groups, [spoke])
@@ -220,6 +243,13 @@ def settle(
         thread = queue.thread_of(leased.deliveries)
         row = {"receiver": leased.receiver, "thread_key": thread, "reference": receipt.thread_reference}
         put(connection, threads, [row])
+
+
+def owe(connection: Connection, owed: Sequence[Delivery]) -> None:
+    """Deliveries with their notifications; those that are there already are left as they are."""
+    said = {delivery.notification.id: delivery.notification for delivery in owed}
+    put_new(connection, notifications, [rows.notification_row(notification) for notification in said.values()])
+    put_new(connection, deliveries, [rows.delivery_row(delivery) for delivery in owed])
 
 
 def forget(connection: Connection, before: datetime) -> None:
