@@ -58,9 +58,9 @@ _LOOKS: Final = 6
 class SlackSettings(_settings.Settings):
     """A Slack receiver: either a bot token with `to`, or the address of an incoming webhook.
 
-    The app needs the scope `chat:write`. With `channels:history` (`groups:history` for private channels) and `channels:read` too, a
-    message whose outcome is not known is looked up before it is sent again, so that nobody reads it twice. By `users:read.email` the
-    owners of jobs are found from their mail addresses, with `im:write` they can be told alone.
+    The app needs the scope `chat:write`. With `channels:history` (`groups:history` for private channels) and `channels:read` too,
+    a message whose outcome is not known is looked up before it is sent again, so that nobody reads it twice. By `users:read.email`
+    the owners of jobs are found from their mail addresses, with `im:write` they can be told alone.
     """
 
     token: SecretStr | None = None

@@ -1,7 +1,8 @@
 """Finds on Slack the people whom the directory of owners names, and the conversation in which one of them is told alone.
 
 What was found is remembered while the process runs: ids and conversations never change. Who was not found is looked for again
-after an hour, as people join. Whatever slack-sdk and what is under it raise in passing goes through; the notifier says what it means.
+after an hour, as people join. Whatever slack-sdk and what is under it raise in passing goes through; the notifier says what it
+means.
 """
 
 from __future__ import annotations
