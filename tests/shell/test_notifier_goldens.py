@@ -145,5 +145,11 @@ def test_no_golden_file_is_left_over() -> None:
         for name in MESSAGES
         for suffix in RENDERERS[kind](MESSAGES[name])
     }
-    found = {path.relative_to(GOLDEN).as_posix() for kind in RENDERERS for path in (GOLDEN / kind).iterdir()}
-    assert found == wanted
+    wanted |= {
+        f"{folder}/{name}.{suffix}"
+        for folder, (renderer, messages) in KINDS.items()
+        for name, message in messages.items()
+        for suffix in renderer(message)
+    }
+    folders = (GOLDEN / kind for kind in (*RENDERERS, *KINDS))
+    assert {path.relative_to(GOLDEN).as_posix() for folder in folders for path in folder.iterdir()} == wanted
