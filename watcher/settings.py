@@ -9,8 +9,9 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -96,7 +97,18 @@ def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if base is None else Path(base) / path.expanduser()
 
 
+NO_SECRET: Final = Path(__file__).parent / "no_secret"
+"""Read in place of every secret file where secrets are left alone; good as a token, a password and a web address."""
+
+
+def left_alone(secret: str) -> bool:
+    """Whether this stands in place of a secret that was not read, so its form means nothing."""
+    return secret == NO_SECRET.read_text(encoding="utf-8").strip()
+
+
 def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    if not (info.context or {}).get("secrets", True):
+        return NO_SECRET
     absolute = _beside_the_configuration(path, info)
     try:
         text = absolute.read_text(encoding="utf-8")
@@ -115,6 +127,8 @@ SecretFile = Annotated[Path, AfterValidator(_secret_file)]
 
 def _certificate_file(path: Path, info: ValidationInfo) -> Path:
     absolute = _beside_the_configuration(path, info)
+    if not (info.context or {}).get("secrets", True):
+        return absolute
     try:
         ssl.create_default_context(cafile=absolute)
     except (OSError, ssl.SSLError) as exc:
@@ -200,6 +214,33 @@ class SourceSettings(Settings):
     Where a log may hold what those who hear of the job must not see, set `events`."""
     blind_after: Duration = timedelta(minutes=5)
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
+
+
+def fingerprint(settings: BaseModel) -> str:
+    """Stands for what is configured, secrets and the files that hold them included: another one after any change.
+
+    It is cut short, so that nothing can be read back from it.
+    """
+    return blake2b(repr(_spelled(settings)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    match value:
+        case BaseModel():
+            return {name: _spelled(getattr(value, name)) for name in type(value).model_fields}
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            try:
+                return str(value), value.read_bytes()
+            except OSError:
+                return str(value)
+        case dict():
+            return {key: _spelled(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner) for inner in value]
+        case _:
+            return value
 
 
 def _templates(value: object, info: ValidationInfo) -> Templates:

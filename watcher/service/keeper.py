@@ -36,7 +36,7 @@ _RESUMED_AT_ONCE: Final = 50
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _AT_ONCE: Final = 100
 HEED_EVERY: Final = timedelta(seconds=5)
-"""How soon a silence, or an answer to a trouble, that a command wrote is heeded."""
+"""How soon a silence, an answer to a trouble, or another word that a command wrote beside us is heeded."""
 _PATIENCE: Final = timedelta(seconds=5)
 """Wait after the store refused, before trying again."""
 
@@ -73,13 +73,14 @@ class Keeper:
         """Some deadlines that have come wait for a look at their jobs."""
 
     async def heed(self) -> None:
-        """Take over what commands wrote beside us: silences, and answers to troubles.
+        """Take over what commands wrote beside us: silences, answers to troubles, words about deliveries and receivers.
 
         Raises:
             StoreError: the store cannot be read.
         """
         await self._ledger.heed_silences()
         await self._ledger.heed_answers()
+        await self._ledger.heed_interventions()
 
     async def resume(self) -> None:
         """Show every known live job to the rules; only what they want of it is committed.

@@ -140,6 +140,12 @@ class Metrics:
         self.receiver_paused = Gauge(
             "receiver_paused", "1 while nothing can be sent to this receiver.", ["receiver"], **add
         )
+        self.dead_letters = Gauge(
+            "dead_letters",
+            "What a receiver could not be told, for good or until somebody retries it.",
+            ["receiver"],
+            **add,
+        )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)
 
