@@ -357,7 +357,11 @@ class Store(Protocol):
 
         Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
         left together and are due to be repeated (RETRYING, or SENDING left over by a process that died), exactly those are taken;
-        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept.
+        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept. A
+        group that has spoken waits as long as its deliveries keep apart.
+
+        What was held is compacted first (`core.compaction`), with the jobs as they are held and with what the receiver was told
+        meanwhile: what newer news has overtaken becomes FOLDED in the same transaction, and the rest is the flush.
         """
         ...
 
@@ -526,6 +530,7 @@ class Lease:
         first_attempt_at: when the first attempt began.
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
+        folded: what this message stands for without telling it by itself: it was held, and what is told has overtaken it.
         recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
         refused_before: recipients that refused another message of this receiver for good: told already.
     """
@@ -536,5 +541,6 @@ class Lease:
     first_attempt_at: datetime
     deliveries: tuple[Delivery, ...]
     thread_reference: str
+    folded: tuple[Delivery, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()

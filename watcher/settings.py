@@ -11,7 +11,7 @@ from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -97,7 +97,18 @@ def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if base is None else Path(base) / path.expanduser()
 
 
+NO_SECRET: Final = Path(__file__).parent / "no_secret"
+"""Read in place of every secret file where secrets are left alone; good as a token, a password and a web address."""
+
+
+def left_alone(secret: str) -> bool:
+    """Whether this stands in place of a secret that was not read, so its form means nothing."""
+    return secret == NO_SECRET.read_text(encoding="utf-8").strip()
+
+
 def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    if not (info.context or {}).get("secrets", True):
+        return NO_SECRET
     absolute = _beside_the_configuration(path, info)
     try:
         text = absolute.read_text(encoding="utf-8")
@@ -116,6 +127,8 @@ SecretFile = Annotated[Path, AfterValidator(_secret_file)]
 
 def _certificate_file(path: Path, info: ValidationInfo) -> Path:
     absolute = _beside_the_configuration(path, info)
+    if not (info.context or {}).get("secrets", True):
+        return absolute
     try:
         ssl.create_default_context(cafile=absolute)
     except (OSError, ssl.SSLError) as exc:

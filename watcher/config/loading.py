@@ -66,7 +66,7 @@ class Loaded:
         return vocabulary(self.sources, [rule.name for rule in self.rules])
 
 
-def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir: Path) -> Loaded:
+def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir: Path, secrets: bool = True) -> Loaded:
     """Read a configuration. Pure, apart from looking into the secret files it names.
 
     Args:
@@ -75,12 +75,13 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
         env: what `${NAME}` stands for.
         kinds: what is installed.
         base_dir: where relative secret files are looked for: the directory of the configuration file.
+        secrets: whether secret files are read, to see that they can be.
 
     Raises:
         ConfigurationError: with all problems, in file order.
     """
     document = parse(text, file=file, env=env)
-    found = Findings(document, base_dir)
+    found = Findings(document, base_dir, secrets=secrets)
     outline = found.validate(Outline, document.data, ())
     sources = bind_sources(found, kinds)
     receivers = bind_receivers(found, kinds)
@@ -113,13 +114,13 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     )
 
 
-def load_file(path: Path, *, env: Mapping[str, str], kinds: Kinds) -> Loaded:
+def load_file(path: Path, *, env: Mapping[str, str], kinds: Kinds, secrets: bool = True) -> Loaded:
     """Read a configuration file; relative secret files are looked for beside it.
 
     Raises:
         ConfigurationError: with all problems, in file order.
     """
-    return load(read_text(path), file=str(path), env=env, kinds=kinds, base_dir=path.parent)
+    return load(read_text(path), file=str(path), env=env, kinds=kinds, base_dir=path.parent, secrets=secrets)
 
 
 def _check_route(

@@ -191,6 +191,20 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
             "While the watcher was away, {span}: {last} (before that: {before})",
             "监控离线期间（{span}）：{last}（此前：{before}）",
         ),
+        "held-before": Said("{last} (before that: {before})", "{last}（此前：{before}）"),
+        "by-now": Said("{last}; {status} by now", "{last}；目前为 {status}"),
+        "held": Said(
+            "Held until now: {n} notices, still of matter: {still}", "暂存至今的 {n} 条通知，仍需关注：{still}"
+        ),
+        "held-jobs": Said(
+            "Held until now: {n} notices about {jobs} jobs, still of matter: {still}",
+            "暂存至今的 {n} 条通知，涉及 {jobs} 个作业，仍需关注：{still}",
+        ),
+        "n-critical": Said("{n} critical", "{n} 条严重"),
+        "n-warning": Said("{n} warning", "{n} 条警告"),
+        "n-warnings": Said("{n} warnings", "{n} 条警告"),
+        "comma": Said(", ", "、"),
+        "nothing-loud": Said("nothing loud", "无紧要事项"),
         "more-then": Said("{n} more, then:", "另有 {n} 条，之后："),
         "more": Said("{n} more", "另有 {n} 条"),
         # of a mail

@@ -3,7 +3,7 @@
     PENDING --lease--> SENDING --ok--> DELIVERED
                           |---permanent----------> DEAD
        |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
-       `--part of larger news--> FOLDED
+       `--part of larger news, or overtaken while it was held--> FOLDED
 
     A person may take up what is DEAD (then it is PENDING once more), or drop what is not told yet (then it is WITHHELD).
 
@@ -40,7 +40,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"
     FOLDED = "folded"
-    """Not told by itself: it is part of larger news."""
+    """Not told by itself: it is part of larger news, or newer news says how things stand."""
     WITHHELD = "withheld"
     """Recorded and not to be sent; the reason says why."""
 
@@ -64,6 +64,8 @@ class DeliveryReason(StrEnum):
     """It was tried for as long as the schedule allows."""
     PART_OF_STORM = "part-of-storm"
     """A rule that looks at many jobs tells it with others; the row names that notification."""
+    OVERTAKEN = "overtaken"
+    """It was held, and newer news says how things stand; the row names that notification and its message."""
     SHADOW = "shadow"
     """Its rule or its route is on trial: what it would have told is recorded."""
     MUTED = "muted"

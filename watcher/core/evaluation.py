@@ -239,6 +239,7 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         pod_id=pod_id,
         away=context.away if event.when.late else None,
         across_jobs=about is None and job is not None,
+        series=intent.series,
         ongoing=None if severity is Severity.INFO else goes_on,
         wording=_wording(intent),
     )

@@ -125,6 +125,8 @@ class Notify:
         severity: only where it differs from the rule's own.
         dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
         across_jobs: the dedup key says all; the same key is told once for all jobs together, not once for each.
+        series: what this is the present state of: where it was held, the newest of a series stands for those before it. By default
+            news of a job is about the job, and news across jobs stands for itself.
         ongoing: what goes on being wrong, where the event and the job's phase do not say it (`core.ongoing.described`).
     """
 
@@ -134,6 +136,7 @@ class Notify:
     severity: Severity | None = None
     dedup_key: str = ""
     across_jobs: bool = False
+    series: str = ""
     ongoing: Ongoing | None = None
 
     def __post_init__(self) -> None:
@@ -358,6 +361,7 @@ class Notification:
     """The absence of the watcher in which it happened; None for news that is told as it happens."""
     across_jobs: bool = False
     """It is about many jobs; `job` is only the one with which it came up."""
+    series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
     wording: Wording | None = None

@@ -17,7 +17,15 @@ import anyio.lowlevel
 
 from watcher.core.breaker import Breaker
 from watcher.core.card import Card
-from watcher.core.delivery import DeliveryState, Failure, Outcome, Receipt, Settlement, settle
+from watcher.core.delivery import (
+    DeliveryReason,
+    DeliveryState,
+    Failure,
+    Outcome,
+    Receipt,
+    Settlement,
+    settle,
+)
 from watcher.core.language import PLAIN, Locale
 from watcher.core.living import LivingCard
 from watcher.core.message import Item, JobCard, Message, compose, job_card
@@ -143,6 +151,7 @@ class Dispatcher:
                 await self._cards(lease),
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
+                folded=lease.folded,
                 thread_reference=root.reference if root else lease.thread_reference,
                 thread_place=root.place if root else "",
                 locale=self._locale,
@@ -271,12 +280,15 @@ class Dispatcher:
                 await self._ledger.clock.sleep(_PATIENCE)
         self._gate.settled(breaker, owed)
         self._ledger.metrics.deliveries.labels(self.name, settlement.reason.value).inc(len(lease.deliveries))
+        if lease.folded and lease.attempt == 1:
+            self._ledger.metrics.deliveries.labels(self.name, DeliveryReason.OVERTAKEN.value).inc(len(lease.folded))
         fields = {
             "receiver": self.name,
             "flush": lease.flush_id,
             "attempt": lease.attempt,
             "reason": settlement.reason.value,
             "deliveries": len(lease.deliveries),
+            "folded": len(lease.folded),
             "cause": lease.deliveries[0].notification.cause,
         }
         if settlement.state is DeliveryState.DELIVERED:

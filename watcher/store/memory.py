@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
 from watcher.core.breaker import Breaker, enabled
 from watcher.core.codec import event_to_json, snapshot_to_json
+from watcher.core.compaction import compact
 from watcher.core.delivery import (
     TERMINAL_STATES,
     Delivery,
@@ -40,7 +41,7 @@ from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import Lease, Observation, StoryLine
 from watcher.store import breakers, outbox, queue, rows, writing
-from watcher.store.queue import Waiting
+from watcher.store.queue import Turn, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class MemoryStore:
         self._unsettled: dict[str, dict[DeliveryId, None]] = {}
         self._receipts: dict[FlushId, _Told] = {}
         self._threads: dict[tuple[str, str], str] = {}
+        self._folded: dict[FlushId, list[Delivery]] = {}
         self._spoke: dict[tuple[str, str], datetime] = {}
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
@@ -209,6 +211,8 @@ class MemoryStore:
                 one.flush_id,
                 one.apart,
                 self._spoke.get((receiver, one.group_key)),
+                one.created_at,
+                one.reason,
             )
             for one in owed
         ]
@@ -216,11 +220,28 @@ class MemoryStore:
     async def lease(self, receiver: str, now: datetime) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
         await checkpoint()
-        turn = queue.next_turn(self._waiting(receiver), now)
-        if turn is None:
-            return None
-        flush_id = turn.flush_id or queue.flush_id(receiver, turn.ids)
-        for delivery_id in turn.ids:
+        while (turn := queue.next_turn(owed := self._waiting(receiver), now)) is not None:
+            flush_id, ids = turn.flush_id or queue.flush_id(receiver, turn.ids), turn.ids
+            if queue.was_held(turn, owed, now):
+                flush_id, ids = self._compact(receiver, turn, now)
+            if ids:
+                return self._begin(receiver, flush_id, ids, now)
+        return None
+
+    def _compact(self, receiver: str, turn: Turn, now: datetime) -> tuple[FlushId, list[DeliveryId]]:
+        held = [self._deliveries[one] for one in turn.ids]
+        since = dropwhile(lambda one: one.id not in turn.ids, self._deliveries.values())
+        told = [one for one in since if one.receiver == receiver and one.state is DeliveryState.DELIVERED]
+        phases = {ref: watch.snapshot.phase for ref, watch in self._watches.items()}
+        compaction = compact(held, phases, told)
+        flush_id, folded = queue.begin(receiver, compaction, now)
+        for one in folded:
+            self._put(one)
+            self._folded.setdefault(flush_id, []).append(one)
+        return flush_id, [one.id for one in compaction.kept]
+
+    def _begin(self, receiver: str, flush_id: FlushId, ids: list[DeliveryId], now: datetime) -> Lease:
+        for delivery_id in ids:
             delivery = self._deliveries[delivery_id]
             self._put(
                 replace(
@@ -232,7 +253,7 @@ class MemoryStore:
                     first_attempt_at=delivery.first_attempt_at or now,
                 )
             )
-        taken = tuple(self._deliveries[delivery_id] for delivery_id in turn.ids)
+        taken = tuple(self._deliveries[delivery_id] for delivery_id in ids)
         return Lease(
             flush_id=flush_id,
             receiver=receiver,
@@ -240,6 +261,7 @@ class MemoryStore:
             first_attempt_at=taken[0].first_attempt_at or now,
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+            folded=tuple(one for one in self._folded.get(flush_id, ()) if one.flush_id == flush_id),
             recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
             refused_before=frozenset(
                 outcome.recipient
@@ -546,6 +568,7 @@ class MemoryStore:
         flushes = {d.flush_id for d in self._deliveries.values() if d.notification.job in gone}
         self._deliveries = {k: d for k, d in self._deliveries.items() if d.notification.job not in gone}
         flushes -= {delivery.flush_id for delivery in self._deliveries.values()}
+        self._folded = {k: rows for k, rows in self._folded.items() if k not in flushes}
         self._receipts = {k: told for k, told in self._receipts.items() if k not in flushes}
         self._notifications = {k: said for k, said in self._notifications.items() if said.job not in gone}
         self._decisions = {k: made for k, made in self._decisions.items() if made[1] not in gone}

@@ -1039,6 +1039,83 @@ class StoreContract:
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
 
+    # --- what was held ----------------------------------------------------------------------------------------------------------
+
+    async def test_what_was_held_is_compacted_as_it_is_leased_and_what_is_left_out_says_why(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        owed = [a_delivery(number, at=T0 + number * MOMENT) for number in (1, 2, 3)]
+        other = a_delivery(4, job=OTHER_JOB, group=owed[0].group_key, thread=owed[0].thread_key)
+        await store.commit(an_observation(*owed, other))
+        lease = await leased(store, later)
+        assert [one.id for one in lease.deliveries] == [owed[2].id, other.id]
+        assert [one.id for one in lease.folded] == [owed[0].id, owed[1].id]
+        for row in lease.folded:
+            assert (row.state, row.reason) == (DeliveryState.FOLDED, DeliveryReason.OVERTAKEN)
+            assert (row.settled_at, row.flush_id) == (later, lease.flush_id)
+            assert f"(notification notification-3, message {lease.flush_id})" in row.error
+        assert await store.deliveries() == (*lease.folded, *lease.deliveries)
+
+    async def test_a_repeat_of_what_was_held_is_the_same_whatever_came_meanwhile(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, at=T0 + MOMENT)))
+        first = await send(store, Failure(error="no answer"), later)
+        await store.commit(an_observation(a_delivery(3, at=later)))
+        assert await store.release(later) == 0
+        second = await leased(store, later + timedelta(minutes=1))
+        assert (second.flush_id, second.folded) == (first.flush_id, first.folded)
+        assert [one.id for one in second.deliveries] == [one.id for one in first.deliveries] == [a_delivery(2).id]
+
+    async def test_what_a_dead_process_had_compacted_stays_compacted(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, at=T0 + MOMENT)))
+        first = await leased(store, later)
+        assert await store.release(later) == 1
+        again = await leased(store, later)
+        assert (again.flush_id, again.folded, again.attempt) == (first.flush_id, first.folded, 2)
+
+    async def test_muted_news_is_compacted_however_short_it_was_held_and_other_fresh_news_is_not(
+        self, store: Store
+    ) -> None:
+        fresh = [a_delivery(number, at=T0 + number * MOMENT) for number in (1, 2)]
+        muted = [
+            replace(a_delivery(number, receiver="oncall", at=T0 + number * MOMENT), reason=DeliveryReason.MUTED)
+            for number in (1, 2)
+        ]
+        await store.commit(an_observation(*fresh, *muted))
+        soon = T0 + timedelta(minutes=1)
+        assert len((await leased(store, soon)).deliveries) == 2
+        assert [one.id for one in (await leased(store, soon, "oncall")).folded] == [muted[0].id]
+
+    async def test_what_the_receiver_was_told_meanwhile_is_not_told_again_and_others_get_their_turn(
+        self, store: Store
+    ) -> None:
+        later = T0 + timedelta(hours=8)
+        held = a_delivery(1, wait=timedelta(hours=8), group="held", thread="group:held")
+        await store.commit(an_observation(held))
+        await store.commit(an_observation(a_delivery(2, at=T0 + MOMENT)))
+        told = await send(store, now=T0 + MOMENT)
+        await store.commit(an_observation(a_delivery(3, job=OTHER_JOB, at=later)))
+        assert [one.id for one in (await leased(store, later)).deliveries] == [a_delivery(3, job=OTHER_JOB).id]
+        (row, *_) = await store.deliveries()
+        assert (row.id, row.reason, row.flush_id) == (held.id, DeliveryReason.OVERTAKEN, told.flush_id)
+        assert await store.lease("team", later) is None
+
+    async def test_a_job_that_has_got_over_it_by_now_counts_as_told_last(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        failed, note = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        said = replace(note.notification, severity=Severity.WARNING, kind="pod.evicted", rule="pod-evicted")
+        for about, status in ((JOB, "Succeeded"), (OTHER_JOB, "Failed")):
+            mine = [
+                replace(one, notification=replace(words, job=about), id=DeliveryId(f"{one.id}-{about.job_id}"))
+                for one, words in ((failed, failed.notification), (note, said))
+            ]
+            mine = [replace(one, group_key=str(about), thread_key=f"job:{about}") for one in mine]
+            mine = [
+                replace(one, notification=replace(one.notification, id=NotificationId(f"{one.id}"))) for one in mine
+            ]
+            await store.commit(an_observation(*mine, watch=a_watch(about, status=status)))
+        assert [len((await leased(store, later)).deliveries) for _ in range(2)] == [1, 2]
+
     # --- troubles --------------------------------------------------------------------------------------------------------------
 
     async def test_a_trouble_is_kept_oldest_first_until_it_ends_and_is_never_opened_again(self, store: Store) -> None:
