@@ -125,6 +125,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Restarted after": "重启原因",
         "Restarts": "重启次数",
         "Receiver": "接收端",
+        "What follows": "后续处理",
         "Result": "结果",
         "Role": "角色",
         "Rule": "规则",
