@@ -10,6 +10,7 @@ from __future__ import annotations
 from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
+from watcher.core.catalog import label_in, phrase, restarts, severity_in
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -60,10 +61,11 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import Fleet, Happening, Member
 from watcher.core.inquiry import Topic
-from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, say, spoken
+from watcher.core.language import Language, Length, Locale, Moment, Said, Text, counted, joined, number_of, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.ongoing import Ongoing
+from watcher.core.people import Person
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -77,6 +79,7 @@ from watcher.core.rule import (
     Rule,
     RuleOptions,
     Severity,
+    Shown,
     Silence,
     known,
 )
@@ -154,6 +157,7 @@ __all__ = [
     "Ongoing",
     "Overdue",
     "Patience",
+    "Person",
     "Phase",
     "PodAppeared",
     "PodEvent",
@@ -179,6 +183,7 @@ __all__ = [
     "SecretFile",
     "Settings",
     "Severity",
+    "Shown",
     "Silence",
     "Text",
     "TooFew",
@@ -195,11 +200,16 @@ __all__ = [
     "exactly_one",
     "joined",
     "known",
+    "label_in",
     "learn",
+    "number_of",
     "passed_over",
+    "phrase",
+    "restarts",
     "reveal",
     "revivals",
     "say",
+    "severity_in",
     "spell_duration",
     "spoken",
 ]

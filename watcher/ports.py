@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.fleet import Brief
+from watcher.core.interventions import Intervention
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
@@ -153,6 +155,8 @@ class Capabilities:
         ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
             told of the end of all that it was told of.
         repeats: whether a message can be seen twice after a crash.
+        reaches: by which address of a person in the directory of owners it tells somebody alone (`Message.to`) and names somebody
+            (`Message.mentions`).
     """
 
     shows: str
@@ -162,6 +166,7 @@ class Capabilities:
     buttons: str = ""
     ends: str = ""
     repeats: str = "possible"
+    reaches: Literal["", "slack", "mail"] = ""
 
 
 class Notifier(Protocol):
@@ -343,6 +348,10 @@ class Store(Protocol):
         """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
         ...
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """All deadlines of one owner, whether they have come or not, earliest first."""
+        ...
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
         ...
@@ -352,16 +361,69 @@ class Store(Protocol):
 
         Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
         left together and are due to be repeated (RETRYING, or SENDING left over by a process that died), exactly those are taken;
-        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept.
+        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept. A
+        group that has spoken waits as long as its deliveries keep apart.
+
+        What was held is compacted first (`core.compaction`), with the jobs as they are held and with what the receiver was told
+        meanwhile: what newer news has overtaken becomes FOLDED in the same transaction, and the rest is the flush.
         """
         ...
 
-    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
-        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later."""
+    async def settle(
+        self,
+        lease: Lease,
+        settlement: Settlement,
+        receipt: Receipt | None,
+        now: datetime,
+        *,
+        owed: tuple[Delivery, ...] = (),
+        breaker: Breaker | None = None,
+    ) -> None:
+        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later.
+
+        Args:
+            lease: as it was taken.
+            settlement: what becomes of it.
+            receipt: what the far side returned, or None.
+            now: now.
+            owed: what others are owed because of it (`core.fallback`). Those whose id is there already are left as they are, and
+                nothing of it is written when the flush is no longer this attempt's.
+            breaker: the receiver's, as it is now; None where it stays as it was.
+        """
         ...
 
     async def release(self, now: datetime) -> int:
         """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
+        ...
+
+    # receivers, and what people did about them and their deliveries
+
+    async def breakers(self) -> tuple[Breaker, ...]:
+        """What is known of receivers' reachability, by their names. A receiver without trouble may be missing."""
+        ...
+
+    async def keep_breaker(self, breaker: Breaker) -> None:
+        """Write one down, in place of what was known of its receiver."""
+        ...
+
+    async def dead_letters(self) -> Mapping[str, int]:
+        """How many each receiver has that has any."""
+        ...
+
+    async def intervene(self, intervention: Intervention) -> tuple[str, ...]:
+        """Do what a person says, where it can be done (`core.delivery.BY_HAND`), and keep who, when and why with it.
+
+        Returns:
+            The subjects to which it was done; the others are unknown or in a state it cannot be done to.
+        """
+        ...
+
+    async def interventions(self, limit: int = 100) -> tuple[Intervention, ...]:
+        """What people did, newest last, one for each subject."""
+        ...
+
+    async def interventions_made(self) -> int:
+        """A number that is another one after each intervention, so that a running watcher can see that there was one."""
         ...
 
     # living cards
@@ -457,7 +519,7 @@ class Store(Protocol):
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs.
 
-        Silences that were over before this time go, too.
+        Silences that were over before this time go, too, and interventions made before it.
         """
         ...
 
@@ -472,6 +534,7 @@ class Lease:
         first_attempt_at: when the first attempt began.
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
+        folded: what this message stands for without telling it by itself: it was held, and what is told has overtaken it.
         recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
         refused_before: recipients that refused another message of this receiver for good: told already.
     """
@@ -482,5 +545,6 @@ class Lease:
     first_attempt_at: datetime
     deliveries: tuple[Delivery, ...]
     thread_reference: str
+    folded: tuple[Delivery, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()

@@ -16,10 +16,13 @@ from watcher.core.catalog import (
     label_in,
     phase_in,
     phrase,
+    restarts,
     severity_in,
+    shown,
 )
 from watcher.core.causes import FaultClass
 from watcher.core.language import Language, Locale, Said, say
+from watcher.core.model import RestartCount
 from watcher.core.phases import Phase, PodPhase
 from watcher.core.rule import Severity
 
@@ -64,3 +67,15 @@ def test_a_label_goes_by_its_english_text_and_one_that_nobody_knows_stays() -> N
     assert (label_in("Quota"), label_in("Quota", CHINESE)) == ("Quota", "资源配额")
     assert label_in("Flux", CHINESE) == "Flux"
     assert label_in(say("Flux", zh="通量"), CHINESE) == "通量"
+
+
+def test_facts_are_spoken_with_their_labels() -> None:
+    facts = (("Quota", "gold"), ("Restarts", restarts(RestartCount.parse("2/10"))))
+    assert shown(facts) == (("Quota", "gold"), ("Restarts", "2 of 10"))
+    assert shown(facts, CHINESE) == (("资源配额", "gold"), ("重启次数", "2/10"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("2/10", "2 of 10"), ("2", "2"), ("many", "many"), ("", "")])
+def test_restarts_are_told_as_far_as_they_can_be_read(text: str, expected: str) -> None:
+    count = RestartCount.parse(text)
+    assert str(restarts(count)) == str(count) == expected

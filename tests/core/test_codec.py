@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from tests.core.strategies import CAUSE, NOW, REF, events, happening, job, snapshots, watches
 from watcher.core import codec
 from watcher.core.events import EVENT_TYPES, Event, EventId, JobStopped, PodEvicted, kind_of
+from watcher.core.language import Length, Moment, say
 from watcher.core.model import JobSnapshot, Watch
-from watcher.core.rule import Notification, NotificationId, Severity
+from watcher.core.rule import Notification, NotificationId, Severity, Wording
 
 NOTIFICATION = Notification(
     id=NotificationId("n1"),
@@ -51,7 +52,22 @@ def test_an_event_of_every_kind_survives_being_written_and_read(event: Event) ->
     assert type(again) is type(event)
 
 
-@pytest.mark.parametrize("notification", [NOTIFICATION, replace(NOTIFICATION, job=None)])
+WORDING = Wording(
+    headline=say(
+        "Failed {after}", zh="{after}失败", after=say("after {lived}", zh="运行 {lived}后", lived=timedelta(hours=3))
+    ),
+    facts=(
+        ("Last seen", Moment(NOW, seconds=True)),
+        (say("Flux", zh="通量"), "7"),
+        ("Took", Length(timedelta(seconds=9))),
+    ),
+    detail="PT5M",
+)
+
+
+@pytest.mark.parametrize(
+    "notification", [NOTIFICATION, replace(NOTIFICATION, job=None), replace(NOTIFICATION, wording=WORDING)]
+)
 def test_a_notification_survives_being_written_and_read(notification: Notification) -> None:
     assert codec.notification_from_json(codec.notification_to_json(notification)) == notification
 

@@ -18,6 +18,7 @@ from watcher.core.language import (
     joined,
     length_in,
     line_of,
+    number_of,
     offset_in,
     say,
     spoken,
@@ -144,6 +145,15 @@ def test_a_sentence_is_kept_as_plain_data() -> None:
         "zh": "{a}",
         "values": [["a", {"of": "PT1M"}], ["b", {"at": "2026-02-03T14:03:22Z", "seconds": False}]],
     }
+
+
+def test_a_number_of_how_many() -> None:
+    assert number_of(2, None) == "2"
+    assert (spoken(number_of(2, 10)), spoken(number_of(2, 10), CHINESE)) == ("2 of 10", "2/10")
+
+
+def test_a_clock_is_utc_where_nobody_said() -> None:
+    assert (Locale().clock, CHINESE.clock) == (UTC, SHANGHAI)
 
 
 def test_nobody_in_particular_is_spoken_to_in_english_and_utc() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,9 +11,10 @@ from tests.core.strategies import CAUSE, NOW, REF, at, job
 from watcher.core.absence import Absence
 from watcher.core.delivery import Delivery, DeliveryId, FlushId
 from watcher.core.events import EventId
-from watcher.core.message import JobCard, compose, job_card, loudest
+from watcher.core.language import PLAIN, Language, Locale, Moment, Text, say, spoken
+from watcher.core.message import JobCard, compose, job_card, loudest, span
 from watcher.core.model import JobId, JobRef, JobSnapshot
-from watcher.core.rule import Notification, NotificationId, Severity
+from watcher.core.rule import Facts, Notification, NotificationId, Severity, Wording
 
 OTHER = JobRef(REF.source, JobId("dlc-other"))
 CARDS = {REF: JobCard(ref=REF, title="prod-llm"), OTHER: JobCard(ref=OTHER, title="test-llm")}
@@ -47,8 +49,18 @@ def owed(
     )
 
 
-def composed(*deliveries: Delivery) -> Any:
-    return compose(deliveries, CARDS, flush_id=FlushId("f1"), attempt=2, thread_reference="171.1")
+def composed(*deliveries: Delivery, locale: Locale = PLAIN) -> Any:
+    return compose(deliveries, CARDS, flush_id=FlushId("f1"), attempt=2, thread_reference="171.1", locale=locale)
+
+
+CHINESE = Locale(Language.ZH, ZoneInfo("Asia/Shanghai"))
+
+
+def said(headline: Text, facts: Facts = (), detail: Text = "", about: JobRef | None = REF) -> Delivery:
+    """A delivery of what a rule said with values beside it."""
+    delivery = owed(spoken(headline), about)
+    wording = Wording(headline=headline, facts=facts, detail=detail)
+    return replace(delivery, notification=replace(delivery.notification, wording=wording))
 
 
 def test_one_notice_about_one_job() -> None:
@@ -227,3 +239,134 @@ def test_of_a_long_list_the_headline_names_the_last_and_the_detail_stays_bounded
     lines = item.detail.split("\n")
     assert lines[2] == "10 more, then:"
     assert len(lines) == 53
+
+
+# --- what was held ------------------------------------------------------------------------------------------------------------
+
+
+def held(headline: str, kind: str, minute: int, about: JobRef | None = REF, **members: Any) -> Delivery:
+    """News that left an hour after it came to be owed."""
+    one = owed(headline, about, created=at(60 * minute), when=at(60 * minute), **members)
+    said = replace(one.notification, kind=kind, rule=kind, event_id=EventId(headline))
+    return replace(one, id=DeliveryId(f"{headline}/{about}/{minute}"), notification=said, first_attempt_at=at(7200))
+
+
+def net(*deliveries: Delivery, folded: tuple[Delivery, ...] = (), status: str = "Queuing") -> Any:
+    cards = {ref: replace(card, status=status) for ref, card in CARDS.items()}
+    return compose(deliveries, cards, flush_id=FlushId("f1"), attempt=1, thread_reference="", folded=folded)
+
+
+def test_what_was_held_says_what_still_matters_and_what_went_before() -> None:
+    before = (
+        held("Failed", "job.failed", 1, severity=Severity.CRITICAL),
+        held("Restart 1 of 3", "job.restarted", 2, severity=Severity.WARNING),
+    )
+    message = net(held("Succeeded after 3 h", "job.succeeded", 3), folded=before, status="Succeeded")
+    (item,) = message.items
+    assert item.headline == "Succeeded after 3 h (before that: failed; restart 1 of 3)"
+    assert item.detail == "killed\n\n2026-03-01 12:01:00 Failed\n2026-03-01 12:02:00 Restart 1 of 3"
+    assert (message.severity, message.title) == (Severity.INFO, f"prod-llm: {item.headline}")
+
+
+def test_a_long_message_tells_of_each_only_the_headline_of_what_went_before() -> None:
+    kept = [held("Evicted", "pod.evicted", 9, JobRef(REF.source, JobId(f"dlc{n}"))) for n in range(4)]
+    before = held("Started", "job.status_changed", 1, JobRef(REF.source, JobId("dlc2")))
+    items = net(*kept, folded=(before,)).items
+    assert [item.headline for item in items] == ["Evicted", "Evicted", "Evicted (before that: started)", "Evicted"]
+    assert {item.detail for item in items} == {"killed"}
+
+
+def test_what_the_job_has_got_over_by_the_time_of_telling_is_not_loud() -> None:
+    failed = held("Failed", "job.failed", 1, severity=Severity.CRITICAL)
+    over = net(failed, status="Succeeded")
+    assert (over.severity, over.items[0].headline) == (Severity.INFO, "Failed; Succeeded by now")
+    for status in ("Failed", "Queuing", ""):
+        assert net(failed, status=status).severity is Severity.CRITICAL
+    assert net(held("Seen", "job.appeared", 1), status="Succeeded").items[0].headline == "Seen", "it was never loud"
+    fresh = replace(failed, first_attempt_at=failed.created_at)
+    assert net(fresh, status="Succeeded").severity is Severity.CRITICAL, "what was not held is told as it came"
+    lost = net(held("Rule broken", "rule.failed", 1, None, severity=Severity.WARNING))
+    assert lost.items[0].headline == "Rule broken"
+
+
+def test_a_message_of_what_was_held_is_titled_by_what_still_matters() -> None:
+    failed = held("Failed", "job.failed", 1, severity=Severity.CRITICAL)
+    evicted = held("Evicted", "pod.evicted", 2, OTHER, severity=Severity.WARNING)
+    calm = held("Started", "job.status_changed", 2, OTHER)
+    blind = held("Sees again", "watch.recovered", 3, None)
+
+    def title(*kept: Delivery) -> str:
+        told: str = net(*kept, folded=(held("Was blind", "watch.blind", 1, None),)).title
+        return told
+
+    assert title(failed, evicted, blind, calm) == (
+        "Held until now: 5 notices about 2 jobs, still of matter: 1 critical, 1 warning"
+    )
+    assert title(evicted, held("Evicted", "pod.evicted", 3, OTHER, severity=Severity.WARNING), failed) == (
+        "Held until now: 4 notices about 2 jobs, still of matter: 1 critical, 2 warnings"
+    )
+    assert title(calm, held("Started", "job.status_changed", 3)) == (
+        "Held until now: 3 notices about 2 jobs, still of matter: nothing loud"
+    )
+    assert title(blind, held("Rule broken", "rule.failed", 1, None)) == (
+        "Held until now: 3 notices, still of matter: nothing loud"
+    )
+    assert title(calm, evicted) == "test-llm: Evicted (+1 more)"
+
+
+FAILED = say("Failed after {lived}", zh="运行 {lived}后失败", lived=timedelta(hours=3, minutes=12))
+
+
+def test_news_is_put_into_words_for_whoever_reads_it() -> None:
+    delivery = said(FAILED, (("Quota", "gold"), ("Last seen", Moment(NOW))), say("gone", zh="已消失"))
+    english, chinese = composed(delivery), composed(delivery, locale=CHINESE)
+    assert (english.title, chinese.title) == ("prod-llm: Failed after 3 h 12 m", "prod-llm：运行 3 小时 12 分后失败")
+    assert english.items[0].facts == (("Quota", "gold"), ("Last seen", "2026-03-01 12:00 UTC"))
+    assert chinese.items[0].facts == (("资源配额", "gold"), ("最后可见", "2026-03-01 20:00 UTC+8"))
+    assert (english.items[0].detail, chinese.items[0].detail) == ("gone", "已消失")
+    assert chinese.locale == CHINESE
+
+
+def test_what_was_said_in_english_only_stays_so_and_its_labels_do_not() -> None:
+    delivery = owed("Node melted")
+    plain = replace(delivery, notification=replace(delivery.notification, facts=(("Node", "n1"), ("Flux", "7"))))
+    (item,) = composed(plain, locale=CHINESE).items
+    assert (item.headline, item.facts) == ("Node melted", (("节点", "n1"), ("Flux", "7")))
+
+
+def test_messages_of_several_news_are_titled_in_the_reader_s_language() -> None:
+    one, other = said(FAILED), said(FAILED, about=OTHER)
+    assert composed(one, one, locale=CHINESE).title == "prod-llm：运行 3 小时 12 分后失败（另有 1 条）"
+    assert composed(one, other, locale=CHINESE).title == "2 条通知，涉及 2 个作业"
+    assert composed(*2 * [said(FAILED, about=None)], locale=CHINESE).title == "2 条通知"
+
+
+def test_an_absence_is_told_in_the_reader_s_language_and_by_their_clock() -> None:
+    late_ones = [
+        replace(one, notification=replace(one.notification, away=AWAY, kind="job.failed"))
+        for one in (*(said(say("Restart {n}", zh="第 {n} 次重启", n=n)) for n in range(1, 54)), said(FAILED))
+    ]
+    (item,) = composed(*late_ones, locale=CHINESE).items
+    assert item.headline == (
+        "监控离线期间（20:00-22:30 UTC+8）：运行 3 小时 12 分后失败"
+        "（此前：另有 50 条；第 51 次重启；第 52 次重启；第 53 次重启）"
+    )
+    assert item.detail.split("\n")[:2] == ["另有 3 条，之后：", "20:00:00 第 4 次重启"]
+    (alone,) = composed(late_ones[-1], locale=CHINESE).items
+    assert alone.headline == "监控离线期间（20:00-22:30 UTC+8）：运行 3 小时 12 分后失败"
+
+
+def test_an_absence_that_is_over_midnight_on_the_reader_s_clock_has_dates() -> None:
+    long = Absence(NOW, NOW + timedelta(hours=5))
+    assert span(long) == "12:00-17:00 UTC"
+    assert span(long, CHINESE) == "2026-03-01 20:00 至 2026-03-02 01:00 UTC+8"
+
+
+def test_a_card_is_in_the_reader_s_language() -> None:
+    snapshot = job(quota_name="gold", requested_gpu=8.0, restarts="1/10")
+    assert dict(job_card(snapshot, locale=CHINESE).facts) == {
+        "资源配额": "gold",
+        "GPU 数": "8",
+        "重启次数": "1/10",
+        "运行轮次": "2/11",
+    }

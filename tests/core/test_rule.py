@@ -22,6 +22,7 @@ from watcher.core.events import (
     deterministic_id,
 )
 from watcher.core.inquiry import INVESTIGATOR, Inquiry, Topic
+from watcher.core.language import Length, Moment, Said, say
 from watcher.core.matching import Matcher
 from watcher.core.model import SourceName
 from watcher.core.rule import (
@@ -36,6 +37,8 @@ from watcher.core.rule import (
     RuleReason,
     Severity,
     Silence,
+    Wording,
+    known,
 )
 from watcher.core.wishes import Wishes
 
@@ -358,3 +361,31 @@ def test_the_owner_that_a_job_names_is_a_label_of_what_is_said_of_it() -> None:
     (told,) = wishing(bound, owner="ann").notifications
     assert dict(told.labels)["owner"] == ("ann",)
     assert reasons(asked(bound)) == [("mine", RuleReason.NOT_MATCHED, "owner")]
+
+
+def test_what_is_said_in_several_languages_is_kept_unspoken_beside_its_english_text() -> None:
+    headline = say("Lost\n{node}", zh="失去 {node}", node="n\t1")
+    detail = say("gone", zh="已消失")
+    rule = Scripted(
+        lambda *_: [Notify(headline=headline, facts=known(("Ran for", timedelta(minutes=5))), detail=detail)]
+    )
+    (told,) = evaluate([BoundRule(name="s", rule=rule)], [FAILED], CONTEXT).notifications
+    assert (told.headline, told.facts, told.detail) == ("Lost n 1", (("Ran for", "5 m"),), "gone")
+    facts = (("Ran for", Length(timedelta(minutes=5))),)
+    assert told.wording == told.for_readers == Wording(headline=headline, facts=facts, detail=detail)
+
+
+def test_what_is_said_in_english_only_has_no_other_wording() -> None:
+    rule = Scripted(lambda *_: [Notify(headline=" Node \n melted", facts=(("Node", "n1"),), detail="why")])
+    (told,) = evaluate([BoundRule(name="s", rule=rule)], [FAILED], CONTEXT).notifications
+    assert told.wording is None
+    assert told.for_readers == Wording(headline="Node melted", facts=(("Node", "n1"),), detail="why")
+
+
+def test_what_nobody_knows_is_no_fact_and_what_is_no_text_becomes_one() -> None:
+    assert known(("A", ""), ("B", None), ("C", 0), ("D", timedelta(0)), ("E", NOW), ("F", Said("x"))) == (
+        ("C", "0"),
+        ("D", Length(timedelta(0))),
+        ("E", Moment(NOW)),
+        ("F", Said("x")),
+    )

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final
 
 from watcher.core.causes import FaultClass
-from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, spoken, text_of
+from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, number_of, spoken, text_of
+from watcher.core.model import RestartCount
 from watcher.core.phases import Phase, PodPhase
-from watcher.core.rule import Severity
+from watcher.core.rule import Facts, Severity, Shown
 
 SEVERITIES: Final[Mapping[Severity, Said]] = MappingProxyType(
     {
@@ -76,6 +77,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Exit code": "退出码",
         "Failed": "失败",
         "Failed pods": "失败实例",
+        "First job": "首个作业",
         "First made": "最早创建",
         "GPU-hours": "GPU 时",
         "GPUs": "GPU 数",
@@ -122,6 +124,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Restarted after": "重启原因",
         "Restarts": "重启次数",
         "Receiver": "接收端",
+        "What follows": "后续处理",
         "Result": "结果",
         "Role": "角色",
         "Rule": "规则",
@@ -133,11 +136,13 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Status": "状态",
         "Time limit": "运行时限",
         "Took": "总耗时",
+        "Told first": "最先通知",
         "Type": "类型",
         "User": "用户",
         "Usual": "通常",
         "What": "情况",
         "Why it failed": "失败原因",
+        "Waited": "等待时长",
         "Workspace": "工作空间",
     }
 )
@@ -180,7 +185,6 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
         # of a message
         "title": Said("{job}: {headline}", "{job}：{headline}"),
         "title-more": Said("{job}: {headline} (+{n} more)", "{job}：{headline}（另有 {n} 条）"),
-        "labelled": Said("{label}: {text}", "{label}：{text}"),
         "notices": Said("{n} notices", "{n} 条通知"),
         "notices-jobs": Said("{n} notices about {jobs} jobs", "{n} 条通知，涉及 {jobs} 个作业"),
         "away": Said("While the watcher was away, {span}: {last}", "监控离线期间（{span}）：{last}"),
@@ -188,9 +192,40 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
             "While the watcher was away, {span}: {last} (before that: {before})",
             "监控离线期间（{span}）：{last}（此前：{before}）",
         ),
+        "held-before": Said("{last} (before that: {before})", "{last}（此前：{before}）"),
+        "by-now": Said("{last}; {status} by now", "{last}；目前为 {status}"),
+        "held": Said(
+            "Held until now: {n} notices, still of matter: {still}", "暂存至今的 {n} 条通知，仍需关注：{still}"
+        ),
+        "held-jobs": Said(
+            "Held until now: {n} notices about {jobs} jobs, still of matter: {still}",
+            "暂存至今的 {n} 条通知，涉及 {jobs} 个作业，仍需关注：{still}",
+        ),
+        "n-critical": Said("{n} critical", "{n} 条严重"),
+        "n-warning": Said("{n} warning", "{n} 条警告"),
+        "n-warnings": Said("{n} warnings", "{n} 条警告"),
+        "comma": Said(", ", "、"),
+        "nothing-loud": Said("nothing loud", "无紧要事项"),
         "more-then": Said("{n} more, then:", "另有 {n} 条，之后："),
         "more": Said("{n} more", "另有 {n} 条"),
-        "span-days": Said("{since} to {until}", "{since} 至 {until}"),
+        # of a mail
+        "mail-rule": Said("rule", "规则"),
+        "mail-receiver": Said("receiver", "接收端"),
+        "mail-message": Said("message", "消息"),
+        "mail-console": Said("Open in the PAI console", "在 PAI 控制台中打开"),
+        "mail-as-of": Said("as of {time}", "截至 {time}"),
+        "mail-gone": Said("DLC does not know it any more", "DLC 中已无此作业"),
+        "mail-earlier": Said("{n} earlier", "此前 {n} 段"),
+        "mail-reason": Said("Last reason", "最近原因"),
+        "mail-more": Said("… and {n} more", "… 另有 {n} 条"),
+        "mail-more-facts": Said("… and {n} more facts", "… 另有 {n} 项"),
+        "mail-gpu-hours-down": Said("{ran}, {down} more lost to restarts", "{ran}，重启另损失 {down}"),
+        "mail-refused": Said(
+            "Not delivered to {who}, whom the mail server refuses: {answer}",
+            "未能送达 {who}，邮件服务器拒收：{answer}",
+        ),
+        "semicolon": Said("; ", "；"),
+        "span": Said("{since} to {until}", "{since} 至 {until}"),
     }
 )
 """Sentences of messages and of the ends, by key."""
@@ -217,3 +252,13 @@ def label_in(label: Text, locale: Locale = PLAIN) -> str:
     if isinstance(label, str) and locale.language is Language.ZH:
         return LABELS.get(label, label)
     return spoken(label, locale)
+
+
+def shown(facts: Facts, locale: Locale = PLAIN) -> Shown:
+    """Facts, spoken."""
+    return tuple((label_in(label, locale), spoken(value, locale)) for label, value in facts)
+
+
+def restarts(count: RestartCount) -> Text:
+    """Restarts so far, of how many: `2 of 10`, `2/10`; as it came where it cannot be read."""
+    return count.text if count.used is None else number_of(count.used, count.limit)

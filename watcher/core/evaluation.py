@@ -20,6 +20,7 @@ from watcher.core.events import (
     pod_of,
 )
 from watcher.core.inquiry import INVESTIGATOR
+from watcher.core.language import line_of, spoken
 from watcher.core.matching import Labels, labels_of
 from watcher.core.model import JobRef
 from watcher.core.ongoing import described
@@ -40,6 +41,7 @@ from watcher.core.rule import (
     Severity,
     Silence,
     Summary,
+    Wording,
 )
 from watcher.core.wishes import NO_WISHES, Wishes
 
@@ -194,7 +196,7 @@ def _checked(answer: Iterable[object]) -> tuple[Intent, ...]:
 def _verdict(intents: tuple[Intent, ...], event: Event) -> tuple[RuleReason, str]:
     said = [intent for intent in intents if isinstance(intent, Notify)]
     if said:
-        return RuleReason.NOTIFIED, said[0].headline
+        return RuleReason.NOTIFIED, line_of(said[0].headline)
     asked = [intent for intent in intents if isinstance(intent, Investigate)]
     job = job_of(event)
     if asked and job is not None:
@@ -219,9 +221,9 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         id=_news_id(bound, about, intent.dedup_key or event.id),
         rule=bound.name,
         severity=severity,
-        headline=intent.headline,
-        facts=intent.facts,
-        detail=intent.detail,
+        headline=line_of(intent.headline),
+        facts=tuple((spoken(label), spoken(value)) for label, value in intent.facts),
+        detail=spoken(intent.detail),
         event_id=event.id,
         kind=event.kind,
         at=event.when.at,
@@ -236,8 +238,19 @@ def _notification(bound: BoundRule, intent: Notify, event: Event, labels: Labels
         ),
         pod_id=pod_id,
         away=context.away if event.when.late else None,
+        across_jobs=about is None and job is not None,
+        series=intent.series,
         ongoing=None if severity is Severity.INFO else goes_on,
+        wording=_wording(intent),
     )
+
+
+def _wording(intent: Notify) -> Wording | None:
+    """What readers of other languages need; None where all of it is plain text."""
+    texts = (intent.headline, intent.detail, *(text for fact in intent.facts for text in fact))
+    if all(isinstance(text, str) for text in texts):
+        return None
+    return Wording(headline=intent.headline, facts=intent.facts, detail=intent.detail)
 
 
 def _news_id(bound: BoundRule, about: JobRef | None, key: str) -> NotificationId:

@@ -42,6 +42,11 @@ class Locale:
     zone: tzinfo | None = None
     """None where nobody said: UTC, and on a terminal the machine's own clock."""
 
+    @property
+    def clock(self) -> tzinfo:
+        """By whose clock times are told; UTC where nobody said."""
+        return self.zone or UTC
+
 
 PLAIN: Final = Locale()
 """English and UTC: what is written down, logged and shown where no reader is known."""
@@ -154,6 +159,11 @@ def joined(parts: Sequence[Text], most: int | None = None) -> Text:
 def counted(number: int, one: str, many: str, zh: str) -> Said:
     """A number of things: `counted(3, "job", "jobs", "个作业")` is "3 jobs" and "3 个作业"."""
     return say(f"{{n}} {one if number == 1 else many}", zh=f"{{n}} {zh}", n=number)
+
+
+def number_of(number: int, of: int | None) -> Text:
+    """`2 of 10`, `2/10`; only the number where nobody knows of how many."""
+    return str(number) if of is None else say("{n} of {of}", zh="{n}/{of}", n=number, of=of)
 
 
 def length_in(length: timedelta, language: Language) -> str:

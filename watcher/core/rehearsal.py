@@ -262,7 +262,7 @@ def compare(then: Iterable[Delivery], now: Iterable[Delivery], since: datetime |
 def _said(deliveries: Iterable[Delivery]) -> dict[NotificationId, Said]:
     grouped: dict[NotificationId, list[Delivery]] = {}
     for delivery in deliveries:
-        if delivery.state is DeliveryState.FOLDED:
+        if delivery.state is DeliveryState.FOLDED and delivery.reason is not DeliveryReason.OVERTAKEN:
             continue  # nobody was to hear it by itself
         grouped.setdefault(delivery.notification.id, []).append(delivery)
     said = {

@@ -24,6 +24,7 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import EMPTY, Fleet
 from watcher.core.inquiry import Inquiry, Topic
+from watcher.core.language import Text, Value, line_of, text_of
 from watcher.core.matching import Matcher
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.ongoing import Ongoing
@@ -100,13 +101,16 @@ class Context:
         return next((one for one in self.attempts if one.number == number), None)
 
 
-Facts = tuple[tuple[str, str], ...]
-"""Label and value, in the order to show."""
+Facts = tuple[tuple[Text, Text], ...]
+"""Label and value, in the order to show. A label in English that `core.catalog` knows is shown in the reader's language."""
+
+Shown = tuple[tuple[str, str], ...]
+"""The same, spoken."""
 
 
-def known(*facts: tuple[str, str]) -> Facts:
-    """Those of the facts that have a value: what nobody knows is not shown."""
-    return tuple((label, value) for label, value in facts if value)
+def known(*facts: tuple[Text, Value | None]) -> Facts:
+    """Those of the facts that have a value: what nobody knows (None, "") is not shown."""
+    return tuple((label, text_of(value)) for label, value in facts if value is not None and value != "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,26 +118,30 @@ class Notify:
     """Intent: somebody should hear this.
 
     Attributes:
-        headline: one line, without the job's name (the message shows it). White space in it, which strangers' node names and
-            reason codes may bring along, is folded.
+        headline: one line, without the job's name (the message shows it); `say` says it in every language, a plain text is
+            English. White space in it, which strangers' node names and reason codes may bring along, is folded.
         facts: label and value pairs that help to decide what to do.
         detail: longer text such as a reason message; "" for none.
         severity: only where it differs from the rule's own.
         dedup_key: what makes this the same news as before; by default the event. The same key is told once, ever.
         across_jobs: the dedup key says all; the same key is told once for all jobs together, not once for each.
+        series: what this is the present state of: where it was held, the newest of a series stands for those before it. By default
+            news of a job is about the job, and news across jobs stands for itself.
         ongoing: what goes on being wrong, where the event and the job's phase do not say it (`core.ongoing.described`).
     """
 
-    headline: str
+    headline: Text
     facts: Facts = ()
-    detail: str = ""
+    detail: Text = ""
     severity: Severity | None = None
     dedup_key: str = ""
     across_jobs: bool = False
+    series: str = ""
     ongoing: Ongoing | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headline", " ".join(self.headline.split()))
+        if isinstance(self.headline, str):
+            object.__setattr__(self, "headline", line_of(self.headline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +277,7 @@ class Threshold(Protocol):
 class Summary(Protocol):
     """A compiled `summary`."""
 
-    def text(self, event: Event, context: Context) -> str:
+    def text(self, event: Event, context: Context) -> Text:
         """The headline it makes.
 
         Raises:
@@ -318,17 +326,40 @@ class BoundRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What a rule said, not yet in words: everything of a `Notify` that is read."""
+
+    headline: Text
+    facts: Facts = ()
+    detail: Text = ""
+
+
+class Occasion(StrEnum):
+    """On what occasion something is said. Closed: it is stored."""
+
+    NEWS = "news"
+    """It happened."""
+    REMINDER = "reminder"
+    """It was told, and still goes on."""
+    ESCALATION = "escalation"
+    """It was told to others, and nobody took it on."""
+    DIGEST = "digest"
+    """It is the time of day or week at which a receiver is told how things stand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """Somebody should hear this: what a rule said, with everything that routing and rendering need.
 
     `id` is made from the rule's name, the job and the dedup key: the same news gets the same id, and the store keeps one.
+    `headline`, `facts` and `detail` are in English and UTC, for what is logged and listed; readers get the `wording`.
     """
 
     id: NotificationId
     rule: str
     severity: Severity
     headline: str
-    facts: Facts
+    facts: Shown
     detail: str
     event_id: EventId
     kind: str
@@ -341,8 +372,21 @@ class Notification:
     pod_id: str = ""
     away: Absence | None = None
     """The absence of the watcher in which it happened; None for news that is told as it happens."""
+    across_jobs: bool = False
+    """It is about many jobs; `job` is only the one with which it came up."""
+    series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
+    occasion: Occasion = Occasion.NEWS
+    about: NotificationId = NotificationId("")
+    """The news of which this is a reminder or an escalation; "" for news itself."""
+    wording: Wording | None = None
+    """The same for readers of any language and zone; None where the English text is all there is."""
+
+    @property
+    def for_readers(self) -> Wording:
+        """What was said, to be put into words for a reader."""
+        return self.wording or Wording(headline=self.headline, facts=self.facts, detail=self.detail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

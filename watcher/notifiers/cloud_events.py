@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from watcher.core.message import Item, JobCard, Message
-from watcher.core.rule import Facts
+from watcher.core.rule import Shown
 from watcher.notifiers.text import block, one_line
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
@@ -75,7 +75,7 @@ def _job(job: JobCard | None) -> dict[str, Any] | None:
     }
 
 
-def _facts(facts: Facts, most: int) -> list[dict[str, str]]:
+def _facts(facts: Shown, most: int) -> list[dict[str, str]]:
     return [{"label": one_line(label, 200), "value": one_line(value, _VALUE)} for label, value in facts[:most]]
 
 

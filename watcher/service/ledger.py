@@ -14,6 +14,7 @@ from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
 from watcher.core.fleet import MOST_HAPPENINGS, Brief
 from watcher.core.model import SourceName
+from watcher.core.people import Address
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
@@ -48,6 +49,8 @@ class Ledger:
         self.cards_bell = Bell()
         """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
+        self.interventions = 0
+        """Another number after each word of a person about deliveries or receivers."""
         self._stored: dict[SourceName, list[Brief]] | None = None
         """What `recall` found and nobody has taken yet."""
         self.store_error = ""
@@ -101,6 +104,17 @@ class Ledger:
         if self.book.troubles.replace(await self.store.troubles()):
             log.info("troubles_changed", open=len(self.book.troubles))
 
+    async def heed_interventions(self) -> None:
+        """Wake the dispatchers when a command said something about deliveries or receivers beside us.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        made = await self.store.interventions_made()
+        if made != self.interventions:
+            self.interventions = made
+            self.deliveries_bell.ring()
+
     async def commit(self, observation: Observation) -> None:
         """Commit; then, and only then, count, log and wake the dispatchers.
 
@@ -138,6 +152,8 @@ class Ledger:
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
         for delivery in observation.deliveries:
+            if delivery.address is Address.UNKNOWN:
+                self.metrics.unknown_owners.labels(delivery.receiver).inc()
             if delivery.state in TERMINAL_STATES:
                 self.metrics.deliveries.labels(delivery.receiver, delivery.reason.value).inc()
 

@@ -210,9 +210,14 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         forgotten = delete(asked).where(asked.c.flush_id == bindparam("of_flush"), not_(others))
         connection.execute(forgotten, [{"of_flush": flush} for flush in flushes])
     threads = schema.threads
+    own = threads.c.thread_key == bindparam("of_thread")
+    of_one_person = func.substr(threads.c.thread_key, 1, bindparam("of_length")) == bindparam("of_beginning")
     connection.execute(
-        delete(threads).where(threads.c.thread_key == bindparam("of_thread")),
-        [{"of_thread": f"job:{ref}"} for ref in refs],
+        delete(threads).where(or_(own, of_one_person)),
+        [
+            {"of_thread": f"job:{ref}", "of_beginning": f"job:{ref} for ", "of_length": len(f"job:{ref} for ")}
+            for ref in refs
+        ],
     )
     return frozenset(refs)
 

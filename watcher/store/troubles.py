@@ -72,7 +72,7 @@ def acknowledge(connection: Connection, trouble_id: str, at: datetime, by: str, 
     if found is None:
         return False
     same = c.id == trouble_id
-    if found.source is not None:
+    if found.source is not None and found.ongoing != Ongoing.UNANSWERED:
         of_job = c.job_id.is_(None) if found.job_id is None else c.job_id == found.job_id
         alike = and_(c.source == found.source, of_job, c.ongoing == found.ongoing, c.pod_id == found.pod_id)
         same = or_(same, alike)

@@ -212,7 +212,7 @@ class LivingContract:
     async def test_a_card_names_the_job_and_says_how_it_stands(self) -> None:
         async with self.open() as bench:
             said = " ".join(texts(dict(_living(bench).render_card(CARDS["running"]))))
-            for words in ("llama-70b-pretrain", "attempt 2 of 4", "64 GPUs", "running", "waiting", "wei"):
+            for words in ("llama-70b-pretrain", "attempt 2 of 4", "64 GPUs", "running"):
                 assert words in said
 
     @pytest.mark.parametrize("name", CARDS)
@@ -222,7 +222,8 @@ class LivingContract:
             receipt = await notifier.show_card(notifier.render_card(view), view)
             assert receipt.reference
             assert receipt.note == ""
-            later = standing_there(replace(view, card=CARDS["succeeded"].card), receipt)
+            done = replace(CARDS["succeeded"].card, ref=view.card.ref)
+            later = standing_there(replace(view, card=done), receipt)
             again = await notifier.show_card(notifier.render_card(later), later)
             assert again.reference == receipt.reference
             (text,) = self.shown()
