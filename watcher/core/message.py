@@ -68,6 +68,7 @@ class Item:
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
         notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
         labels: those that the notification was routed by.
+        over_at: since when that which it tells of is over; only in what `LastingNotifier`s are told.
     """
 
     severity: Severity
@@ -81,6 +82,7 @@ class Item:
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +253,8 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
         job=card,
         away=said.away,
         notification_id=said.id,
+        labels=said.labels,
+        over_at=said.over_at,
     )
 
 

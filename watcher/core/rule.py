@@ -364,6 +364,8 @@ class Notification:
     series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
+    over_at: datetime | None = None
+    """It says that what it told of is over since then (`core.ends`); None for all other news."""
     wording: Wording | None = None
     """The same for readers of any language and zone; None where the English text is all there is."""
 
