@@ -259,11 +259,16 @@ class SqlStore:
         return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         return await self._database.read(
-            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+            partial(reading.stored_deliveries, receiver=receiver, states=states, since=since, limit=limit)
         )
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
