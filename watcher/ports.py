@@ -351,6 +351,10 @@ class Store(Protocol):
         """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
         ...
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """All deadlines of one owner, whether they have come or not, earliest first."""
+        ...
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
         ...

@@ -129,6 +129,19 @@ class ServiceSettings(Settings):
     failures from the people who look after it. An empty list heeds none."""
 
 
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
+
+
+class EscalationSettings(Settings):
+    """One step of an escalation."""
+
+    after: Annotated[Duration, Field(gt=timedelta(0))]
+    """How long after the first word, for example 15m."""
+    to: str
+    """Name of the receiver that is told then, and who did not answer."""
+
+
 class RouteSettings(Settings):
     """One node of the route tree. The first fitting child takes a notification; when none fits, the node's own receiver does."""
 
@@ -152,6 +165,9 @@ class RouteSettings(Settings):
     urgent: Severities | None = None
     """Severities that leave at once where they are alone, whatever the group waits for. Where their group has just spoken they wait
     `group_wait` at most, and never `group_interval`. Inherited; the root's default is critical. An empty list: none."""
+    escalate: Annotated[tuple[EscalationSettings, ...], BeforeValidator(_one_or_several)] | None = None
+    """Who is told of critical news that nobody takes on (`dlc-watcher ack`): {after: 15m, to: oncall}, or a list of such steps.
+    Inherited; an empty list: nobody."""
     mute: OneOrMany | None = None
     """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
     mute_except: OneOrMany | None = None
@@ -192,7 +208,7 @@ class OwnerSettings(Settings):
     `match` fits.
     """
 
-    match: Annotated[tuple[Match, ...], BeforeValidator(lambda one: (one,) if isinstance(one, dict) else one)] = ()
+    match: Annotated[tuple[Match, ...], BeforeValidator(_one_or_several)] = ()
     """Label -> glob, list of globs, or {is, not, regex, not_regex}; all must fit. A list of such: any of them. For example
     `[{user: "1234567"}, {tag.team: vision}]`."""
     slack: Annotated[str, AfterValidator(_slack)] | None = None

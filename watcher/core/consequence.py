@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import reduce
 
 from watcher.core.addressing import addressed, unknown_owners
+from watcher.core.calls import calls
 from watcher.core.delivery import Delivery, absorbed
 from watcher.core.evaluation import evaluate
 from watcher.core.events import Event
@@ -138,20 +139,24 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
     inhibiting = (*lasting(book.inhibiting, events, now), *inhibitions)
     deliveries = tuple(inhibited(delivery, inhibiting, now) for delivery in deliveries)
     notices = tuple(unknown_owners(deliveries))
+    known = book.troubles.about(events, context.job)
+    over_now = ended(known, events, context.job, now)
+    goes_on = [one for one in known if one.id not in {gone.id for gone in over_now}]
+    opening = [
+        one
+        for said in evaluation.notifications
+        if said.rule not in on_trial and (one := opened(said, now, goes_on)) is not None
+    ]
     return Consequences(
         events=(*events, *evaluation.faults),
         decisions=evaluation.decisions,
         notifications=(*evaluation.notifications, *notices),
         deliveries=(*deliveries, *owed(notices, book, now)),
-        deadlines=evaluation.deadlines,
+        deadlines=(
+            *evaluation.deadlines,
+            *(call for one in opening for call in calls(one, book.tree, now, deliveries)),
+        ),
         absorptions=evaluation.absorptions,
         inhibitions=inhibitions,
-        troubles=(
-            *ended(book.troubles.about(events, context.job), events, context.job, now),
-            *(
-                trouble
-                for said in evaluation.notifications
-                if said.rule not in on_trial and (trouble := opened(said, now)) is not None
-            ),
-        ),
+        troubles=(*over_now, *opening),
     )

@@ -195,6 +195,12 @@ class MemoryStore:
         due = (deadline for deadline in self._deadlines.values() if deadline.at <= now)
         return tuple(sorted(due, key=lambda d: (d.at, d.rule, d.job, d.key))[: max(limit, 0)])
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        await checkpoint()
+        own = (deadline for deadline in self._deadlines.values() if deadline.rule == rule)
+        return tuple(sorted(own, key=lambda d: (d.at, d.job, d.key)))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         await checkpoint()

@@ -145,6 +145,10 @@ class SqlStore:
         """See `Store.due_deadlines`."""
         return await self._database.read(partial(outbox.due_deadlines, now=now, limit=limit))
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        return await self._database.read(partial(outbox.deadlines_of, rule=rule))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         return await self._database.read(partial(outbox.next_due, receiver=receiver))

@@ -485,6 +485,13 @@ class StoreContract:
         assert await store.due_deadlines(T0 + MOMENT) == (late,)
         assert await store.next_due() == T0 + MOMENT
 
+    async def test_the_deadlines_of_one_owner_are_told_whether_they_have_come_or_not(self, store: Store) -> None:
+        mine = replace(self._deadline(), rule="@minder", at=T0 + 9 * MOMENT)
+        sooner = replace(mine, key="another", at=T0)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(), mine, sooner)))
+        assert await store.deadlines("@minder") == (sooner, mine)
+        assert await store.deadlines("nobody") == ()
+
     async def test_a_deadline_under_a_known_rule_job_and_key_is_moved(self, store: Store) -> None:
         other = self._deadline(job=OTHER_JOB, at=T0 + 9 * MOMENT)
         await store.commit(replace(an_observation(), deadlines=(self._deadline(), other)))
