@@ -16,6 +16,7 @@ from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Set
 from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.fleet import Brief
+from watcher.core.inhibition import Inhibiting
 from watcher.core.interventions import Intervention
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
@@ -270,6 +271,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        inhibitions: news that makes other news superfluous: deliveries it covers and that are still PENDING become WITHHELD.
         troubles: those that began, and those that ended.
     """
 
@@ -286,6 +288,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    inhibitions: tuple[Inhibiting, ...] = ()
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -361,6 +364,10 @@ class Store(Protocol):
 
     async def due_deadlines(self, now: datetime, limit: int = 100) -> tuple[RuleDeadline, ...]:
         """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
+        ...
+
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """All deadlines of one owner, whether they have come or not, earliest first."""
         ...
 
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
@@ -514,9 +521,14 @@ class Store(Protocol):
         ...
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
-        """Stored deliveries, newest last."""
+        """Stored deliveries, newest last, at most `limit` of the newest; with `since`, only what came to be owed after it."""
         ...
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

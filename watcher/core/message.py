@@ -26,7 +26,7 @@ from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.people import Directory, Person
 from watcher.core.phases import phase_of
 from watcher.core.recipients import Outcomes
-from watcher.core.rule import NotificationId, Severity, Shown, known
+from watcher.core.rule import NotificationId, Occasion, Severity, Shown, known
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -66,7 +66,9 @@ class Item:
         rule: the rule that spoke.
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
-        notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        notification_id: which notification it is about, for whoever wants to answer it: of a reminder the first one; "" for an item
+            made by hand.
+        occasion: whether it is news, a reminder, or an escalation.
         labels: those that the notification was routed by.
         over_at: since when that which it tells of is over; only in what `LastingNotifier`s are told.
     """
@@ -81,6 +83,7 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    occasion: Occasion = Occasion.NEWS
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     over_at: datetime | None = None
 
@@ -252,7 +255,8 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
         rule=said.rule,
         job=card,
         away=said.away,
-        notification_id=said.id,
+        notification_id=said.about or said.id,
+        occasion=said.occasion,
         labels=said.labels,
         over_at=said.over_at,
     )

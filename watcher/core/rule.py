@@ -334,6 +334,19 @@ class Wording:
     detail: Text = ""
 
 
+class Occasion(StrEnum):
+    """On what occasion something is said. Closed: it is stored."""
+
+    NEWS = "news"
+    """It happened."""
+    REMINDER = "reminder"
+    """It was told, and still goes on."""
+    ESCALATION = "escalation"
+    """It was told to others, and nobody took it on."""
+    DIGEST = "digest"
+    """It is the time of day or week at which a receiver is told how things stand."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """Somebody should hear this: what a rule said, with everything that routing and rendering need.
@@ -366,6 +379,9 @@ class Notification:
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
     over_at: datetime | None = None
     """It says that what it told of is over since then (`core.ends`); None for all other news."""
+    occasion: Occasion = Occasion.NEWS
+    about: NotificationId = NotificationId("")
+    """The news of which this is a reminder or an escalation; "" for news itself."""
     wording: Wording | None = None
     """The same for readers of any language and zone; None where the English text is all there is."""
 

@@ -31,6 +31,7 @@ from watcher.core.delivery import (
 from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
+from watcher.core.inhibition import inhibited
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
@@ -149,6 +150,8 @@ class MemoryStore:
         for absorption in observation.absorptions:
             for delivery in list(self._deliveries.values()):
                 self._put(absorbed(delivery, absorption, observation.at))
+        for delivery in list(self._deliveries.values()) if observation.inhibitions else ():
+            self._put(inhibited(delivery, observation.inhibitions, observation.at))
 
     def _advance(self, observation: Observation) -> None:
         watch = observation.watch
@@ -192,6 +195,12 @@ class MemoryStore:
         await checkpoint()
         due = (deadline for deadline in self._deadlines.values() if deadline.at <= now)
         return tuple(sorted(due, key=lambda d: (d.at, d.rule, d.job, d.key))[: max(limit, 0)])
+
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        await checkpoint()
+        own = (deadline for deadline in self._deadlines.values() if deadline.rule == rule)
+        return tuple(sorted(own, key=lambda d: (d.at, d.job, d.key)))
 
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
@@ -486,14 +495,21 @@ class MemoryStore:
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         await checkpoint()
         found = [
             delivery
             for delivery in self._deliveries.values()
-            if receiver in {None, delivery.receiver} and (not states or delivery.state in states)
+            if receiver in {None, delivery.receiver}
+            and (not states or delivery.state in states)
+            and (since is None or delivery.created_at > since)
         ]
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 

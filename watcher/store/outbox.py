@@ -273,6 +273,13 @@ def due_deadlines(connection: Connection, now: datetime, limit: int) -> tuple[Ru
     return tuple(rows.deadline_of(row) for row in connection.execute(found))
 
 
+def deadlines_of(connection: Connection, rule: str) -> tuple[RuleDeadline, ...]:
+    """All of one owner, earliest first."""
+    c = deadlines.c
+    found = select(deadlines).where(c.rule == rule).order_by(c.at, c.source, c.job_id, c.key)
+    return tuple(rows.deadline_of(row) for row in connection.execute(found))
+
+
 def next_due(connection: Connection, receiver: str | None) -> datetime | None:
     """When there is something to do next."""
     if receiver is not None:

@@ -146,6 +146,10 @@ class SqlStore:
         """See `Store.due_deadlines`."""
         return await self._database.read(partial(outbox.due_deadlines, now=now, limit=limit))
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        return await self._database.read(partial(outbox.deadlines_of, rule=rule))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         return await self._database.read(partial(outbox.next_due, receiver=receiver))
@@ -264,11 +268,16 @@ class SqlStore:
         return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         return await self._database.read(
-            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+            partial(reading.stored_deliveries, receiver=receiver, states=states, since=since, limit=limit)
         )
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

@@ -40,6 +40,7 @@ from watcher.core.delivery import (
 from watcher.core.ends import owed_end
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.fleet import brief_of
+from watcher.core.inhibition import Inhibit, Inhibiting
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
@@ -484,6 +485,13 @@ class StoreContract:
         await store.commit(replace(an_observation(), deadlines_passed=(early,)))
         assert await store.due_deadlines(T0 + MOMENT) == (late,)
         assert await store.next_due() == T0 + MOMENT
+
+    async def test_the_deadlines_of_one_owner_are_told_whether_they_have_come_or_not(self, store: Store) -> None:
+        mine = replace(self._deadline(), rule="@minder", at=T0 + 9 * MOMENT)
+        sooner = replace(mine, key="another", at=T0)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(), mine, sooner)))
+        assert await store.deadlines("@minder") == (sooner, mine)
+        assert await store.deadlines("nobody") == ()
 
     async def test_a_deadline_under_a_known_rule_job_and_key_is_moved(self, store: Store) -> None:
         other = self._deadline(job=OTHER_JOB, at=T0 + 9 * MOMENT)
@@ -1039,6 +1047,42 @@ class StoreContract:
         assert [one.id for one in await store.silences()] == [timed.id, other.id]
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
+
+    async def test_what_waits_is_withheld_by_news_that_makes_it_superfluous_and_what_left_is_not(
+        self, store: Store
+    ) -> None:
+        small = [a_delivery(number, job=job, at=T0) for number, job in ((1, JOB), (2, OTHER_JOB), (3, JOB))]
+        small = [
+            replace(
+                one, notification=replace(one.notification, kind="pod.evicted"), group_key=f"g{number}", thread_key=""
+            )
+            for number, one in enumerate(small)
+        ]
+        elsewhere = replace(a_delivery(4, receiver="oncall"), notification=small[0].notification)
+        await store.commit(an_observation(*small[:2], elsewhere))
+        gone = await leased(store)
+        await store.commit(an_observation(replace(small[2], thread_key="other")))
+        cause = a_delivery(5, at=T0 + MOMENT)
+        everything = Inhibit(
+            name="all", source=Matcher(), target=Matcher.of({"tag": "a"}), equal=("job",), lasts=timedelta(hours=1)
+        )
+        begins = replace(an_observation(cause, at=T0 + MOMENT), inhibitions=(Inhibiting(everything, cause),))
+        await store.commit(begins)
+        rows = {row.id: row for row in await store.deliveries()}
+        assert rows[gone.deliveries[0].id].state is DeliveryState.SENDING
+        assert {rows[one.id].reason for one in (small[1], elsewhere, cause)} == {DeliveryReason.OWED}
+        row = rows[small[2].id]
+        assert (row.state, row.reason, row.settled_at) == (
+            DeliveryState.WITHHELD,
+            DeliveryReason.INHIBITED,
+            T0 + MOMENT,
+        )
+        assert "notification-5" in row.error
+
+    async def test_deliveries_can_be_asked_for_by_when_they_came_to_be_owed(self, store: Store) -> None:
+        early, late = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        await store.commit(an_observation(early, late))
+        assert await store.deliveries(since=T0) == (late,)
 
     # --- what was held ----------------------------------------------------------------------------------------------------------
 
