@@ -3,7 +3,7 @@
 One worker per destination keeps the order and the pace. Deliveries are marked before the network is touched and settled after, so
 whatever the moment of a crash, nothing is lost and at most the one message under way is repeated, under the same id.
 
-Long, because the order of a worker's steps is its whole matter; what each step decides stands elsewhere (`gate`, `cards`, `lasting`).
+Long, because the order of a worker's steps is its matter; what each step decides stands elsewhere (`gate`, `cards`, `lasting`).
 """
 
 from __future__ import annotations
