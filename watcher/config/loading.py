@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from watcher.config.digests import check_digests, schedules_of
 from watcher.config.document import Document, parse, read_text
 from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
@@ -17,6 +18,7 @@ from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
 from watcher.config.wording import listed
 from watcher.core.consequence import Book
+from watcher.core.digest import Schedule
 from watcher.core.people import Directory
 from watcher.core.routing import Route
 from watcher.core.rule import BoundRule
@@ -54,6 +56,11 @@ class Loaded:
     def book(self) -> Book:
         """What it says about telling."""
         return Book(self.rules, self.route, frozenset(self.service.job_wishes), people=self.people)
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Receiver -> when it wants its digest."""
+        return schedules_of(self.receivers)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -94,6 +101,7 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     mutes = {} if outline is None else {name: one.interval(name) for name, one in outline.mute_intervals.items()}
     check_mutes(found, mutes)
     check_owners(found, kinds, vocabulary(named_sources))
+    check_digests(found, vocabulary(named_sources))
     problems = [*document.problems, *found.problems]
     if problems or outline is None:
         raise ConfigurationError(_in_order(problems, file))
