@@ -13,8 +13,10 @@ from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.fleet import Brief
+from watcher.core.inhibition import Inhibiting
 from watcher.core.interventions import Intervention
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
@@ -243,6 +245,20 @@ class LivingNotifier(Notifier, Protocol):
         ...
 
 
+@runtime_checkable
+class LastingNotifier(Notifier, Protocol):
+    """A notifier whose far side shows things while they last, as Alertmanager does: it is told of ends, and of what goes on.
+
+    An item with `over_at` says that what an earlier item with the same labels, rule, severity and job told is over. What goes on is
+    sent again through `send`, with the items it was told with; such a repeat must not show as news.
+    """
+
+    renew_every: timedelta
+    """How often what goes on is sent again, so that it is not taken for over."""
+    renew_most: int
+    """How many items one message may have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that follows from one look, committed together or not at all.
@@ -255,6 +271,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        inhibitions: news that makes other news superfluous: deliveries it covers and that are still PENDING become WITHHELD.
         troubles: those that began, and those that ended.
     """
 
@@ -271,6 +288,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    inhibitions: tuple[Inhibiting, ...] = ()
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -459,6 +477,10 @@ class Store(Protocol):
 
     # troubles
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """What a receiver was told of (DELIVERED) and that goes on, or has ended without its being owed the end; oldest first."""
+        ...
+
     async def troubles(
         self,
         *,
@@ -499,9 +521,14 @@ class Store(Protocol):
         ...
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
-        """Stored deliveries, newest last."""
+        """Stored deliveries, newest last, at most `limit` of the newest; with `since`, only what came to be owed after it."""
         ...
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

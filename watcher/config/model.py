@@ -287,6 +287,36 @@ class IncludeRules(Settings):
     """Name of the rule file; `default` is what applies when `rules` is left out."""
 
 
+class InhibitSettings(Settings):
+    """One inhibition: news that fits `target` is withheld while the same receiver has heard news that fits `source`."""
+
+    include: Literal["default"] | None = None
+    """`default`: the built-in inhibitions, in this place. Stands alone."""
+    name: str | None = None
+    """What it is called in the rows it leaves; by default its place in the list."""
+    source: Match = Field(default={})
+    """Label -> globs or tests, as in a route: the news that inhibits."""
+    target: Match = Field(default={})
+    """The news that is inhibited."""
+    equal: OneOrMany = ()
+    """Labels that must have a value in common, for example `[source, job]`; what both do not have counts as equal."""
+    for_: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = Field(
+        default=timedelta(hours=1), alias="for"
+    )
+    """How long, from when the source was owed; at most 7 days. The default is an hour."""
+    until: OneOrMany = ()
+    """Event kinds that end it before, for example watch.recovered, where source, job, pod and node agree as `equal` demands."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> InhibitSettings:
+        if self.include is not None:
+            if self.model_fields_set != {"include"}:
+                raise ValueError("include stands alone")
+        elif not self.source or not self.target:
+            raise ValueError("name a source and a target, each with at least one label; or include: default")
+        return self
+
+
 class Outline(Settings):
     """The whole file."""
 
@@ -298,6 +328,8 @@ class Outline(Settings):
     """Which notification goes to whom. May be left out when there is one receiver."""
     mute_intervals: dict[Name, MuteSettings] = Field(default={})
     """Times at which routes may hold what they have to tell: name -> zone, weekdays, dates, from, to."""
+    inhibit: tuple[InhibitSettings, ...] | None = None
+    """Which news makes which other news superfluous, as Alertmanager's. Left out: the built-in ones. An empty list: none."""
     owners: dict[Name, OwnerSettings] = Field(default={})
     """Who jobs belong to, and how they are reached: name -> match, slack, mail, language, zone. The first that fits is it."""
     rules: tuple[dict[str, Any], ...] = ()

@@ -3,7 +3,8 @@
     PENDING --lease--> SENDING --ok--> DELIVERED
                           |---permanent----------> DEAD
        |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
-       `--part of larger news, or overtaken while it was held--> FOLDED
+       |--part of larger news, or overtaken while it was held--> FOLDED
+       `--larger news says why (see `core.inhibition`)---------> WITHHELD
 
     A person may take up what is DEAD (then it is PENDING once more), or drop what is not told yet (then it is WITHHELD).
 
@@ -76,6 +77,8 @@ class DeliveryReason(StrEnum):
     """It was dead, and a person asked for another row of attempts; the row names who and why."""
     DROPPED = "dropped"
     """A person does not want it told any more; the row names who and why."""
+    INHIBITED = "inhibited"
+    """Larger news that the same receiver hears says why; the row names that notification."""
     SILENCED = "silenced"
     """A person did not want to hear it for a while; the row names the silence."""
 
@@ -85,7 +88,7 @@ TERMINAL_STATES: Final = frozenset(
 )
 
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED}),
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED, DeliveryState.WITHHELD}),
     DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),
     DeliveryState.SENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}),
     DeliveryState.DELIVERED: frozenset(),

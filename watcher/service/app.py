@@ -203,7 +203,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     for poller in service.pollers:
         await poller.load()
     await service.keeper.heed()
-    _settle_memory()
+    settle_memory()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -236,7 +236,7 @@ async def _drain(service: Service) -> None:
         pass
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
 
     A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is

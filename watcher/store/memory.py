@@ -28,8 +28,10 @@ from watcher.core.delivery import (
     Settlement,
     absorbed,
 )
+from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
+from watcher.core.inhibition import inhibited
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
@@ -148,6 +150,8 @@ class MemoryStore:
         for absorption in observation.absorptions:
             for delivery in list(self._deliveries.values()):
                 self._put(absorbed(delivery, absorption, observation.at))
+        for delivery in list(self._deliveries.values()) if observation.inhibitions else ():
+            self._put(inhibited(delivery, observation.inhibitions, observation.at))
 
     def _advance(self, observation: Observation) -> None:
         watch = observation.watch
@@ -446,6 +450,18 @@ class MemoryStore:
             and trouble_id in {None, one.id}
         )
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        await checkpoint()
+        ours = {one.notification.id: one for one in self._deliveries.values() if one.receiver == receiver}
+        return tuple(
+            ToldTrouble(trouble, ours[trouble.id])
+            for trouble in sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+            if trouble.id in ours
+            and ours[trouble.id].state is DeliveryState.DELIVERED
+            and (trouble.ended_at is None or NotificationId(trouble.id + SUFFIX) not in ours)
+        )
+
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
         """See `Store.acknowledge`."""
         await checkpoint()
@@ -479,14 +495,21 @@ class MemoryStore:
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         await checkpoint()
         found = [
             delivery
             for delivery in self._deliveries.values()
-            if receiver in {None, delivery.receiver} and (not states or delivery.state in states)
+            if receiver in {None, delivery.receiver}
+            and (not states or delivery.state in states)
+            and (since is None or delivery.created_at > since)
         ]
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 

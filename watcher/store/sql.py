@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import Event, EventId
 from watcher.core.fleet import Brief
 from watcher.core.interventions import Intervention
@@ -233,6 +234,10 @@ class SqlStore:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        return await self._database.read(partial(troubles.told, receiver=receiver))
+
     async def troubles(
         self,
         *,
@@ -263,11 +268,16 @@ class SqlStore:
         return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         return await self._database.read(
-            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+            partial(reading.stored_deliveries, receiver=receiver, states=states, since=since, limit=limit)
         )
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

@@ -37,8 +37,10 @@ from watcher.core.delivery import (
     Settlement,
     settle,
 )
+from watcher.core.ends import owed_end
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.fleet import brief_of
+from watcher.core.inhibition import Inhibit, Inhibiting
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
@@ -1046,6 +1048,42 @@ class StoreContract:
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
 
+    async def test_what_waits_is_withheld_by_news_that_makes_it_superfluous_and_what_left_is_not(
+        self, store: Store
+    ) -> None:
+        small = [a_delivery(number, job=job, at=T0) for number, job in ((1, JOB), (2, OTHER_JOB), (3, JOB))]
+        small = [
+            replace(
+                one, notification=replace(one.notification, kind="pod.evicted"), group_key=f"g{number}", thread_key=""
+            )
+            for number, one in enumerate(small)
+        ]
+        elsewhere = replace(a_delivery(4, receiver="oncall"), notification=small[0].notification)
+        await store.commit(an_observation(*small[:2], elsewhere))
+        gone = await leased(store)
+        await store.commit(an_observation(replace(small[2], thread_key="other")))
+        cause = a_delivery(5, at=T0 + MOMENT)
+        everything = Inhibit(
+            name="all", source=Matcher(), target=Matcher.of({"tag": "a"}), equal=("job",), lasts=timedelta(hours=1)
+        )
+        begins = replace(an_observation(cause, at=T0 + MOMENT), inhibitions=(Inhibiting(everything, cause),))
+        await store.commit(begins)
+        rows = {row.id: row for row in await store.deliveries()}
+        assert rows[gone.deliveries[0].id].state is DeliveryState.SENDING
+        assert {rows[one.id].reason for one in (small[1], elsewhere, cause)} == {DeliveryReason.OWED}
+        row = rows[small[2].id]
+        assert (row.state, row.reason, row.settled_at) == (
+            DeliveryState.WITHHELD,
+            DeliveryReason.INHIBITED,
+            T0 + MOMENT,
+        )
+        assert "notification-5" in row.error
+
+    async def test_deliveries_can_be_asked_for_by_when_they_came_to_be_owed(self, store: Store) -> None:
+        early, late = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        await store.commit(an_observation(early, late))
+        assert await store.deliveries(since=T0) == (late,)
+
     # --- what was held ----------------------------------------------------------------------------------------------------------
 
     async def test_what_was_held_is_compacted_as_it_is_leased_and_what_is_left_out_says_why(self, store: Store) -> None:
@@ -1173,6 +1211,29 @@ class StoreContract:
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
             over,
         )
+
+    async def test_who_was_told_of_a_trouble_is_known_while_it_goes_on_and_until_its_end_is_owed(
+        self, store: Store
+    ) -> None:
+        said = [a_delivery(n, job=job) for n, job in ((1, JOB), (2, OTHER_JOB), (3, FAR_JOB))]
+        elsewhere = a_delivery(1, receiver="mail")
+        open_ones = [replace(a_trouble(n), notification=one.notification) for n, one in enumerate(said, 1)]
+        await store.commit(replace(an_observation(*said, elsewhere), troubles=tuple(open_ones)))
+        assert await store.told_troubles("team") == (), "nobody has been told yet"
+        for outcome in (ACCEPTED, ACCEPTED, Failure(error="no channel", permanent=True)):
+            await send(store, outcome)
+        told = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert set(told) == {open_ones[0].id, open_ones[1].id}
+        assert told[open_ones[0].id].delivery.state is DeliveryState.DELIVERED
+        assert await store.told_troubles("mail") == ()
+        over = open_ones[0].ended(TroubleEnd.OVER, T0 + MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        found = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert found[over.id].trouble == over
+        end = owed_end(found[over.id], T0 + MOMENT)
+        assert end is not None
+        await store.commit(an_observation(end))
+        assert [one.trouble.id for one in await store.told_troubles("team")] == [open_ones[1].id]
 
     async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
         owed = a_delivery()
