@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.fleet import Brief
 from watcher.core.inhibition import Inhibiting
@@ -244,6 +245,20 @@ class LivingNotifier(Notifier, Protocol):
         ...
 
 
+@runtime_checkable
+class LastingNotifier(Notifier, Protocol):
+    """A notifier whose far side shows things while they last, as Alertmanager does: it is told of ends, and of what goes on.
+
+    An item with `over_at` says that what an earlier item with the same labels, rule, severity and job told is over. What goes on is
+    sent again through `send`, with the items it was told with; such a repeat must not show as news.
+    """
+
+    renew_every: timedelta
+    """How often what goes on is sent again, so that it is not taken for over."""
+    renew_most: int
+    """How many items one message may have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that follows from one look, committed together or not at all.
@@ -461,6 +476,10 @@ class Store(Protocol):
         ...
 
     # troubles
+
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """What a receiver was told of (DELIVERED) and that goes on, or has ended without its being owed the end; oldest first."""
+        ...
 
     async def troubles(
         self,

@@ -6,6 +6,7 @@ misspelt key is an error with a place and never a silent default.
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
@@ -287,6 +288,34 @@ TemplateFiles = Annotated[
 """A folder with templates, or a file for each part. Read and tried when the configuration loads; see `watcher.templates`."""
 
 
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME_OF_DAY: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+def _time_of_day(text: str) -> str:
+    if not re.search(_TIME_OF_DAY, text):
+        raise ValueError(f'"{text}" is no time of day; write for example 09:00')
+    return text
+
+
+class DigestSettings(Settings):
+    """How a day or a week went, told at a time of day: what ran, failed and was evicted, GPU-hours, waiting, what is still open."""
+
+    every: Literal["day", "week"] = "day"
+    """day or week."""
+    at: Annotated[str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY})] = (
+        "09:00"
+    )
+    """Time of day at which it is told, and up to which it tells."""
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    """With `every: week`, on which day."""
+    zone: Zone | None = None
+    """By whose clock, for example Asia/Shanghai. None: that of the receiver."""
+    match: dict[str, OneOrMany] = {}
+    """Which jobs it is about: label -> globs, of labels that a job has by itself (name, workspace, user, quota, type, owner,
+    tag.<key>). Left out: all jobs."""
+
+
 class ReceiverSettings(Settings):
     """What every receiver has, whatever its kind: written beside the kind."""
 
@@ -305,6 +334,9 @@ class ReceiverSettings(Settings):
     """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
     `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
     is worded as built in. docs/templates.md says what templates can show."""
+
+    digest: DigestSettings | None = None
+    """How a day or a week went, told here. None: no digest."""
 
     @property
     def locale(self) -> Locale:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from watcher.config.digests import check_digests, schedules_of
 from watcher.config.document import Document, parse, read_text
 from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
@@ -18,6 +19,7 @@ from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
 from watcher.config.wording import listed
 from watcher.core.consequence import Book
+from watcher.core.digest import Schedule
 from watcher.core.inhibition import DEFAULTS, Inhibit
 from watcher.core.people import Directory
 from watcher.core.routing import Route
@@ -66,6 +68,11 @@ class Loaded:
         )
 
     @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Receiver -> when it wants its digest."""
+        return schedules_of(self.receivers)
+
+    @property
     def labels(self) -> frozenset[str]:
         """The labels that routes and silences may test, apart from tags: those that always are, and those the rules give."""
         return ROUTE_LABELS | {label for rule in self.rules for label, _ in rule.labels}
@@ -109,6 +116,7 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
         ROUTE_LABELS | frozenset(binder.labels),
     )
     check_owners(found, kinds, vocabulary(named_sources))
+    check_digests(found, vocabulary(named_sources))
     problems = [*document.problems, *found.problems]
     if problems or outline is None:
         raise ConfigurationError(_in_order(problems, file))

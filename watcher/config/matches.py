@@ -29,6 +29,9 @@ ROUTE_LABELS: Final = frozenset(LABELS)
 RULE_LABELS: Final = ROUTE_LABELS - {"rule", "severity"}
 """What rules choose by: nobody has spoken yet, so there is no rule and no severity."""
 
+LABELS_OF_JOBS: Final = RULE_LABELS - {"kind", "pod", "node", "status", "phase"}
+"""Labels that a job has whatever happens to it."""
+
 _KNOWN: Final[Vocabulary] = {"severity": frozenset(Severity), "kind": KINDS | {KIND}, "phase": frozenset(Phase)}
 _NEVER_ABSENT: Final = frozenset({"severity", "kind", "rule"})
 """Labels that every notification has. Any other may be missing, which a negated test takes."""

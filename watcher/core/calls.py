@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from watcher.core.delivery import PARTS, Delivery, DeliveryReason
+from watcher.core.delivery import Delivery, DeliveryReason
 from watcher.core.model import JobId, JobRef, SourceName
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import NotificationId, RuleDeadline, Severity
@@ -77,7 +77,12 @@ def calls(trouble: Trouble, tree: Route, now: datetime, owed: Iterable[Delivery]
     return tuple(_calls(trouble, tree, now, own))
 
 
-_UNCALLED: Final[Collection[DeliveryReason]] = PARTS | {DeliveryReason.SHADOW}
+PART_OF_LARGER: Final = frozenset(
+    {DeliveryReason.PART_OF_STORM, DeliveryReason.PART_OF_FLAPPING, DeliveryReason.INHIBITED}
+)
+"""Reasons that say: larger news was told in its place. That has its own calls."""
+
+_UNCALLED: Final[Collection[DeliveryReason]] = PART_OF_LARGER | {DeliveryReason.SHADOW}
 
 
 def _calls(trouble: Trouble, tree: Route, now: datetime, own: dict[str, Delivery]) -> Iterator[RuleDeadline]:

@@ -89,9 +89,6 @@ TERMINAL_STATES: Final = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.FOLDED, DeliveryState.WITHHELD}
 )
 
-PARTS: Final = frozenset({DeliveryReason.PART_OF_STORM, DeliveryReason.PART_OF_FLAPPING, DeliveryReason.INHIBITED})
-"""Reasons of news that larger news stands for: whoever hears that is not reminded of each part."""
-
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED, DeliveryState.WITHHELD}),
     DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),

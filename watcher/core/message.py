@@ -70,6 +70,7 @@ class Item:
             made by hand.
         occasion: whether it is news, a reminder, or an escalation.
         labels: those that the notification was routed by.
+        over_at: since when that which it tells of is over; only in what `LastingNotifier`s are told.
     """
 
     severity: Severity
@@ -84,6 +85,7 @@ class Item:
     notification_id: NotificationId = NotificationId("")
     occasion: Occasion = Occasion.NEWS
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +257,8 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
         away=said.away,
         notification_id=said.about or said.id,
         occasion=said.occasion,
+        labels=said.labels,
+        over_at=said.over_at,
     )
 
 

@@ -27,9 +27,9 @@ from types import MappingProxyType
 from typing import Final
 
 from watcher.core.addressing import addressed
-from watcher.core.calls import Call, CallKind, live_routes
+from watcher.core.calls import PART_OF_LARGER, Call, CallKind, live_routes
 from watcher.core.consequence import Book, Consequences
-from watcher.core.delivery import PARTS, TERMINAL_STATES, DeliveryReason, DeliveryState
+from watcher.core.delivery import TERMINAL_STATES, DeliveryReason, DeliveryState
 from watcher.core.events import deterministic_id
 from watcher.core.grouping import owe
 from watcher.core.language import Said, line_of, say, spoken
@@ -108,7 +108,7 @@ def answer(
         return Consequences(troubles=(trouble.ended(TroubleEnd.OVER, now),))
     meant = Call.parse(call.key)
     route = next((one for one in live_routes(trouble, book.tree) if one.receiver == meant.receiver), None)
-    part_of_larger = any(one.reason in PARTS for one in told[:1])
+    part_of_larger = any(one.reason in PART_OF_LARGER for one in told[:1])
     if trouble.acknowledged_at is not None or route is None or part_of_larger:
         return Consequences()
     if meant.kind is CallKind.REMIND:

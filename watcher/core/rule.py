@@ -383,6 +383,8 @@ class Notification:
     series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
+    over_at: datetime | None = None
+    """It says that what it told of is over since then (`core.ends`); None for all other news."""
     occasion: Occasion = Occasion.NEWS
     about: NotificationId = NotificationId("")
     """The news of which this is a reminder or an escalation; "" for news itself."""

@@ -173,6 +173,7 @@ async def assemble(
                 investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
                 version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
+                schedules=loaded.schedules,
             ),
             investigator=investigator,
         )

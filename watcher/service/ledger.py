@@ -53,6 +53,8 @@ class Ledger:
         self.cards_bell = Bell()
         """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
+        self.ends = 0
+        """Another number after troubles have ended: some receivers are to be told of that."""
         self.interventions = 0
         """Another number after each word of a person about deliveries or receivers."""
         self._stored: dict[SourceName, list[Brief]] | None = None
@@ -117,6 +119,11 @@ class Ledger:
         """
         if self.book.troubles.replace(await self.store.troubles()):
             log.info("troubles_changed", open=len(self.book.troubles))
+            self._end_some()
+
+    def _end_some(self) -> None:
+        self.ends += 1
+        self.deliveries_bell.ring()
 
     async def heed_interventions(self) -> None:
         """Wake the dispatchers when a command said something about deliveries or receivers beside us.
@@ -151,6 +158,8 @@ class Ledger:
         self._account(observation)
         self.book.troubles.note(observation.troubles)
         self.book = self.book.after(observation.events, observation.inhibitions, observation.at)
+        if any(trouble.ended_at is not None for trouble in observation.troubles):
+            self._end_some()
         if observation.deliveries:
             self.deliveries_bell.ring()
         if observation.watch is not None:

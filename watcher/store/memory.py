@@ -28,6 +28,7 @@ from watcher.core.delivery import (
     Settlement,
     absorbed,
 )
+from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
 from watcher.core.inhibition import inhibited
@@ -447,6 +448,18 @@ class MemoryStore:
             and job in {None, one.job}
             and (since is None or one.ended_at is None or one.ended_at >= since)
             and trouble_id in {None, one.id}
+        )
+
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        await checkpoint()
+        ours = {one.notification.id: one for one in self._deliveries.values() if one.receiver == receiver}
+        return tuple(
+            ToldTrouble(trouble, ours[trouble.id])
+            for trouble in sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+            if trouble.id in ours
+            and ours[trouble.id].state is DeliveryState.DELIVERED
+            and (trouble.ended_at is None or NotificationId(trouble.id + SUFFIX) not in ours)
         )
 
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import Event, EventId
 from watcher.core.fleet import Brief
 from watcher.core.interventions import Intervention
@@ -232,6 +233,10 @@ class SqlStore:
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
+
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        return await self._database.read(partial(troubles.told, receiver=receiver))
 
     async def troubles(
         self,

@@ -37,6 +37,7 @@ from watcher.core.delivery import (
     Settlement,
     settle,
 )
+from watcher.core.ends import owed_end
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.fleet import brief_of
 from watcher.core.inhibition import Inhibit, Inhibiting
@@ -1210,6 +1211,29 @@ class StoreContract:
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
             over,
         )
+
+    async def test_who_was_told_of_a_trouble_is_known_while_it_goes_on_and_until_its_end_is_owed(
+        self, store: Store
+    ) -> None:
+        said = [a_delivery(n, job=job) for n, job in ((1, JOB), (2, OTHER_JOB), (3, FAR_JOB))]
+        elsewhere = a_delivery(1, receiver="mail")
+        open_ones = [replace(a_trouble(n), notification=one.notification) for n, one in enumerate(said, 1)]
+        await store.commit(replace(an_observation(*said, elsewhere), troubles=tuple(open_ones)))
+        assert await store.told_troubles("team") == (), "nobody has been told yet"
+        for outcome in (ACCEPTED, ACCEPTED, Failure(error="no channel", permanent=True)):
+            await send(store, outcome)
+        told = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert set(told) == {open_ones[0].id, open_ones[1].id}
+        assert told[open_ones[0].id].delivery.state is DeliveryState.DELIVERED
+        assert await store.told_troubles("mail") == ()
+        over = open_ones[0].ended(TroubleEnd.OVER, T0 + MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        found = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert found[over.id].trouble == over
+        end = owed_end(found[over.id], T0 + MOMENT)
+        assert end is not None
+        await store.commit(an_observation(end))
+        assert [one.trouble.id for one in await store.told_troubles("team")] == [open_ones[1].id]
 
     async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
         owed = a_delivery()
