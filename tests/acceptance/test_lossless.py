@@ -105,7 +105,7 @@ class Listener:
 
     kind: ClassVar[str] = "listener"
     Settings: ClassVar[type[Settings]] = Settings
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="what it got, to the test")
     pace = timedelta(0)
 
     def __init__(self) -> None:
