@@ -65,6 +65,8 @@ class DeliveryReason(StrEnum):
     """It was tried for as long as the schedule allows."""
     PART_OF_STORM = "part-of-storm"
     """A rule that looks at many jobs tells it with others; the row names that notification."""
+    PART_OF_FLAPPING = "part-of-flapping"
+    """Its job or pod goes back and forth, which is told as one thing; the row names that notification."""
     OVERTAKEN = "overtaken"
     """It was held, and newer news says how things stand; the row names that notification and its message."""
     SHADOW = "shadow"
@@ -251,7 +253,7 @@ def absorbed(delivery: Delivery, absorption: Absorption, now: datetime) -> Deliv
     return replace(
         delivery,
         state=DeliveryState.FOLDED,
-        reason=DeliveryReason.PART_OF_STORM,
+        reason=DeliveryReason.PART_OF_FLAPPING if absorption.flapping else DeliveryReason.PART_OF_STORM,
         settled_at=now,
         error=f"told as part of notification {absorption.into}",
     )
