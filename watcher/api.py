@@ -10,7 +10,7 @@ from __future__ import annotations
 from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
-from watcher.core.catalog import label_in, phrase, restarts, severity_in
+from watcher.core.catalog import CAUSES, FAULTS, PUBLIC_RESOURCES, YES, label_in, outage, phrase, restarts, severity_in
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -88,9 +88,13 @@ from watcher.ports import Capabilities, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
+    "CAUSES",
+    "FAULTS",
     "LIVE",
+    "PUBLIC_RESOURCES",
     "RESERVED",
     "TERMINAL",
+    "YES",
     "Absorb",
     "AttemptCause",
     "Band",
@@ -201,6 +205,7 @@ __all__ = [
     "label_in",
     "learn",
     "number_of",
+    "outage",
     "passed_over",
     "phrase",
     "restarts",
