@@ -11,6 +11,7 @@ from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
 from watcher.core.catalog import CAUSES, FAULTS, PUBLIC_RESOURCES, YES, label_in, outage, phrase, restarts, severity_in
+from watcher.core.cause_words import cause_in_words, reason_in_words
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -196,6 +197,7 @@ __all__ = [
     "Wire",
     "begun",
     "broken_off",
+    "cause_in_words",
     "cause_of_end",
     "cohort_of",
     "counted",
@@ -208,6 +210,7 @@ __all__ = [
     "outage",
     "passed_over",
     "phrase",
+    "reason_in_words",
     "restarts",
     "reveal",
     "revivals",

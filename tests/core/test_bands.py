@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import NOW, at, job, watch
 from watcher.core.bands import Band, TooFew, learn
 from watcher.core.fleet import Fleet, Member, member_of
+from watcher.core.language import say
 from watcher.core.model import Course, JobId, JobRef, SourceName, StatusEntry, StatusPeriod
 from watcher.core.phases import Phase
 
@@ -64,7 +65,7 @@ def test_a_band_is_learnt_from_the_narrowest_sort_that_has_enough_jobs() -> None
     assert learnt(2) == (2, "quota q, priority 5, 8 GPUs")
     assert learnt(3) == (4, "quota q, 8 GPUs")
     assert learnt(5) == (6, "quota q")
-    assert learn(one, fleet, wait, 7) == TooFew(6, "quota q")
+    assert learn(one, fleet, wait, 7) == TooFew(6, say("quota {name}", zh="资源配额 {name}", name="q"))
 
 
 def test_lengths_are_put_in_order() -> None:

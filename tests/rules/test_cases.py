@@ -34,6 +34,7 @@ from watcher.api import (
     When,
 )
 from watcher.core.events import EVENT_TYPES, CauseId, DeadlinePassed
+from watcher.core.language import line_of, spoken
 from watcher.core.model import ReplicaStatus, RestartRecord
 from watcher.core.phases import JOB_PHASES
 from watcher.testing.cases import check, load_cases
