@@ -6,11 +6,13 @@ misspelt key is an error with a place and never a silent default.
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -26,8 +28,11 @@ from pydantic import (
 )
 from pydantic.functional_validators import AfterValidator
 
+from watcher.core.backlog import Backlog
 from watcher.core.duration import PATTERN, parse_duration
 from watcher.core.language import Language, Locale
+from watcher.templates import NONE as NO_TEMPLATES
+from watcher.templates import PARTS, TemplateFault, Templates, read_templates
 
 
 class Settings(BaseModel):
@@ -94,7 +99,18 @@ def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if base is None else Path(base) / path.expanduser()
 
 
+NO_SECRET: Final = Path(__file__).parent / "no_secret"
+"""Read in place of every secret file where secrets are left alone; good as a token, a password and a web address."""
+
+
+def left_alone(secret: str) -> bool:
+    """Whether this stands in place of a secret that was not read, so its form means nothing."""
+    return secret == NO_SECRET.read_text(encoding="utf-8").strip()
+
+
 def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    if not (info.context or {}).get("secrets", True):
+        return NO_SECRET
     absolute = _beside_the_configuration(path, info)
     try:
         text = absolute.read_text(encoding="utf-8")
@@ -113,6 +129,8 @@ SecretFile = Annotated[Path, AfterValidator(_secret_file)]
 
 def _certificate_file(path: Path, info: ValidationInfo) -> Path:
     absolute = _beside_the_configuration(path, info)
+    if not (info.context or {}).get("secrets", True):
+        return absolute
     try:
         ssl.create_default_context(cafile=absolute)
     except (OSError, ssl.SSLError) as exc:
@@ -200,6 +218,105 @@ class SourceSettings(Settings):
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
 
 
+def fingerprint(settings: BaseModel) -> str:
+    """Stands for what is configured, secrets and the files that hold them included: another one after any change.
+
+    It is cut short, so that nothing can be read back from it.
+    """
+    return blake2b(repr(_spelled(settings)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    match value:
+        case BaseModel():
+            return {name: _spelled(getattr(value, name)) for name in type(value).model_fields}
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            try:
+                return str(value), value.read_bytes()
+            except OSError:
+                return str(value)
+        case dict():
+            return {key: _spelled(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner) for inner in value]
+        case _:
+            return value
+
+
+def _templates(value: object, info: ValidationInfo) -> Templates:
+    if isinstance(value, Templates):
+        return value
+    if isinstance(value, str):
+        folder = _beside_the_configuration(Path(value), info)
+        where: Path | dict[str, Path] = folder
+        shown = {folder: value}
+    elif isinstance(value, dict) and value and all(isinstance(file, str) for file in value.values()):
+        for part in value:
+            if part not in PARTS:
+                near = get_close_matches(str(part), PARTS, n=1, cutoff=0.6)
+                hint = f" did you mean {near[0]}?" if near else ""
+                raise ValueError(f"there is no part {part!r};{hint} parts are: {', '.join(PARTS)}")
+        where = {part: _beside_the_configuration(Path(file), info) for part, file in value.items()}
+        shown = {path: value[part] for part, path in where.items()}
+    else:
+        raise ValueError(f"write a folder, or a file for each part: {', '.join(PARTS)}")
+    try:
+        return read_templates(where, shown=shown)
+    except TemplateFault as fault:
+        raise ValueError(str(fault)) from None
+
+
+TemplateFiles = Annotated[
+    Templates,
+    PlainValidator(_templates),
+    PlainSerializer(lambda templates: templates.files or None),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {part: {"type": "string"} for part in PARTS},
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                },
+            ]
+        }
+    ),
+]
+"""A folder with templates, or a file for each part. Read and tried when the configuration loads; see `watcher.templates`."""
+
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME_OF_DAY: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+def _time_of_day(text: str) -> str:
+    if not re.search(_TIME_OF_DAY, text):
+        raise ValueError(f'"{text}" is no time of day; write for example 09:00')
+    return text
+
+
+class DigestSettings(Settings):
+    """How a day or a week went, told at a time of day: what ran, failed and was evicted, GPU-hours, waiting, what is still open."""
+
+    every: Literal["day", "week"] = "day"
+    """day or week."""
+    at: Annotated[str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY})] = (
+        "09:00"
+    )
+    """Time of day at which it is told, and up to which it tells."""
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    """With `every: week`, on which day."""
+    zone: Zone | None = None
+    """By whose clock, for example Asia/Shanghai. None: that of the receiver."""
+    match: dict[str, OneOrMany] = {}
+    """Which jobs it is about: label -> globs, of labels that a job has by itself (name, workspace, user, quota, type, owner,
+    tag.<key>). Left out: all jobs."""
+
+
 class ReceiverSettings(Settings):
     """What every receiver has, whatever its kind: written beside the kind."""
 
@@ -214,6 +331,22 @@ class ReceiverSettings(Settings):
     nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
     fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
     """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
+    backlog_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
+    """How long news must have waited for this receiver to be a backlog, as after an outage; see `backlog_over`."""
+    backlog_over: Annotated[int, Field(ge=1)] | None = 10
+    """What is a backlog and would be more messages than this leaves as one, with what still matters. null: each by itself."""
+    templates: TemplateFiles = NO_TEMPLATES
+    """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
+    `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
+    is worded as built in. docs/templates.md says what templates can show."""
+
+    digest: DigestSettings | None = None
+    """How a day or a week went, told here. None: no digest."""
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """When its backlog is told as one; None for never."""
+        return None if self.backlog_over is None else Backlog(self.backlog_after, self.backlog_over)
 
     @property
     def locale(self) -> Locale:

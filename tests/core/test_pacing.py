@@ -141,14 +141,37 @@ def test_answers_throttled_together_are_one_signal() -> None:
     assert throttled(pace, NOW + REACTION).rate == 2
 
 
-def test_quiet_time_gives_the_rate_back_evenly() -> None:
-    pace = throttled(full_pace(8, NOW), NOW)
-    quarter = answered(pace, NOW + RECOVERY / 4)
-    assert quarter.rate == pytest.approx(6)
-    assert answered(quarter, NOW + RECOVERY / 2).rate == pytest.approx(8)
-    assert answered(pace, NOW + RECOVERY * 9).rate == 8
+def test_quiet_time_gives_the_rate_back_slowly_near_the_rate_that_was_throttled_and_fast_beyond() -> None:
+    start = replace(full_pace(64, NOW), bucket=TokenBucket(8, 8, 8, NOW))
+    pace = throttled(start, NOW)
+    rates = [answered(pace, NOW + RECOVERY * part).rate for part in (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)]
+    assert rates == pytest.approx([4, 6.3125, 7.5, 8, 8.5, 12, 40])
+    assert answered(pace, NOW + RECOVERY * 9).rate == 64
     assert answered(pace, at(-60)).rate == 4
     assert answered(full_pace(8, NOW), at(60)) == full_pace(8, NOW)
+
+
+def test_a_rate_that_was_never_throttled_stays() -> None:
+    slow = replace(full_pace(8, NOW), bucket=TokenBucket(2, 8, 8, NOW))
+    assert answered(slow, at(600)).rate == 2
+
+
+def test_against_a_limit_that_nobody_knows_less_than_one_answer_in_a_hundred_is_throttled() -> None:
+    for limit in (2.0, 7.0, 15.0):
+        pace, tokens, now, asked, refused = full_pace(20, NOW), limit, NOW, 0, 0
+        for number in range(20_000):
+            pace, wait = permit(pace, now)
+            now += wait
+            tokens = min(limit, tokens + limit * (wait / SECOND))
+            if tokens >= 1:
+                tokens -= 1
+                pace = answered(pace, now)
+            else:
+                pace = throttled(pace, now)
+                refused += number >= 2000
+            asked += number >= 2000
+        assert refused / asked < 0.01
+        assert 0.75 * limit < asked / ((now - NOW) / SECOND) < 1.3 * limit
 
 
 def test_many_answers_give_back_no_more_than_few() -> None:
@@ -174,7 +197,7 @@ def test_the_rate_stays_within_its_bounds_and_recovers(turns: list[tuple[str, fl
         now += timedelta(seconds=gap)
         pace = _turn(pace, word, now)
         assert ceiling / SLOWEST <= pace.rate <= ceiling
-    assert answered(pace, now + RECOVERY).rate == pytest.approx(ceiling)
+    assert answered(pace, now + 6 * RECOVERY).rate == pytest.approx(ceiling)
 
 
 def _turn(pace: Pace, word: str, now: object) -> Pace:

@@ -308,13 +308,13 @@ class FlakyStore(MemoryStore):
         self._refuse("watch")
         return await super().watch(ref)
 
-    async def settle(self, *args: Any) -> None:
+    async def settle(self, *args: Any, **more: Any) -> None:
         self._refuse("settle")
-        await super().settle(*args)
+        await super().settle(*args, **more)
 
-    async def lease(self, receiver: str, now: datetime) -> Any:
+    async def lease(self, receiver: str, now: datetime, **more: Any) -> Any:
         self._refuse("lease")
-        return await super().lease(receiver, now)
+        return await super().lease(receiver, now, **more)
 
     async def due_deadlines(self, now: datetime, limit: int = 100) -> Any:
         self._refuse("due_deadlines")

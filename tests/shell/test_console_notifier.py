@@ -12,6 +12,8 @@ from rich.console import Console
 
 from watcher.errors import NotifierError
 from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings, classify, render_lines
+from watcher.notifiers.console_cards import Panel
+from watcher.testing.cards import CARDS
 from watcher.testing.messages import HOSTILE, SAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +109,72 @@ async def test_a_full_disk_may_be_emptied(number: int, permanent: bool) -> None:
 def test_a_broken_pipe_never_opens_again() -> None:
     assert classify(BrokenPipeError(errno.EPIPE, "x")).permanent
     assert classify(SystemExit(1)).permanent
+
+
+# cards
+
+
+async def _shown(console: Console, *names: str) -> ConsoleNotifier:
+    notifier = ConsoleNotifier("tty", ConsoleSettings(cards=True), console=console, zone=UTC)
+    for name in names:
+        await notifier.show_card(notifier.render_card(CARDS[name]), CARDS[name])
+    return notifier
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_no_name_on_a_card_reaches_the_terminal_as_a_command(name: str) -> None:
+    file = io.StringIO()
+    await _shown(_terminal(file), f"hostile-{name}")
+    own = re.sub(
+        r"\x1b\[[0-9;]*m|\x1b\]8;(id=\d+)?;(https://pai\.console\.aliyun\.com/[^\x1b]*)?\x1b\\", "", file.getvalue()
+    )
+    assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", own) == []
+
+
+async def test_in_a_file_a_card_is_a_line_for_each_change() -> None:
+    file = io.StringIO()
+    await _shown(Console(file=file, width=40), "queued", "running", "failed")
+    lines = file.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["▤"] * 3
+    assert ["Waiting" in lines[0], "Running, attempt 2 of 4" in lines[1], "Failed" in lines[2]] == [True] * 3
+    assert "\x1b" not in file.getvalue()
+
+
+async def test_on_a_terminal_a_card_stays_and_is_drawn_anew() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    file = Terminal()
+    notifier = await _shown(_terminal(file), "queued", "running", "succeeded")
+    panel = notifier._panel
+    assert panel is not None
+    out = io.StringIO()
+    Console(file=out, width=200).print(panel.drawn())
+    assert [("llama" in line, "tokenise" in line) for line in out.getvalue().splitlines()[1:]] == [
+        (True, False),
+        (False, True),
+    ]
+    await notifier.send(notifier.render(SINGLE), SINGLE)
+    assert "Failed after 3h12m" in file.getvalue()
+    await notifier.aclose()
+    await notifier.aclose()
+    assert file.getvalue().count("\x1b[?25h") == 1, "the cursor is given back"
+
+
+async def test_a_full_panel_lets_go_of_ended_jobs_first() -> None:
+    panel = Panel(Console(file=io.StringIO()))
+    for number in range(20):
+        panel._rows[str(number)] = {"spans": [(f"job-{number}", "")], "ended": number in {3, 5, 15}}
+    out = io.StringIO()
+    Console(file=out, width=80).print(panel.drawn())
+    shown = [word for word in out.getvalue().split() if word.startswith("job-")]
+    assert shown == [f"job-{n}" for n in (7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19)]
+
+
+async def test_a_closed_output_ends_cards_too() -> None:
+    file = io.StringIO()
+    console = Console(file=file)
+    file.close()
+    with pytest.raises(NotifierError, match="closed"):
+        await _shown(console, "running")

@@ -34,7 +34,7 @@ sources:
     budget: {{requests_per_second: 20, concurrency: 16}}
 store: {{url: "{store}"}}
 receivers:
-  terminal: {{console: {{}}}}
+  terminal: {{console: {{cards: true}}}}
 route: {{receiver: terminal}}
 service: {{http: {{port: null}}}}
 """

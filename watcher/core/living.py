@@ -26,6 +26,7 @@ from typing import Final
 from watcher.core.card import Card, standing
 from watcher.core.delivery import BACKOFF, LONGEST_RETRY_AFTER, FlushId, Receipt
 from watcher.core.events import deterministic_id
+from watcher.core.language import PLAIN, Locale
 from watcher.core.model import JobRef
 
 UPDATE_EVERY: Final = timedelta(seconds=10)
@@ -126,6 +127,7 @@ class CardView:
         previous: reference of the root that it replaces, to be linked; "" for none.
         previous_place: where that one stands.
         why: why it was replaced.
+        locale: how whoever reads it is spoken to.
     """
 
     id: FlushId
@@ -138,6 +140,7 @@ class CardView:
     previous: str = ""
     previous_place: str = ""
     why: CardLoss | None = None
+    locale: Locale = PLAIN
 
 
 def fingerprint(card: Card) -> str:
@@ -145,7 +148,7 @@ def fingerprint(card: Card) -> str:
     return deterministic_id("card", standing(card))
 
 
-def view(living: LivingCard, card: Card, now: datetime) -> CardView:
+def view(living: LivingCard, card: Card, now: datetime, locale: Locale = PLAIN) -> CardView:
     """What to show of it now."""
     return CardView(
         id=living.id,
@@ -158,6 +161,7 @@ def view(living: LivingCard, card: Card, now: datetime) -> CardView:
         previous=living.previous,
         previous_place=living.previous_place,
         why=living.why,
+        locale=locale,
     )
 
 

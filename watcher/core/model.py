@@ -359,6 +359,8 @@ class JobSummary:
     modified_at: datetime | None = None
     max_running_time: timedelta | None = None
     template_id: str = ""
+    carries: frozenset[str] = frozenset()
+    """Which of the members that lists may leave out it had (`core.capabilities.WATCHED`)."""
 
     @property
     def phase(self) -> Phase:

@@ -1,10 +1,19 @@
 """When to ask, and how often: all requests of an account share one budget, and DLC does not publish how large it is.
 
 Theory. A token bucket spaces the requests; where tokens are short it hands out a place in the queue (the level goes below zero), so
-callers are served in the order they asked. The bucket's rate is found by additive increase and multiplicative decrease, the rule by
-which TCP shares a line nobody knows the width of: each throttling halves the rate at once, each quiet stretch gives a little back.
-Many answers to requests that were under way together are throttled together; that is one signal, so the rate is halved at most
-once in `REACTION`.
+callers are served in the order they asked. The bucket's rate is found by increase in quiet times and multiplicative decrease, the
+rule by which TCP shares a line nobody knows the width of: each throttling halves the rate at once, each quiet stretch gives a
+little back. Many answers to requests that were under way together are throttled together; that is one signal, so the rate is halved
+at most once in `REACTION`.
+
+How much a quiet stretch gives back goes by the rate at which it was last throttled, as in CUBIC (RFC 9438): fast while far below
+it, slowly near it, and fast again once it is left behind, as then the limit must have moved. With r the remembered rate and t the
+quiet time in units of `RECOVERY`
+
+    rate(t) = r (1 + (t - 1)^3 / 2)        r/2 at t = 0, r at t = 1, 3r/2 at t = 2
+
+so against a limit that stays the rate lies within a tenth of it more than half of the time, and touches it about once in
+`RECOVERY`: with ten requests a second and two under way that is two throttled answers in some thousand.
 """
 
 from __future__ import annotations
@@ -24,7 +33,7 @@ REACTION: Final = timedelta(seconds=2)
 """Throttlings within this time of a halving belong to the same jam."""
 
 RECOVERY: Final = timedelta(minutes=2)
-"""From nothing back to the configured rate, if nothing is throttled meanwhile."""
+"""From a halving back to the rate that was throttled, if nothing is throttled meanwhile."""
 
 JITTER: Final = 0.1
 """Polls are drawn this far around their time, so that jobs first seen together do not stay together."""
@@ -73,16 +82,16 @@ class Pace:
     Attributes:
         ceiling: the configured requests per second; never exceeded.
         bucket: spaces requests at the present rate.
-        moved_at: when the rate was last changed.
         halved_at: when it was last halved, or None.
         blocked_until: no request at all before this time, or None.
+        limit: the rate at which it was last throttled; 0 when it never was.
     """
 
     ceiling: float
     bucket: TokenBucket
-    moved_at: datetime
     halved_at: datetime | None = None
     blocked_until: datetime | None = None
+    limit: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -93,14 +102,14 @@ class Pace:
 def full_pace(requests_per_second: float, now: datetime, *, burst: float | None = None) -> Pace:
     """The pace to start with: the configured rate, with one second's worth (at least one request) saved up."""
     size = max(1.0, requests_per_second if burst is None else burst)
-    return Pace(requests_per_second, TokenBucket(requests_per_second, size, size, now), now)
+    return Pace(requests_per_second, TokenBucket(requests_per_second, size, size, now))
 
 
 def permit(pace: Pace, now: datetime) -> tuple[Pace, timedelta]:
     """Ask for one request: the pace after it, and how long to wait before sending it."""
     start = max(now, pace.blocked_until or now)
     bucket, wait = take(pace.bucket, start)
-    return Pace(pace.ceiling, bucket, pace.moved_at, pace.halved_at, pace.blocked_until), wait + (start - now)
+    return Pace(pace.ceiling, bucket, pace.halved_at, pace.blocked_until, pace.limit), wait + (start - now)
 
 
 def spare(pace: Pace, now: datetime) -> timedelta:
@@ -115,15 +124,17 @@ def throttled(pace: Pace, now: datetime, retry_after: timedelta | None = None) -
     slower = hold(pace, now, retry_after or timedelta(0))
     if pace.halved_at is not None and now - pace.halved_at < REACTION:
         return slower
-    return replace(_at_rate(slower, max(pace.rate / 2, pace.ceiling / SLOWEST), now), halved_at=now)
+    limit = max(pace.rate, 2 * pace.ceiling / SLOWEST)
+    return replace(_at_rate(slower, limit / 2, now), halved_at=now, limit=limit)
 
 
 def answered(pace: Pace, now: datetime) -> Pace:
     """A question was answered: give back what the quiet time since the last change has earned."""
-    if pace.rate >= pace.ceiling:
+    if pace.rate >= pace.ceiling or pace.halved_at is None:
         return pace
-    earned = pace.ceiling * max(timedelta(0), now - pace.moved_at) / RECOVERY
-    return _at_rate(pace, min(pace.ceiling, pace.rate + earned), now)
+    quiet = (now - pace.halved_at) / RECOVERY
+    earned = pace.limit * (1 + (quiet - 1) ** 3 / 2)
+    return _at_rate(pace, min(pace.ceiling, max(pace.rate, earned)), now)
 
 
 def unanswered(pace: Pace, now: datetime, failures: int, jitter: float) -> Pace:
@@ -145,7 +156,7 @@ def hold(pace: Pace, now: datetime, length: timedelta) -> Pace:
 
 def _at_rate(pace: Pace, rate: float, now: datetime) -> Pace:
     """What was earned at the old rate counts; from now on the new one does."""
-    return replace(pace, bucket=replace(_refill(pace.bucket, now), rate=rate), moved_at=now)
+    return replace(pace, bucket=replace(_refill(pace.bucket, now), rate=rate))
 
 
 def backoff(failures: int, jitter: float, *, longest: timedelta = LONGEST_BACKOFF) -> timedelta:

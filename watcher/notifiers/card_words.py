@@ -5,102 +5,101 @@ Everything here is still as the job wrote it: who puts it into a markup escapes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from watcher.core.card import Card, Stretch
-from watcher.core.duration import spell_duration
+from watcher.core.catalog import PHASES, POD_PHASES
+from watcher.core.language import Language, Locale, Said, Text, counted, joined, length_in, say, spoken
 from watcher.core.living import CardLoss
-from watcher.core.phases import Phase, PodPhase
+from watcher.core.phases import Phase
 
-PHASES: Final[Mapping[Phase, str]] = {
-    Phase.PENDING: "waiting",
-    Phase.STARTING: "preparing",
-    Phase.RUNNING: "running",
-    Phase.RESTARTING: "restarting",
-    Phase.STOPPING: "stopping",
-    Phase.RESERVED_SUCCEEDED: "succeeded, machines held",
-    Phase.RESERVED_FAILED: "failed, machines held",
-    Phase.SUCCEEDED: "succeeded",
-    Phase.FAILED: "failed",
-    Phase.STOPPED: "stopped",
-    Phase.UNKNOWN: "unknown",
+LOSSES: Final[Mapping[CardLoss, Said]] = {
+    CardLoss.DELETED: Said("the earlier card was deleted", "原卡片已被删除"),
+    CardLoss.FROZEN: Said("the earlier card could no longer be changed", "原卡片已无法修改"),
+    CardLoss.PLACE_GONE: Said("the earlier card's channel could no longer be written to", "原卡片所在频道已无法写入"),
+    CardLoss.MOVED: Said("the earlier card is in another channel", "原卡片在另一个频道"),
+    CardLoss.FULL: Said("the earlier thread has grown too long", "原话题消息过多"),
 }
-
-PODS: Final[Mapping[PodPhase, str]] = {
-    PodPhase.RUNNING: "running",
-    PodPhase.PENDING: "pending",
-    PodPhase.SUCCEEDED: "succeeded",
-    PodPhase.FAILED: "failed",
-    PodPhase.UNKNOWN: "unknown",
-}
-
-LOSSES: Final[Mapping[CardLoss, str]] = {
-    CardLoss.DELETED: "the earlier card was deleted",
-    CardLoss.FROZEN: "the earlier card could no longer be changed",
-    CardLoss.PLACE_GONE: "the earlier card's channel could no longer be written to",
-    CardLoss.MOVED: "the earlier card is in another channel",
-    CardLoss.FULL: "the earlier thread has grown too long",
-}
+NEW_CARD: Final = "New card: {why}", "新卡片：{why}"
+EARLIER_CARD: Final = Said("earlier card", "原卡片")
+AS_OF: Final = "as of {at}", "截至 {at}"
+SINCE: Final = "since {at}", "自 {at} 起"
+BEGAN: Final = "began {ago}", "始于 {ago}"
+LEFT_OUT: Final = "{n} earlier", "之前另有 {n} 段"
+JOBS: Final = Said("jobs", "作业")
 
 _MOST_ROLES: Final = 6
+_WORTH_TELLING: Final = 0.05
+"""GPU-hours: less is shown as nothing."""
 
 
-def headline(card: Card) -> str:
+def headline(card: Card, locale: Locale) -> str:
     """How it stands, in a line, for example `Running, attempt 2 of 4`."""
-    word = PHASES[card.phase] if card.phase is not Phase.UNKNOWN else card.status or PHASES[card.phase]
-    said = word[:1].upper() + word[1:]
+    known = card.phase is not Phase.UNKNOWN or not card.status
+    said = spoken(PHASES[card.phase], locale) if known else card.status
+    parts = [said[:1].upper() + said[1:]]
     if card.gone:
-        said += ", gone from DLC"
-    return ", ".join([said, *attempt(card)])
+        parts.append(spoken(say("gone from DLC", zh="DLC 中已不存在"), locale))
+    return _listed([*parts, *attempt(card, locale)], locale)
 
 
-def attempt(card: Card) -> list[str]:
+def attempt(card: Card, locale: Locale) -> list[str]:
     """Which attempt, where there may be more than one."""
     if card.attempts is not None and card.attempts > 1:
-        return [f"attempt {card.attempt} of {card.attempts}"]
-    return [f"attempt {card.attempt}"] if card.attempt > 1 else []
+        told = say("attempt {k} of {n}", zh="第 {k} 轮，共 {n} 轮", k=card.attempt, n=card.attempts)
+        return [spoken(told, locale)]
+    return [spoken(say("attempt {k}", zh="第 {k} 轮", k=card.attempt), locale)] if card.attempt > 1 else []
 
 
-def stretch(one: Stretch) -> str:
+def stretch(one: Stretch, locale: Locale) -> str:
     """One stretch of the bar, for example `waiting 12 m`."""
-    return PHASES[one.phase] if one.length is None else f"{PHASES[one.phase]} {spell_duration(one.length)}"
+    phase = spoken(PHASES[one.phase], locale)
+    return phase if one.length is None else f"{phase} {length_in(one.length, locale.language)}"
 
 
-def pods(card: Card) -> list[str]:
+def pods(card: Card, locale: Locale) -> list[str]:
     """The pods by role: `worker 7 running, 1 pending`; then how many were evicted so far."""
     roles: dict[str, list[str]] = {}
     for one in card.pods:
-        roles.setdefault(one.role or "pods", []).append(f"{one.count} {PODS[one.phase]}")
-    said = [f"{role} {', '.join(counts)}" for role, counts in list(roles.items())[:_MOST_ROLES]]
+        counts = roles.setdefault(one.role or spoken(say("pods", zh="实例"), locale), [])
+        counts.append(f"{one.count} {spoken(POD_PHASES[one.phase], locale)}")
+    said = [f"{role} {_listed(counts, locale)}" for role, counts in list(roles.items())[:_MOST_ROLES]]
     if len(roles) > _MOST_ROLES:
-        said.append(f"{len(roles) - _MOST_ROLES} more roles")
+        said.append(spoken(counted(len(roles) - _MOST_ROLES, "more role", "more roles", "个其他角色"), locale))
     if card.evicted:
-        said.append(f"{card.evicted} evicted so far")
+        said.append(spoken(say("{n} evicted so far", zh="累计驱逐 {n} 个", n=card.evicted), locale))
     return said
 
 
-def size(card: Card) -> list[str]:
+def size(card: Card, locale: Locale) -> list[str]:
     """GPUs, and what they were used for so far."""
-    said = [f"{card.gpus:g} {'GPU' if card.gpus == 1 else 'GPUs'}"] if card.gpus else []
-    if card.gpu_hours:
-        said.append(f"{_hours(card.gpu_hours)} GPU-hours")
-    if card.gpu_hours_down:
-        said.append(f"{_hours(card.gpu_hours_down)} lost to restarts")
-    return said
+    said: list[Text] = []
+    if card.gpus:
+        unit = "GPU" if card.gpus == 1 else "GPUs"
+        said.append(say(f"{{n}} {unit}", zh="{n} 卡", n=f"{card.gpus:g}"))
+    if card.gpu_hours and card.gpu_hours >= _WORTH_TELLING:
+        said.append(say("{n} GPU-hours", zh="{n} GPU 时", n=_hours(card.gpu_hours)))
+    if card.gpu_hours_down and card.gpu_hours_down >= _WORTH_TELLING:
+        said.append(say("{n} lost to restarts", zh="重启损失 {n} GPU 时", n=_hours(card.gpu_hours_down)))
+    return [spoken(one, locale) for one in said]
 
 
 def _hours(hours: float) -> str:
     return f"{hours:.0f}" if hours >= 10 else f"{hours:.1f}"  # noqa: PLR2004 - two digits are enough to read
 
 
-def place(card: Card) -> list[str]:
-    """How long it waited, in which quota, whose it is and where."""
-    said = []
-    if card.waited is not None and not card.waiting:
-        said.append(f"waited {spell_duration(card.waited)}")
-    said += [f"quota {card.quota}"] if card.quota else []
-    return [*said, *filter(None, (card.owner, card.workspace))]
+def wait(card: Card, locale: Locale) -> list[str]:
+    """How long it waited before it first ran."""
+    if card.waited is None or card.waiting:
+        return []
+    return [spoken(say("waited {length}", zh="排队 {length}", length=card.waited), locale)]
+
+
+def place(card: Card, locale: Locale) -> list[str]:
+    """In which quota it is, whose it is and in which workspace."""
+    quota = [spoken(say("quota {name}", zh="配额 {name}", name=card.quota), locale)] if card.quota else []
+    return [*quota, *filter(None, (card.owner, card.workspace))]
 
 
 def reason(card: Card) -> str:
@@ -108,3 +107,12 @@ def reason(card: Card) -> str:
     if card.reason_code and card.reason and not card.reason.startswith(card.reason_code):
         return f"{card.reason_code}: {card.reason}"
     return card.reason or card.reason_code
+
+
+def phrase(words: tuple[str, str], locale: Locale, **values: str | int) -> str:
+    """A sentence of the tables above with its values, which are put in as they are."""
+    return spoken(say(words[0], zh=words[1], **values), locale)
+
+
+def _listed(parts: Sequence[str], locale: Locale) -> str:
+    return spoken(joined(parts), locale) if locale.language is Language.EN else "，".join(parts)

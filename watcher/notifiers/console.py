@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Final
 
@@ -12,9 +13,11 @@ from rich.text import Text
 
 from watcher import settings as _settings
 from watcher.core.delivery import Receipt
+from watcher.core.living import CardView
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
+from watcher.notifiers.console_cards import Panel, render_card
 from watcher.notifiers.text import link, one_line
 from watcher.ports import Capabilities, Wire
 
@@ -51,27 +54,36 @@ Span = tuple[str, str]
 class ConsoleSettings(_settings.Settings):
     """The console needs no settings: `console: {}`."""
 
+    cards: bool = False
+    """Whether each job that is told of has its status card: on a terminal as a panel below, elsewhere as a line for each change."""
+
 
 class ConsoleNotifier:
     """Prints to a terminal, or to a file without colours.
 
     Args:
         name: the receiver's.
-        settings: none so far.
+        settings: see `ConsoleSettings`.
         console: where to print; standard output by default.
         zone: whose clock to show; by default the receiver's, and where it has none, this machine's.
     """
 
     kind: ClassVar[str] = "console"
     Settings: ClassVar[type[_settings.Settings]] = ConsoleSettings
-    capabilities: ClassVar[Capabilities] = Capabilities(shows="coloured lines on the terminal")
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        shows="coloured lines on the terminal",
+        updates="with `cards: true`, a line for each job",
+        receipt="our own id of the message, once it is printed",
+    )
     pace: timedelta = timedelta(0)
+    card_pace: timedelta = timedelta(0)
 
     def __init__(
         self, name: str, settings: ConsoleSettings, *, console: Console | None = None, zone: tzinfo | None = None
     ) -> None:
         self.name, self._settings, self._zone = name, settings, zone
         self._console = Console(highlight=False, soft_wrap=False) if console is None else console
+        self._panel = Panel(self._console) if self._console.is_terminal and self._console.file.isatty() else None
 
     def __repr__(self) -> str:
         return f"ConsoleNotifier({self.name!r})"
@@ -86,13 +98,34 @@ class ConsoleNotifier:
         Raises:
             NotifierError: the output is closed or full.
         """
-        try:
+        with _classified():
             for line in wire["lines"]:
                 self._print(line)
             self._console.file.flush()
-        except (OSError, ValueError, SystemExit) as exc:  # SystemExit is what rich makes of a broken pipe
-            raise classify(exc) from exc
         return Receipt(reference=message.id, place="console")
+
+    @property
+    def card_target(self) -> str:
+        """This console, where there are to be cards."""
+        return "console" if self._settings.cards else ""
+
+    def render_card(self, view: CardView) -> Wire:
+        """The card as a line of spans."""
+        return render_card(view, self._zone or view.locale.zone)
+
+    async def show_card(self, wire: Wire, view: CardView) -> Receipt:
+        """Show it in the panel or, where that cannot be, print its line.
+
+        Raises:
+            NotifierError: the output is closed or full.
+        """
+        with _classified():
+            if self._panel is not None:
+                self._panel.show(str(view.card.ref), wire)
+            else:
+                self._print(wire)
+            self._console.file.flush()
+        return Receipt(reference=view.id, place="console")
 
     def _print(self, line: Mapping[str, Any]) -> None:
         text = Text.assemble(" " * int(line["indent"]), *((words, style) for words, style in line["spans"]))
@@ -104,7 +137,17 @@ class ConsoleNotifier:
             self._console.print(text, overflow="fold")
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Give the terminal back. May be called twice."""
+        if self._panel is not None:
+            self._panel.close()
+
+
+@contextlib.contextmanager
+def _classified() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, SystemExit) as exc:  # SystemExit is what rich makes of a broken pipe
+        raise classify(exc) from exc
 
 
 def classify(failure: BaseException) -> NotifierError:

@@ -17,27 +17,20 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
 from html import escape
-from itertools import accumulate
 from typing import Any, Final
 
 from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from watcher.core.message import Item, JobCard, Message
+from watcher.core.catalog import phrase
+from watcher.core.message import Message
 from watcher.core.recipients import Outcomes
 from watcher.core.rule import Severity
-from watcher.notifiers.text import MARKS, WORDS, block, link, one_line, several_jobs, utc
+from watcher.notifiers.mail_text import mail_text
+from watcher.notifiers.showing import show
+from watcher.notifiers.text import clean, one_line
 
-_MOST_ITEMS: Final = 40
-_MOST_TEXT: Final = 40_000
-"""Characters of all items together, escaped. Gmail cuts off what is longer than 102 kB, markup included."""
-_MOST_FACTS: Final = 20
-_MOST_FACTS_AMONG: Final = 6
-_VALUE: Final = 400
-_VALUE_AMONG: Final = 120
-_DETAIL_ALONE: Final = 6000
-_DETAIL_AMONG: Final = 600
-_LONGEST_SUBJECT: Final = 160
+_LONGEST_SUBJECT: Final = 200
 _ADDRESS: Final = re.compile(
     r"(?P<open>(?P<name>[^<>@]*)<)?"
     r"(?P<user>[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)"
@@ -88,11 +81,12 @@ def render_mail(
         unsubscribe: where a recipient can ask to be left out (`mailto:` or `https:`), or "".
         refused: recipients whom the server refuses for good, to be told to the others.
     """
+    shown = show(message)
     headers = {
         "Message-ID": message_id(message.id, sender.domain),
         "From": str(sender),
         "To": ", ".join(str(recipient) for recipient in recipients),
-        "Subject": f"[dlc] {one_line(message.thread_title, _LONGEST_SUBJECT)}",
+        "Subject": _subject(message.wording.get("subject", shown.subject)),
         "List-Id": _list_id(message.receiver, sender.domain),  # RFC 2919: what filters and mute buttons go by
         "Auto-Submitted": "auto-generated",  # RFC 3834: no vacation notices back, please
         "X-Auto-Response-Suppress": "All",  # the same for Exchange
@@ -108,8 +102,35 @@ def render_mail(
         headers["Importance"] = "high"
     if _MESSAGE_ID.fullmatch(message.thread_reference):
         headers["In-Reply-To"] = headers["References"] = message.thread_reference
-    view = _view(message) | {"refused": [(one.recipient, one_line(one.answer, 200)) for one in refused]}
-    return {"headers": headers, "text": _text(view), "html": _template().render(view)}
+    notes = [
+        phrase("mail-refused", message.locale, who=one.recipient, answer=one_line(one.answer, 200)) for one in refused
+    ]
+    text = clean(message.wording["text"]) if "text" in message.wording else mail_text(shown)
+    html = clean(message.wording["html"]) if "html" in message.wording else _template().render(message=shown)
+    return {"headers": headers, "text": _noted(text, notes), "html": _noted_html(html, notes)}
+
+
+def _subject(text: str) -> str:
+    return one_line(text, _LONGEST_SUBJECT)
+
+
+def _noted(text: str, notes: list[str]) -> str:
+    """The notes below the news: before the signature, where there is one."""
+    if not notes:
+        return text
+    news, line, signature = text.rpartition("\n-- \n")
+    return (
+        "\n".join([news, *notes, line.removesuffix("\n") + "\n" + signature]) if line else "\n".join([text, *notes, ""])
+    )
+
+
+def _noted_html(html: str, notes: list[str]) -> str:
+    """The notes at the page's end, whoever made the page."""
+    told = "".join(
+        f'<div style="padding:0 16px 16px;font-size:13px;word-break:break-word">{escape(note)}</div>' for note in notes
+    )
+    page, end, rest = html.rpartition("</body>")
+    return f"{page}{told}{end}{rest}" if end else html + told
 
 
 def _list_id(receiver: str, domain: str) -> str:
@@ -145,89 +166,3 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template("mail.html.j2")
-
-
-def _view(message: Message) -> dict[str, Any]:
-    """What both parts show, cleaned and cut."""
-    alone = len(message.items) == 1
-    named = several_jobs(message)
-    items = _those_that_fit([_item(item, named=named, alone=alone) for item in message.items[:_MOST_ITEMS]])
-    return {
-        "title": one_line(message.title, 300),
-        "severity": message.severity.value,
-        "word": WORDS[message.severity],
-        "mark": MARKS[message.severity],
-        "job": _job(message.job),
-        "alone": alone,
-        "items": items,
-        "more": len(message.items) - len(items),
-        "receiver": one_line(message.receiver, 80),
-        "id": one_line(message.id, 80),
-    }
-
-
-def _those_that_fit(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of them, as many as the mail has room for, one at least."""
-    lengths = (len(escape(repr(item))) for item in items)
-    return [item for item, total in zip(items, accumulate(lengths), strict=True) if total <= _MOST_TEXT] or items[:1]
-
-
-def _item(item: Item, *, named: bool, alone: bool) -> dict[str, Any]:
-    most, longest = (_MOST_FACTS, _VALUE) if alone else (_MOST_FACTS_AMONG, _VALUE_AMONG)
-    return {
-        "severity": item.severity.value,
-        "word": WORDS[item.severity],
-        "mark": MARKS[item.severity],
-        "at": utc(item.at),
-        "headline": one_line(item.headline, 300),
-        "job": _job(item.job) if named else None,
-        "facts": [(one_line(label, 60), one_line(value, longest)) for label, value in item.facts[:most]],
-        "more_facts": max(0, len(item.facts) - most),
-        "detail": block(item.detail, _DETAIL_ALONE if alone else _DETAIL_AMONG),
-        "rule": one_line(item.rule, 80),
-    }
-
-
-def _job(job: JobCard | None) -> dict[str, Any] | None:
-    if job is None:
-        return None
-    return {
-        "title": one_line(job.title, 150),
-        "url": link(job.url),
-        "ref": one_line(str(job.ref), 120),
-        "status": one_line(job.status, 60),
-        "facts": [(one_line(label, 60), one_line(value, 200)) for label, value in job.facts[:_MOST_FACTS]],
-    }
-
-
-def _text(view: Mapping[str, Any]) -> str:
-    lines = [f"{view['word']}: {view['title']}", ""]
-    for item in view["items"]:
-        lines += _text_item(item, alone=view["alone"])
-    if view["more"]:
-        lines += [f"... and {view['more']} more", ""]
-    if view["job"]:
-        lines += _text_job(view["job"])
-    lines += [f"Not delivered to {who}, whom the mail server refuses: {answer}" for who, answer in view["refused"]]
-    # "-- " on a line of its own begins a signature, which mail programs show dimmed.
-    return "\n".join([*lines, "-- ", f"dlc-watcher, receiver {view['receiver']}, message {view['id']}", ""])
-
-
-def _text_item(item: Mapping[str, Any], *, alone: bool) -> list[str]:
-    about = f"{item['job']['title']}: " if item["job"] else ""
-    lines = [item["at"] if alone else f"{item['at']}  [{item['word']}]  {about}{item['headline']}"]
-    width = max((len(label) for label, _ in item["facts"]), default=0) + 1
-    lines += [f"  {label + ':':<{width}} {value}" for label, value in item["facts"]]
-    if item["more_facts"]:
-        lines.append(f"  ... and {item['more_facts']} more facts")
-    lines += [f"  {line}".rstrip() for line in item["detail"].split("\n")] if item["detail"] else []
-    if item["job"] and item["job"]["url"]:
-        lines.append(f"  {item['job']['url']}")
-    return [*lines, f"  (rule {item['rule']})", ""]
-
-
-def _text_job(job: Mapping[str, Any]) -> list[str]:
-    rows = [("Job", f"{job['title']} ({job['ref']})"), ("Status", job["status"]), *job["facts"], ("Link", job["url"])]
-    shown = [(label, value) for label, value in rows if value]
-    width = max(len(label) for label, _ in shown) + 1
-    return [*(f"{label + ':':<{width}} {value}" for label, value in shown), ""]

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from watcher.core.card import Card, cells
+from watcher.core.catalog import PHASES
+from watcher.core.language import Locale, spoken
 from watcher.core.living import CardView
 from watcher.core.phases import Phase
 from watcher.notifiers import card_words as words
@@ -60,9 +62,10 @@ def render_card(view: CardView, *, channel: str) -> Mapping[str, Any]:
         view: what to show.
         channel: where to post it; a message that stands is changed where it stands.
     """
+    headline = words.headline(view.card, view.locale)
     wire: dict[str, Any] = {
         "channel": view.place if view.reference else channel,
-        "text": f"{SQUARES[view.card.phase]} {line(view.card.title, _VALUE)}: {line(words.headline(view.card), 200)}",
+        "text": f"{SQUARES[view.card.phase]} {line(view.card.title, _VALUE)}: {line(headline, 200)}",
         "blocks": list(_blocks(view)),
         "unfurl_links": False,
         "unfurl_media": False,
@@ -73,52 +76,55 @@ def render_card(view: CardView, *, channel: str) -> Mapping[str, Any]:
     return {**wire, "client_msg_id": client_msg_id(view.id)}
 
 
-def with_previous(wire: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+def with_previous(wire: Mapping[str, Any], url: str, locale: Locale) -> Mapping[str, Any]:
     """The same with a link to the card before this one."""
+    link = context(f"<{escape(url, 600)}|{spoken(words.EARLIER_CARD, locale)}>")["elements"]
 
     def linked(block: Block) -> Block:
-        if block.get("block_id") != _PREVIOUS:
-            return block
-        return {**block, "elements": [*block["elements"], *context(f"<{escape(url, 600)}|earlier card>")["elements"]]}
+        return {**block, "elements": [*block["elements"], *link]} if block.get("block_id") == _PREVIOUS else block
 
     return {**wire, "blocks": [linked(block) for block in wire["blocks"]]}
 
 
 def _blocks(view: CardView) -> Iterator[Block]:
-    card = view.card
-    yield section(f"{SQUARES[card.phase]}  {linked_name(card.title, card.url)}\n{_standing(card)}")
-    yield section(_bar(card))
-    lines = (words.pods(card), words.size(card), words.place(card))
+    card, locale = view.card, view.locale
+    yield section(f"{SQUARES[card.phase]}  {linked_name(card.title, card.url)}\n{_standing(card, locale)}")
+    yield section(_bar(card, locale))
+    lines = (
+        words.pods(card, locale),
+        words.size(card, locale),
+        [*words.wait(card, locale), *words.place(card, locale)],
+    )
     facts = [" · ".join(line(part, _VALUE) for part in said) for said in lines if said]
     if facts:
         yield section("\n".join(facts))
     if reason := words.reason(card):
         yield section(quoted(reason, _REASON))
-    yield context(
-        f"as of {_date(card.as_of, '{date_short_pretty} {time}')}", f"`{line(str(card.ref), 120).replace('`', '')}`"
-    )
+    as_of = words.phrase(words.AS_OF, locale, at=_date(card.as_of, "{date_short_pretty} {time}"))
+    yield context(as_of, f"`{line(str(card.ref), 120).replace('`', '')}`")
     if view.why is not None:
-        yield {**context(f"New card: {words.LOSSES[view.why]}."), "block_id": _PREVIOUS}
+        why = words.phrase(words.NEW_CARD, locale, why=spoken(words.LOSSES[view.why], locale))
+        yield {**context(why), "block_id": _PREVIOUS}
 
 
-def _standing(card: Card) -> str:
-    """How it stands and since when; Slack counts the time on."""
-    said = f"*{line(words.headline(card), 200)}*"
-    since = "" if card.ended else "since "
-    return said if card.since is None else f"{said} · {since}{_date(card.since, '{date_short_pretty} {time}')}"
+def _standing(card: Card, locale: Locale) -> str:
+    """How it stands and since when."""
+    said = f"*{line(words.headline(card, locale), 200)}*"
+    if card.since is None:
+        return said
+    at = _date(card.since, "{date_short_pretty} {time}")
+    return f"{said} · {at if card.ended else words.phrase(words.SINCE, locale, at=at)}"
 
 
-def _bar(card: Card) -> str:
+def _bar(card: Card, locale: Locale) -> str:
+    """The bar and what its stretches are; Slack counts on how long ago the present one began."""
     row = "".join(SQUARES[phase] for phase in cells(card.bar, _WIDTH))
-    said = [words.stretch(one) for one in card.bar[:-1]]
-    present = words.PHASES[card.bar[-1].phase]
-    since = card.since
-    if since is not None and not card.ended:
-        present += f"* (began {_date(since, '{ago}')})"
-    else:
-        present += "*"
-    earlier = [f"… {card.left_out} earlier"] if card.left_out else []
-    return f"{row}\n{' → '.join([*earlier, *said, f'*{present}'])}"
+    earlier = [words.phrase(words.LEFT_OUT, locale, n=card.left_out)] if card.left_out else []
+    present = f"*{spoken(PHASES[card.phase], locale)}*"
+    if card.since is not None and not card.ended:
+        present += f" ({words.phrase(words.BEGAN, locale, ago=_date(card.since, '{ago}'))})"
+    said = [words.stretch(one, locale) for one in card.bar[:-1]]
+    return f"{row}\n{' → '.join([*earlier, *said, present])}"
 
 
 def _date(at: datetime, form: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
@@ -30,8 +31,11 @@ from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
+from watcher.settings import fingerprint, reveal
 from watcher.store import open_store
+from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
 
 
@@ -59,10 +63,20 @@ class Service:
         """The process turns: it can answer this."""
         return {"ok": True, "at": self.clock.now().isoformat()}
 
+    async def take_on(self, which: str, by: str, comment: str) -> Sequence[Mapping[str, Any]]:
+        """Take on what is wrong, as `dlc-watcher ack` does."""
+        now = self.clock.now()
+        taken = await take_on(self.store, which, at=now, by=by, comment=comment)
+        await self.keeper.heed()
+        return [{"id": one.id, **plain(one)} for one in taken]
+
     async def readiness(self) -> Mapping[str, Any]:
         """What works and what does not, in words; refreshes the gauges that are read from the store."""
-        store = self.ledger.store_error
+        store, dead = self.ledger.store_error, dict[str, int]()
         try:
+            dead |= await self.store.dead_letters()
+            for dispatcher in self.dispatchers:
+                self.metrics.dead_letters.labels(dispatcher.name).set(dead.get(dispatcher.name, 0))
             for kind, count in (await self.store.counts()).items():
                 self.metrics.rows.labels(kind).set(count)
         except StoreError as exc:
@@ -76,7 +90,13 @@ class Service:
             for poller in self.pollers
         }
         receivers = {
-            dispatcher.name: {"open": dispatcher.paused_until is None, "error": dispatcher.trouble}
+            dispatcher.name: {
+                "open": not dispatcher.breaker.shut,
+                "state": dispatcher.breaker.state.value,
+                "since": None if dispatcher.breaker.since is None else dispatcher.breaker.since.isoformat(),
+                "error": dispatcher.breaker.error,
+                "dead_letters": dead.get(dispatcher.name, 0),
+            }
             for dispatcher in self.dispatchers
         }
         ready = not store and all(source["sees"] for source in sources.values())
@@ -143,7 +163,16 @@ async def assemble(
             notifiers=ends,
             pollers=tuple(pollers.values()),
             dispatchers=tuple(
-                Dispatcher(name, notifier, ledger, sources, locale=locales.get(name, PLAIN))
+                Dispatcher(
+                    name,
+                    notifier,
+                    ledger,
+                    sources,
+                    locale=locales.get(name, PLAIN),
+                    seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
+                    templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
+                    **_told_of(loaded, name),
+                )
                 for name, notifier in ends.items()
             ),
             keeper=Keeper(
@@ -153,9 +182,18 @@ async def assemble(
                 investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
                 version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
+                schedules=loaded.schedules,
             ),
             investigator=investigator,
         )
+
+
+def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
+    """What the configuration says of a receiver beyond its notifier; one that was handed in is not in it."""
+    configured = loaded.receivers.get(receiver)
+    if configured is None:
+        return {}
+    return {"common": configured.common, "target": fingerprint(configured.settings)}
 
 
 async def _shielded(close: Callable[[], Any]) -> None:
@@ -174,7 +212,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     for poller in service.pollers:
         await poller.load()
     await service.keeper.heed()
-    _settle_memory()
+    settle_memory()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -185,7 +223,8 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            pages = make_app(service, host=http.host)
+            token = partial(reveal, None, http.token_file)
+            pages = make_app(service, host=http.host, desk=service if http.token_file else None, token=token)
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
@@ -201,7 +240,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     log.info("stopped")
 
 
-def _settle_memory() -> None:
+async def _drain(service: Service) -> None:
+    """Send all that is due, and what fallbacks come to be owed by that."""
+    while sum([await dispatcher.drain() for dispatcher in service.dispatchers]):
+        pass
+
+
+def settle_memory() -> None:
     """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
 
     A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is
@@ -257,12 +302,11 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             seen = await poller.pass_once() and seen
         while await service.keeper.pass_due():
             pass
-        for dispatcher in service.dispatchers:
-            await dispatcher.drain()
+        await _drain(service)
         if await service.investigator.work_off():  # the news itself did not wait for it
-            for dispatcher in service.dispatchers:
-                await dispatcher.drain()
+            await _drain(service)
     await _rest(service)
     counts = await service.store.counts()
     unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead
-    return seen and not unsent and not limit.cancelled_caught
+    reached = not any(dispatcher.breaker.shut for dispatcher in service.dispatchers)
+    return seen and reached and not unsent and not limit.cancelled_caught

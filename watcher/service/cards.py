@@ -13,6 +13,7 @@ from typing import Final
 
 from watcher.core.card import Card
 from watcher.core.delivery import Failure, Outcome, Receipt
+from watcher.core.language import PLAIN, Locale
 from watcher.core.living import (
     CardLoss,
     CardView,
@@ -49,6 +50,7 @@ class Cards:
         ledger: store, clock and metrics.
         card_of: the card of a job as it is held now; None when nothing is held.
         guard: how the notifier is called.
+        locale: how the receiver is spoken to.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Cards:
         ledger: Ledger,
         card_of: Callable[[JobRef], Awaitable[Card | None]],
         guard: Guard,
+        *,
+        locale: Locale = PLAIN,
     ) -> None:
         self._receiver, self._notifier, self._ledger = receiver, notifier, ledger
-        self._card_of, self._guard = card_of, guard
+        self._card_of, self._guard, self._locale = card_of, guard, locale
         self._free_at: datetime | None = None
 
     async def root(self, job: JobRef) -> LivingCard | Failure | None:
@@ -152,7 +156,7 @@ class Cards:
         return after
 
     async def _show(self, living: LivingCard, card: Card) -> Outcome | CardLost:
-        shown = view(living, card, self._ledger.clock.now())
+        shown = view(living, card, self._ledger.clock.now(), self._locale)
         lost: list[CardLost] = []
 
         async def show() -> Receipt:

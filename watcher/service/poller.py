@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
@@ -144,6 +144,13 @@ class Poller:
         return entry is None or may_be_judged(
             asked_at=entry.asked_at, gap=self._outlook.gap, blind=self.sight.blind_since is not None
         )
+
+    def seen_at(self, ref: JobRef) -> datetime | None:
+        """When the job was last seen to be as it is held; None when it is not on the roster, or was not seen yet."""
+        entry = self._roster.get(ref)
+        if entry is None or entry.watch is None:
+            return None
+        return entry.seen_at or entry.watch.snapshot.observed_at
 
     async def pass_once(self) -> bool:
         """List, then look at every job once; what fails in passing is tried again. Returns whether the source could be seen."""

@@ -11,13 +11,16 @@ from typing import Final
 from prometheus_client import Gauge
 
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
-from watcher.core.packing import pack, unpack
+from watcher.core.packing import Packer
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
 _MOST_SHARED: Final = 10_000
 """Different list items that are kept to be shared; more are begun anew."""
+
+_MOST_STALE: Final = 100
+"""So many times that count no longer are borne, beside a quarter of the number of jobs."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class Entry:
     Attributes:
         ref: which job.
         due_at: when it is next asked about.
+        packer: of its roster.
         version: of what is held about it; 0 until its first answer.
         packed: what is held about it; empty when that is still to be read from the store.
         listed: what is kept of the last list item about it.
@@ -41,6 +45,7 @@ class Entry:
 
     ref: JobRef
     due_at: datetime
+    packer: Packer
     version: int = 0
     packed: bytes = b""
     listed: Listed | None = None
@@ -55,11 +60,11 @@ class Entry:
     @property
     def watch(self) -> Watch | None:
         """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
-        return unpack(self.packed) if self.packed else None
+        return self.packer.unpack(self.packed) if self.packed else None
 
     def hold(self, watch: Watch | None) -> None:
         """What is held about it from now on."""
-        self.version, self.packed = (0, b"") if watch is None else (watch.version, pack(watch))
+        self.version, self.packed = (0, b"") if watch is None else (watch.version, self.packer.pack(watch))
 
 
 class Roster:
@@ -76,6 +81,7 @@ class Roster:
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self.digests: dict[JobId, bytes] = {}
+        self._packer = Packer()
         self._shared: dict[Listed, Listed] = {}
         self._entries: dict[JobRef, Entry] = {}
         self._heap: list[tuple[datetime, int, JobRef]] = []
@@ -107,7 +113,7 @@ class Roster:
         """
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
-        entry = self._entries[ref] = Entry(ref, due_at, version, listed=listed)
+        entry = self._entries[ref] = Entry(ref, due_at, self._packer, version, listed=listed)
         self._size.set(len(self._entries))
         self.schedule(entry, due_at)
 
@@ -141,6 +147,13 @@ class Roster:
         """Set when a job is next asked about."""
         entry.due_at = due_at
         heapq.heappush(self._heap, (due_at, next(self._order), entry.ref))
+        if len(self._heap) > _MOST_STALE + 1.25 * len(self._entries):  # mostly times that were changed meanwhile
+            self._heap = [
+                (due, order, ref)
+                for due, order, ref in self._heap
+                if (found := self._entries.get(ref)) is not None and found.due_at == due
+            ]
+            heapq.heapify(self._heap)
         self.bell.ring()
 
     def take_due(self, now: datetime) -> Entry | None:

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from watcher.core.absence import Absence
+from watcher.core.card import Card, PodCount, Stretch
 from watcher.core.delivery import FlushId
 from watcher.core.events import deterministic_id
 from watcher.core.message import Item, JobCard, Message, loudest, told_late
 from watcher.core.model import JobId, JobRef, SourceName
+from watcher.core.phases import Phase, PodPhase, phase_of
 from watcher.core.rule import Severity, Shown
 
 AT: Final = datetime(2026, 2, 3, 14, 3, 22, tzinfo=UTC)
@@ -38,6 +40,7 @@ def job(
     url: str | None = None,
     facts: Shown | None = None,
     status: str = "Failed",
+    card: Card | None = None,
 ) -> JobCard:
     """A job's card."""
     return JobCard(
@@ -48,6 +51,61 @@ def job(
         facts=(("Workspace", "nlp-research"), ("User", "wei"), ("GPUs", "64"), ("Restarts", "2"))
         if facts is None
         else facts,
+        card=card,
+    )
+
+
+def card(job_id: str = "dlc1vpb4vfdd2kr", title: str = "llama-70b-pretrain", *, url: str | None = None) -> Card:
+    """A job at one glance: queued, run, restarted after an eviction, run again, failed."""
+    begun = AT - timedelta(hours=5, minutes=1)
+    lengths = (("Queuing", 12), ("EnvPreparing", 4), ("Running", 193), ("Restarting", 7), ("Running", 85))
+    bar, since = [], begun
+    for status, minutes in lengths:
+        length = timedelta(minutes=minutes)
+        bar.append(Stretch(phase=phase_of(status), status=status, since=since, length=length))
+        since += length
+    bar.append(Stretch(phase=Phase.FAILED, status="Failed", since=since, current=True))
+    return Card(
+        ref=JobRef(SourceName("hangzhou"), JobId(job_id)),
+        title=title,
+        url=CONSOLE.format(job_id) if url is None else url,
+        status="Failed",
+        phase=Phase.FAILED,
+        bar=tuple(bar),
+        attempt=2,
+        attempts=4,
+        pods=(
+            PodCount("Master", PodPhase.SUCCEEDED, 1),
+            PodCount("Worker", PodPhase.SUCCEEDED, 6),
+            PodCount("Worker", PodPhase.FAILED, 1),
+        ),
+        evicted=1,
+        gpus=64,
+        gpu_hours=296.5,
+        gpu_hours_down=7.5,
+        waited=timedelta(minutes=16),
+        workspace="nlp-research",
+        quota="research-gu8",
+        owner="wei",
+        job_type="PyTorchJob",
+        reason_code="PodFailed",
+        reason="worker-3 was killed: out of memory.",
+        as_of=AT + timedelta(seconds=8),
+    )
+
+
+def running(job_id: str = "dlc1vpb4vfdd2kr", title: str = "llama-70b-pretrain") -> Card:
+    """The same job while it ran again."""
+    ended = card(job_id, title)
+    *bar, _ = ended.bar
+    return replace(
+        ended,
+        status="Running",
+        phase=Phase.RUNNING,
+        bar=(*bar[:-1], replace(bar[-1], current=True)),
+        pods=(PodCount("Master", PodPhase.RUNNING, 1), PodCount("Worker", PodPhase.RUNNING, 7)),
+        reason_code="",
+        reason="",
     )
 
 
@@ -133,6 +191,33 @@ _LATE: Final = told_late(
     ],
     _AWAY,
 )
+_AGAIN: Final = (
+    item(
+        "Pod dlc1vpb4vfdd2kr-worker-3 was evicted from node cn-hangzhou.10.0.7.21",
+        severity=Severity.WARNING,
+        about=job(),
+        facts=(("Role", "Worker"), ("Spot", "yes"), ("Restarts", "1 of 3")),
+        detail="The instance was taken back by its owner.",
+        kind="pod.evicted",
+        rule="pod-evicted",
+    ),
+    item(
+        "Restart 1 of 3 after eviction",
+        severity=Severity.INFO,
+        about=job(),
+        kind="job.restarted",
+        rule="job-restarted",
+        after=timedelta(minutes=1),
+    ),
+    item(
+        "Runs again after 7 m",
+        severity=Severity.INFO,
+        about=job(),
+        kind="job.recovered",
+        rule="job-recovered",
+        after=timedelta(minutes=8),
+    ),
+)
 _PODS: Final = "\n".join(
     f"dlc1vpb4vfdd2kr-worker-{n} evicted from node cn-hangzhou.10.0.{n // 250}.{n % 250}" for n in range(5000)
 )
@@ -175,6 +260,12 @@ SAMPLES: Final[Mapping[str, Message]] = {
     "single": message(_FAILED, name="single"),
     "bare": message(_DONE, name="bare"),
     "watcher-itself": message(_BLIND, name="watcher-itself"),
+    "with-card": message(replace(_FAILED, job=job(card=card())), name="with-card"),
+    "several-with-card": message(
+        *(replace(one, job=job(card=running(), status="Running")) for one in _AGAIN),
+        title="llama-70b-pretrain: Runs again after 7 m (+2 more)",
+        name="several-with-card",
+    ),
     "several-of-one-job": message(
         *_story(3), title="llama-70b-pretrain: Pod worker-2 evicted (+2 more)", name="several"
     ),

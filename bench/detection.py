@@ -1,0 +1,490 @@
+"""How soon changes are seen, in made-up time: the shipped pacing (`core.docket`, `schedule`, `rates`, `shares`) over made-up lives.
+
+`measure(jobs, rps, policy, seed)` plays a fleet of constant size and returns the delays of every change, by class. `lower_bound` is
+what no policy can do better on these lives; both are explained in docs/performance.md. No network, no clock, no sleep: requests are
+evenly spaced and take no time, so what is measured is the order of questions.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Literal
+
+from watcher.core.docket import Docket, Feed, Rank, Turn
+from watcher.core.phases import TERMINAL, Phase
+from watcher.core.rates import Habit, Rates, Stay, age_of
+from watcher.core.schedule import Wish
+from watcher.core.shares import Turns, Use, first, served
+
+Policy = Literal["ours", "plain"]
+CLASSES = ("terminal", "status", "details")
+_LATEST = math.inf
+
+
+# --- lives --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Life:
+    """A job's true changes, in order: when, of which class, and the phase from then on."""
+
+    born: float
+    changes: list[tuple[float, str, Phase]]
+
+    @property
+    def ends(self) -> float:
+        return self.changes[-1][0]
+
+
+DETAILS: dict[Phase, tuple[tuple[float, float], ...]] = {
+    Phase.PENDING: ((math.inf, 1 / 3600),),
+    Phase.STARTING: ((60, 1 / 30), (math.inf, 1 / 120)),
+    Phase.RUNNING: ((60, 1 / 40), (600, 1 / 900), (3600, 1 / 3600), (math.inf, 1 / 7200)),
+    Phase.RESTARTING: ((math.inf, 1 / 30),),
+}
+"""Rates at which pods and the like change, by phase and time in the phase: up to so many seconds, so many a second."""
+
+MEDIAN_S = 43_200.0
+"""Half of all runs are shorter. The mean is 2.3 times that: few long ones make most of a fleet."""
+
+BURST = ((0.5, 30.0), (0.3, 60.0))
+"""In restless lives a change of pods brings others with it: how likely, and how soon on average."""
+
+
+def life(dice: random.Random, *, restless: bool = False, median_s: float = MEDIAN_S) -> Life:
+    """One life from its submission at 0: queue, preparation, runs with restarts, an end; and changes of pods in between."""
+    stays: list[tuple[Phase, float]] = [
+        (Phase.PENDING, dice.lognormvariate(math.log(180), 1.5)),
+        (Phase.STARTING, dice.lognormvariate(math.log(90), 0.6)),
+    ]
+    left = dice.lognormvariate(math.log(median_s), 1.3)
+    while True:
+        run = min(left, dice.expovariate(1 / 72_000))
+        stays.append((Phase.RUNNING, run))
+        left -= run
+        if left <= 0:
+            break
+        stays.append((Phase.RESTARTING, dice.lognormvariate(math.log(60), 0.6)))
+    changes: list[tuple[float, str, Phase]] = []
+    at = 0.0
+    for number, (phase, lasts) in enumerate(stays):
+        if number:
+            changes.append((at, "status", phase))
+        changes += [(at + when, "details", phase) for when in _details(dice, phase, lasts, restless=restless)]
+        at += lasts
+    changes.sort(key=lambda change: change[0])
+    return Life(0.0, [*changes, (at, "terminal", Phase.SUCCEEDED)])
+
+
+def _details(dice: random.Random, phase: Phase, lasts: float, *, restless: bool) -> Iterator[float]:
+    begun = 0.0
+    for end, rate in DETAILS[phase]:
+        at = begun + dice.expovariate(rate)
+        while at < min(end, lasts):
+            yield at
+            for odds, soon in BURST if restless else ():
+                if dice.random() < odds and (more := at + dice.expovariate(1 / soon)) < lasts:
+                    yield more
+            at += dice.expovariate(rate)
+        begun = end
+
+
+def fleet(jobs: int, dice: random.Random, *, restless: bool, median_s: float) -> list[Life]:
+    """A fleet as one finds it: long lives are met more often, each somewhere on its way."""
+    drawn = [life(dice, restless=restless, median_s=median_s) for _ in range(3 * jobs)]
+    met = dice.choices(drawn, weights=[one.ends for one in drawn], k=jobs)
+    return [_shifted(one, -dice.random() * one.ends) for one in met]
+
+
+def _shifted(one: Life, by: float) -> Life:
+    return Life(one.born + by, [(at + by, kind, phase) for at, kind, phase in one.changes])
+
+
+# --- the world ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Job:
+    """The truth about a job at the present moment, and what of it was not seen yet."""
+
+    number: int
+    life: Life
+    step: int = 0
+    phase: Phase = Phase.PENDING
+    phase_since: float = 0.0
+    unseen: list[tuple[float, str]] = field(default_factory=list)
+    known_phase: Phase = Phase.PENDING
+
+
+class World:
+    """A fleet of constant size: where one job ends, another one is submitted."""
+
+    def __init__(self, jobs: int, seed: int, *, restless: bool = False, median_s: float = MEDIAN_S) -> None:
+        self.restless, self.median_s = restless, median_s
+        self.dice = random.Random(seed)
+        self.now = 0.0
+        self.jobs: dict[int, Job] = {}
+        self.born: list[int] = []
+        self.ended: list[int] = []
+        self._next: list[tuple[float, int]] = []
+        self.delays: dict[str, list[float]] = {kind: [] for kind in CLASSES}
+        self.open = 0
+        self.window = (_LATEST, _LATEST)
+        self.spent: dict[tuple[Phase, int], float] = defaultdict(float)
+        self.happened: dict[tuple[Phase, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLASSES, 0))
+        for number, one in enumerate(fleet(jobs, self.dice, restless=restless, median_s=median_s)):
+            self._add(Job(number, one))
+        for job in self.jobs.values():
+            while job.life.changes[job.step][0] < 0:
+                job.phase, at = job.life.changes[job.step][2], job.life.changes[job.step][0]
+                job.phase_since = at if job.life.changes[job.step][1] != "details" else job.phase_since
+                job.step += 1
+            job.known_phase = job.phase
+            heapq.heappush(self._next, (job.life.changes[job.step][0], job.number))
+        self._number = jobs
+
+    def _add(self, job: Job) -> None:
+        self.jobs[job.number] = job
+        job.phase_since = job.life.born
+
+    def advance(self, until: float) -> None:
+        """Let everything happen that happens until then."""
+        while self._next and self._next[0][0] <= until:
+            at, number = heapq.heappop(self._next)
+            job = self.jobs[number]
+            _, kind, phase = job.life.changes[job.step]
+            counted = self.window[0] <= at < self.window[1]
+            if counted:
+                self.happened[job.phase, _band(at - job.phase_since)][kind] += 1
+                self.open += 1
+            if kind != "details" and counted:
+                self._spend(job.phase, at - job.phase_since)
+            job.unseen.append((at, kind) if counted else (-1.0, kind))
+            if kind != "details":
+                job.phase_since, job.phase = at, phase
+            job.step += 1
+            if kind == "terminal":
+                self.ended.append(number)
+                new = Job(self._number, _shifted(life(self.dice, restless=self.restless, median_s=self.median_s), at))
+                self._number += 1
+                self._add(new)
+                self.born.append(new.number)
+                heapq.heappush(self._next, (new.life.changes[0][0], new.number))
+            else:
+                heapq.heappush(self._next, (job.life.changes[job.step][0], number))
+        self.now = until
+
+    def _spend(self, phase: Phase, lasted: float) -> None:
+        """Into the ledger of the lower bound: time spent in each fine class. A stay counts where it ends, and then as a whole."""
+        begun = 0.0
+        for band, end in enumerate((*FINE_S, _LATEST)):
+            self.spent[phase, band] += min(lasted, end) - begun
+            if lasted <= end:
+                return
+            begun = end
+
+    def look(self, number: int) -> Job:
+        """GetJob: all that happened to it is seen."""
+        job = self.jobs[number]
+        for at, kind in job.unseen:
+            if at >= 0:
+                self.delays[kind].append(self.now - at)
+                self.open -= 1
+        job.unseen.clear()
+        job.known_phase = job.phase
+        return job
+
+
+FINE_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0, 21_600.0, 43_200.0)
+"""Bands of the time in a phase, for the lower bound: finer than those the policy knows."""
+
+
+def _band(seconds: float) -> int:
+    return bisect_left(FINE_S, seconds)
+
+
+# --- policies -----------------------------------------------------------------------------------------------------------------
+
+
+def _plain(world: World) -> Iterator[None]:
+    """GetJob for one job after the other, for ever. What was submitted is known at once, for free."""
+    queue = list(world.jobs)
+    while True:
+        again = []
+        for number in queue:
+            if world.look(number).phase in TERMINAL:
+                del world.jobs[number]
+            else:
+                again.append(number)
+            again += world.born
+            world.born.clear()
+            yield
+        queue = again
+
+
+FEEDS = {Feed.FINISHED: Use.FINISHED, Feed.BORN: Use.BORN, Feed.STATUS: Use.STATUS, Feed.SWEEP: Use.SWEEP}
+_ENDED_BY = {"terminal": "ends", "status": "moves", "details": "details"}
+
+
+class Ours:
+    """The shipped code, asked at each slot what to ask next."""
+
+    def __init__(self, world: World, rps: float, wish: Wish) -> None:
+        self.world, self.rps = world, rps
+        self.rates = Rates()
+        self.docket: Docket[int] = Docket(self.rates, wish, rps)
+        self.turns = Turns()
+        self.jitter = random.Random(world.now).random
+        self.oldest = 0.0
+        for job in world.jobs.values():
+            self.rates.learn(_stays(job, 0.0))  # the store holds what happened before the start
+            self.docket.enrol(job.number, self._habit(job, None), job.number / rps, rank=Rank.ROUND, now_s=0.0, scope=0)
+
+    def _habit(self, job: Job, turn: Turn[int] | None) -> Habit:
+        since = max(job.phase_since, turn.changed_s if turn is not None else -_LATEST)
+        return Habit(job.phase, age_of(self.world.now - since))
+
+    def slots(self) -> Iterator[None]:
+        while True:
+            now = self.world.now
+            self.docket.plan(now, self.rps)
+            use = self._use(now)
+            if use is not None:
+                self.turns = served(self.turns, use)
+                self._ask(use, now)
+            yield
+
+    def _use(self, now: float) -> Use | None:
+        waiting = {use for feed, use in FEEDS.items() if self.docket.feed_due_s(feed) <= now}
+        rank = self.docket.next_rank(now)
+        if rank is not None:
+            waiting.add(Use.ROUND if rank is Rank.ROUND else Use.NEWS)
+        return first(self.turns, waiting) if waiting else None
+
+    def _ask(self, use: Use, now: float) -> None:
+        world, docket = self.world, self.docket
+        for feed, name in FEEDS.items():
+            if name is use:
+                docket.asked(feed, now)
+        if use is Use.FINISHED:
+            for number in world.ended:
+                turn = docket.get(number)
+                if turn is not None:
+                    docket.news(turn, Rank.END, now)
+            world.ended.clear()
+        elif use is Use.BORN:
+            for number in world.born:
+                docket.enrol(number, self._habit(world.jobs[number], None), now, now_s=now, scope=0)
+            world.born.clear()
+        elif use is Use.STATUS:
+            self._shown([job.number for job in world.jobs.values() if job.phase is Phase.RESTARTING], now, full=False)
+        elif use is Use.SWEEP:
+            self._shown(docket.batch(0), now, full=True)
+        else:
+            self._look(now)
+
+    def _shown(self, numbers: Sequence[int], now: float, *, full: bool) -> None:
+        for number in numbers:
+            turn, job = self.docket.get(number), self.world.jobs[number]
+            if turn is None:
+                continue
+            if job.phase is not job.known_phase:
+                self.docket.news(turn, Rank.END if job.phase in TERMINAL else Rank.CHANGE, now)
+            if full:
+                self.docket.listed(turn, now)
+
+    def _look(self, now: float) -> None:
+        number = self.docket.take(now)
+        assert number is not None
+        turn = self.docket.get(number)
+        assert turn is not None
+        self.oldest = max(self.oldest, now - turn.looked_s)
+        news = bool(self.world.jobs[number].unseen)
+        job = self.world.look(number)
+        if news:
+            turn.changed_s = (turn.looked_s + now) / 2
+        if job.phase in TERMINAL:
+            self.docket.drop(number)
+            del self.world.jobs[number]
+            self.rates.learn(_stays(job))
+        else:
+            self.docket.looked(turn, self._habit(job, turn), now, self.jitter())
+
+
+def _stays(job: Job, until: float = _LATEST) -> Iterator[Stay]:
+    """What its history tells by then."""
+    phase, since = Phase.PENDING, job.life.born
+    for at, kind, new in job.life.changes:
+        if at > until:
+            yield Stay(Habit(phase), until - since)
+            return
+        yield Stay(Habit(phase), at - since, _ENDED_BY[kind])
+        since, phase = at, (phase if kind == "details" else new)
+
+
+# --- the measurement ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Delays in seconds.
+
+    Attributes:
+        delays: by class of change.
+        bound: the mean delay, all classes together, that nothing can beat on these lives.
+        oldest: the longest that any job waited for a look, once the first round was done.
+        requests: how many slots there were.
+        took_s: real time.
+    """
+
+    delays: dict[str, list[float]]
+    bound: float
+    oldest: float
+    requests: int
+    took_s: float
+
+    @property
+    def joint(self) -> float:
+        """The mean over all changes."""
+        return mean(delay for delays in self.delays.values() for delay in delays)
+
+    @property
+    def ratio(self) -> float:
+        """Joint delay over the lower bound."""
+        return self.joint / self.bound
+
+
+def measure(
+    jobs: int,
+    rps: float,
+    policy: Policy,
+    seed: int,
+    *,
+    wish: Wish | None = None,
+    rounds: float = 2.0,
+    restless: bool = False,
+    median_s: float = MEDIAN_S,
+) -> Measured:
+    """Play a fleet under a policy.
+
+    Args:
+        jobs: how many live jobs there are at any time.
+        rps: requests per second.
+        policy: whose order of questions.
+        seed: of the lives.
+        wish: what the policy is asked for; the shipped defaults unless given.
+        rounds: how long is measured, in times that plain GetJob needs for one round; at least half an hour.
+    """
+    began = time.perf_counter()
+    world = World(jobs, seed, restless=restless, median_s=median_s)
+    round_s = jobs / rps
+    warm = 1.5 * round_s + 600
+    length = max(1800.0, rounds * round_s)
+    world.window = (warm, warm + length)
+    ours = Ours(world, rps, wish or Wish()) if policy == "ours" else None
+    slots = ours.slots() if ours is not None else _plain(world)
+    slot = 0
+    while world.now < warm + length or (world.open and world.now < warm + length + 6 * round_s + 3600):
+        slot += 1
+        world.advance(slot / rps)
+        if ours is not None and world.now < warm:
+            ours.oldest = 0.0
+        next(slots)
+    return Measured(
+        world.delays,
+        lower_bound(world, jobs, rps),
+        ours.oldest if ours is not None else round_s,
+        slot,
+        time.perf_counter() - began,
+    )
+
+
+def lower_bound(world: World, jobs: int, rps: float) -> float:
+    """The least mean delay over all changes that any order of questions could reach on these lives.
+
+    The optimum of a relaxed problem: see docs/performance.md.
+    """
+    total = sum(sum(counts.values()) for counts in world.happened.values())
+    spent = sum(world.spent.values())
+    classes = []
+    for key, seconds in world.spent.items():
+        counts = world.happened[key]
+        if seconds:
+            count = jobs * seconds / spent
+            details = counts["details"] / seconds if world.restless else _details_rate(*key)
+            classes.append((count, details, counts["status"] / seconds, counts["terminal"] / seconds))
+    changes = sum(count * (d + m + t) for count, d, m, t in classes)
+    assert total
+    best = _golden(lambda feed: _waiting(classes, rps, feed), 0.0, 0.5 * rps)
+    return best / changes
+
+
+def _details_rate(phase: Phase, band: int) -> float:
+    """The true rate of a fine class: bands of details begin and end where fine bands do."""
+    begins = FINE_S[band - 1] if band else 0.0
+    return next(rate for end, rate in DETAILS[phase] if begins < end)
+
+
+_Classes = list[tuple[float, float, float, float]]
+
+
+def _waiting(classes: _Classes, rps: float, feed: float) -> float:
+    """The least total waiting a second when the finish feed is asked so often; the rest is divided by one multiplier."""
+    low, high = 1e-9, 1e12
+    for _ in range(70):
+        middle = (low * high) ** 0.5
+        cost = sum(
+            count * (f + 0.01 * g) for (count, *_), (f, g) in zip(classes, _split(classes, middle, feed), strict=True)
+        )
+        low, high = (low, middle) if cost + feed <= rps else (middle, high)
+    found = 0.0
+    for (count, d, m, t), (f, g) in zip(classes, _split(classes, high, feed), strict=True):
+        found += count * (d / (2 * f) + m / (2 * (f + g)) + t / (2 * (f + g + feed)))
+    return found
+
+
+def _split(classes: _Classes, multiplier: float, feed: float) -> list[tuple[float, float]]:
+    """Looks and lists of each class. Ends are weighed by what the feed leaves of their waiting."""
+    found = []
+    for _, d, m, t in classes:
+        g = 0.0
+        f = _where(lambda x, d=d, m=m, t=t: d / (2 * x * x) + m / (2 * x * x) + t / (2 * (x + feed) ** 2), multiplier)  # type: ignore[misc]
+        h = _where(lambda x, m=m, t=t: m / (2 * x * x) + t / (2 * (x + feed) ** 2), multiplier / 100)  # type: ignore[misc]
+        look = (d / (2 * multiplier * 0.99)) ** 0.5
+        if h > look:
+            f, g = max(look, 1e-9), h - look
+        found.append((max(f, 1e-9), g))
+    return found
+
+
+def _where(falling: Callable[[float], float], value: float) -> float:
+    low, high = 1e-9, 1e4
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if falling(middle) > value else (low, middle)
+    return high
+
+
+def _golden(cost: Callable[[float], float], low: float, high: float) -> float:
+    """The least value of a convex function."""
+    part = (math.sqrt(5) - 1) / 2
+    a, b = high - part * (high - low), low + part * (high - low)
+    at_a, at_b = cost(a), cost(b)
+    for _ in range(25):
+        if at_a < at_b:
+            high, b, at_b = b, a, at_a
+            a = high - part * (high - low)
+            at_a = cost(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + part * (high - low)
+            at_b = cost(b)
+    return min(at_a, at_b)

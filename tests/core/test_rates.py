@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.strategies import NOW, at, job, watch
+from watcher.core.model import Course, PodSnapshot, RestartCount, StatusEntry, Watch
+from watcher.core.phases import LIVE, TERMINAL, Phase
+from watcher.core.rates import (
+    AGES_S,
+    PRIOR_CHANGES,
+    Habit,
+    Rate,
+    Rates,
+    Stay,
+    age_of,
+    habit_of,
+    prior,
+    size_of,
+    stays_of,
+)
+
+
+def test_ages_and_sizes_fall_into_bands() -> None:
+    assert [age_of(seconds) for seconds in (0, 60, 61, 600, 3600, 3601, 10**9)] == [0, 0, 1, 1, 2, 3, 4]
+    assert [size_of(pods) for pods in (0, 8, 9, 64, 65, 5000)] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("phase", sorted(LIVE))
+def test_every_live_phase_is_assumed_to_change_and_ever_more_slowly(phase: Phase) -> None:
+    rows = [prior(Habit(phase, age)) for age in range(len(AGES_S) + 1)]
+    assert all(min(row) > 0 for row in rows)
+    for young, old in pairwise(rows):
+        assert all(before >= after for before, after in zip(young, old, strict=True))
+
+
+@pytest.mark.parametrize("phase", sorted(TERMINAL))
+def test_of_an_ended_job_nothing_more_is_assumed_to_come(phase: Phase) -> None:
+    assert Rates().of(Habit(phase)) == Rate(0, 0, 0)
+
+
+def test_what_was_restarted_or_has_many_pods_is_assumed_to_change_more_often() -> None:
+    plain, again = prior(Habit(Phase.RUNNING, 3)), prior(Habit(Phase.RUNNING, 3, retried=True))
+    large = prior(Habit(Phase.RUNNING, 3, size=2))
+    assert again.ends > plain.ends
+    assert again.details > plain.details
+    assert (large.ends, large.moves) == (plain.ends, plain.moves)
+    assert large.details > plain.details
+
+
+def test_without_stays_the_prior_holds_and_a_few_change_it_a_little() -> None:
+    habit = Habit(Phase.RUNNING, 2)
+    rates = Rates()
+    assert rates.of(habit) == pytest.approx(prior(habit))
+    assert rates.learnt_from == 0
+    rates.learn([Stay(habit, 900.0, "details")])
+    assert rates.learnt_from == 1
+    assert prior(habit).details < rates.of(habit).details < 5 * prior(habit).details
+
+
+def test_many_stays_outweigh_the_prior() -> None:
+    rates, habit = Rates(), Habit(Phase.PENDING)
+    rates.learn(Stay(habit, 30.0, "moves") for _ in range(5000))
+    assert rates.of(habit).moves == pytest.approx(1 / 30, rel=0.01)
+    assert rates.of(habit).ends < prior(habit).ends
+
+
+def test_a_stay_is_time_without_a_change_in_every_band_that_it_ran_through() -> None:
+    rates, habit = Rates(), Habit(Phase.RUNNING)
+    before = [rates.of(habit._replace(age=age)).ends for age in range(5)]
+    rates.learn([Stay(habit, 1800.0, "ends"), Stay(habit, 1800.0)])
+    after = [rates.of(habit._replace(age=age)).ends for age in range(5)]
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+    assert after[2] == pytest.approx((PRIOR_CHANGES + 1) / (PRIOR_CHANGES / before[2] + 2 * 1200))
+    assert after[3:] == before[3:]
+
+
+def test_a_stay_beyond_every_bound_counts_in_the_last_band() -> None:
+    rates = Rates()
+    rates.learn([Stay(Habit(Phase.RUNNING), 10.0**6, "ends")])
+    assert rates.of(Habit(Phase.RUNNING, 4)).ends > prior(Habit(Phase.RUNNING, 4)).ends / 10
+    assert rates.learnt_from == 1
+
+
+def test_that_somebody_waits_for_news_does_not_bring_news_about() -> None:
+    rates = Rates()
+    rates.learn([Stay(Habit(Phase.RUNNING, keen=True), 30.0, "ends")])
+    assert rates.of(Habit(Phase.RUNNING, keen=True)) == rates.of(Habit(Phase.RUNNING))
+    assert rates.of(Habit(Phase.RUNNING)).ends > prior(Habit(Phase.RUNNING)).ends
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(LIVE)), st.floats(0, 1e6), st.sampled_from(["", "ends", "moves", "details"]))
+    )
+)
+def test_rates_stay_above_nought_whatever_was_learnt(stays: list[tuple[Phase, float, str]]) -> None:
+    rates = Rates()
+    rates.learn(Stay(Habit(phase), lasted, by) for phase, lasted, by in stays)
+    for phase, _, _ in stays:
+        for age in range(len(AGES_S) + 1):
+            assert min(rates.of(Habit(phase, age))) > 0
+
+
+# --- of a watch ---------------------------------------------------------------------------------------------------------------
+
+
+def entry(status: str, seconds: float, nth: int = 1, *, dated: bool = True) -> StatusEntry:
+    return StatusEntry(status, "k", nth, at(seconds), started_at=at(seconds) if dated else None)
+
+
+def watched(*entries: StatusEntry, status: str = "Running", pods: int = 0, used: int | None = None) -> Watch:
+    names = tuple(PodSnapshot(pod_id=f"p{number}") for number in range(pods))
+    snapshot = job(status, pods=names or None, restarts=RestartCount("" if used is None else str(used), used))
+    return watch(snapshot, course=Course(entries), phase_since=at(0))
+
+
+def test_the_habit_of_a_job_goes_by_the_time_since_anything_changed() -> None:
+    held = watched(pods=20, used=1)
+    assert habit_of(held, None, at(700)) == Habit(Phase.RUNNING, 2, retried=True, size=1)
+    assert habit_of(held, at(690), at(700)).age == 0
+    assert habit_of(held, at(-50), at(700)).age == 2
+    assert habit_of(watched(), None, at(-5), keen=True) == Habit(Phase.RUNNING, 0, keen=True)
+
+
+def test_a_course_tells_stays_cut_where_pods_changed() -> None:
+    held = watched(
+        entry("Queuing", 0), entry("Running", 100), entry("Restarting", 500), entry("Running", 530, 2), pods=9
+    )
+    queued, ran, ran_on, again, now = stays_of(held, [at(300), at(5000), at(-1)], at(900))
+    assert (queued.habit.phase, queued.lasted_s, queued.ended_by) == (Phase.PENDING, 100, "moves")
+    assert (ran.lasted_s, ran.ended_by, ran.habit.size) == (200, "details", 1)
+    assert (ran_on.lasted_s, ran_on.ended_by) == (200, "moves")
+    assert (again.habit.phase, again.ended_by) == (Phase.RESTARTING, "moves")
+    assert now == Stay(Habit(Phase.RUNNING, retried=True, size=1), 370, "")
+
+
+def test_the_end_is_an_end_and_lasts_no_more() -> None:
+    held = watched(entry("Running", 0, dated=False), entry("Succeeded", 50), status="Succeeded")
+    assert stays_of(held, [], at(900)) == (Stay(Habit(Phase.RUNNING), 50, "ends"),)
+
+
+def test_dates_that_run_backwards_make_no_time() -> None:
+    assert [stay.lasted_s for stay in stays_of(watched(entry("Queuing", 100), entry("Running", 50)), [], NOW)] == [0, 0]

@@ -1,0 +1,245 @@
+"""How often jobs change, by what is known of them: phase, time since the last change, retries, pods.
+
+Theory. Between two looks a job is a source of changes at a rate that nobody knows, but jobs that are alike have rates alike. What
+makes them alike is their `Habit`. The strongest part of it is the time since anything last changed: most stays have a falling
+hazard (what has queued for an hour will queue on), and changes come in bursts (a restart is a handful of them). So a fresh change
+alone makes a job worth more looks: the burst of attention needs no rule of its own.
+
+A rate is learnt from stays: so many changes in so much time. Before there are any, a prior stands in, weighed as if it rested on
+`PRIOR_CHANGES` changes (the mean of a gamma posterior). The priors are rough on purpose: an allocation by square roots
+(`core.schedule`) forgives a rate that is wrong by half with a few per cent of delay.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from watcher.core.model import Watch
+from watcher.core.phases import TERMINAL, Phase
+
+AGES_S: Final = (60.0, 600.0, 3600.0, 21600.0)
+"""Bounds of the bands of time since the last change; beyond the last one is a band of its own."""
+
+SIZES: Final = (8, 64)
+"""Bounds of the bands of pods."""
+
+PRIOR_CHANGES: Final = 3.0
+"""How many changes a prior weighs."""
+
+
+class Habit(NamedTuple):
+    """What makes jobs alike in how often they change.
+
+    Attributes:
+        phase: the folded status.
+        age: band of the time since anything about it last changed (`AGES_S`).
+        retried: it has been restarted before.
+        size: band of the number of its pods (`SIZES`).
+        keen: somebody waits for news of it: it counts for more, not oftener.
+    """
+
+    phase: Phase
+    age: int = 0
+    retried: bool = False
+    size: int = 0
+    keen: bool = False
+
+    @property
+    def kin(self) -> Habit:
+        """The habit by which rates are learnt."""
+        return self._replace(keen=False) if self.keen else self
+
+
+class Rate(NamedTuple):
+    """Changes per second of one job.
+
+    Attributes:
+        ends: it ends.
+        moves: another change of its status; lists show it, too.
+        details: a change that lists may not show: pods, reasons, restarts within a status.
+    """
+
+    ends: float = 0.0
+    moves: float = 0.0
+    details: float = 0.0
+
+
+class Stay(NamedTuple):
+    """A stretch of time in which nothing about a job changed.
+
+    Attributes:
+        habit: of its beginning; the age is not looked at, as a stay runs through the bands.
+        lasted_s: how long, or how long by now.
+        ended_by: which member of `Rate` the change that ended it counts for; "" while it lasts.
+    """
+
+    habit: Habit
+    lasted_s: float
+    ended_by: str = ""
+
+
+_PER_AGE: Final[Mapping[Phase, tuple[Rate, ...]]] = MappingProxyType(
+    {
+        # One row for each band of age: under a minute, ten minutes, an hour, six hours, beyond. One over seconds.
+        Phase.PENDING: (
+            Rate(1 / 7200, 1 / 40, 1 / 600),
+            Rate(1 / 7200, 1 / 500, 1 / 1800),
+            Rate(1 / 14400, 1 / 3000, 1 / 7200),
+            Rate(1 / 43200, 1 / 14400, 1 / 14400),
+            Rate(1 / 86400, 1 / 43200, 1 / 28800),
+        ),
+        Phase.STARTING: (
+            Rate(1 / 3600, 1 / 90, 1 / 30),
+            Rate(1 / 3600, 1 / 150, 1 / 120),
+            Rate(1 / 7200, 1 / 1200, 1 / 1200),
+            Rate(1 / 14400, 1 / 7200, 1 / 7200),
+            Rate(1 / 43200, 1 / 28800, 1 / 28800),
+        ),
+        Phase.RUNNING: (
+            Rate(1 / 1800, 1 / 3600, 1 / 60),
+            Rate(1 / 5400, 1 / 14400, 1 / 1200),
+            Rate(1 / 10800, 1 / 43200, 1 / 5400),
+            Rate(1 / 21600, 1 / 86400, 1 / 14400),
+            Rate(1 / 64800, 1 / 172800, 1 / 28800),
+        ),
+        Phase.STOPPING: (
+            Rate(1 / 20, 1 / 600, 1 / 20),
+            Rate(1 / 120, 1 / 3600, 1 / 120),
+            Rate(1 / 1200, 1 / 14400, 1 / 1200),
+            Rate(1 / 7200, 1 / 43200, 1 / 7200),
+            Rate(1 / 28800, 1 / 86400, 1 / 28800),
+        ),
+        Phase.RESERVED_SUCCEEDED: (
+            Rate(1 / 1800, 1 / 43200, 1 / 300),
+            Rate(1 / 1800, 1 / 43200, 1 / 1800),
+            Rate(1 / 2400, 1 / 86400, 1 / 7200),
+            Rate(1 / 14400, 1 / 86400, 1 / 28800),
+            Rate(1 / 43200, 1 / 172800, 1 / 86400),
+        ),
+    }
+)
+_LIKE: Final[Mapping[Phase, Phase]] = MappingProxyType(
+    {
+        Phase.RESTARTING: Phase.STARTING,
+        Phase.RESERVED_FAILED: Phase.RESERVED_SUCCEEDED,
+        Phase.UNKNOWN: Phase.RUNNING,
+    }
+)
+_RETRIED: Final = 2.0
+"""What was restarted once is restarted again rather than others."""
+_SIZE_FACTOR: Final = (1.0, 2.0, 4.0)
+"""Many pods change oftener than few, if not in proportion."""
+
+
+def age_of(seconds: float) -> int:
+    """The band of a time since the last change."""
+    return bisect_left(AGES_S, seconds)
+
+
+def size_of(pods: int) -> int:
+    """The band of a number of pods."""
+    return bisect_left(SIZES, pods)
+
+
+def prior(habit: Habit) -> Rate:
+    """What is assumed of a habit before anything was learnt of it. Of an ended job: nothing more is to come."""
+    rows = _PER_AGE.get(_LIKE.get(habit.phase, habit.phase))
+    if rows is None:
+        return Rate()
+    row, again = rows[habit.age], _RETRIED if habit.retried else 1.0
+    return Rate(row.ends * again, row.moves * again, row.details * again * _SIZE_FACTOR[habit.size])
+
+
+class Rates:
+    """The rates by habit, as learnt so far."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[Habit, float] = {}
+        self._changes: dict[Habit, Rate] = {}
+        self._found: dict[Habit, Rate] = {}
+
+    def learn(self, stays: Iterable[Stay]) -> None:
+        """Take stays into account: each is time without a change in every band it ran through, and one change in the last."""
+        for stay in stays:
+            last = age_of(stay.lasted_s)
+            for age in range(last + 1):
+                begins, ends = AGES_S[age - 1] if age else 0.0, stay.lasted_s if age == last else AGES_S[age]
+                habit = stay.habit.kin._replace(age=age)
+                self._seconds[habit] = self._seconds.get(habit, 0.0) + ends - begins
+                self._found.pop(habit, None)
+            if stay.ended_by:
+                counted = self._changes.get(habit, Rate())
+                self._changes[habit] = Rate(
+                    counted.ends + (stay.ended_by == "ends"),
+                    counted.moves + (stay.ended_by == "moves"),
+                    counted.details + (stay.ended_by == "details"),
+                )
+
+    def of(self, habit: Habit) -> Rate:
+        """The rate of a habit."""
+        kin = habit.kin
+        found = self._found.get(kin)
+        if found is None:
+            seconds, changes = self._seconds.get(kin, 0.0), self._changes.get(kin, Rate())
+            assumed = prior(kin)
+            found = self._found[kin] = Rate(
+                _posterior(assumed.ends, changes.ends, seconds),
+                _posterior(assumed.moves, changes.moves, seconds),
+                _posterior(assumed.details, changes.details, seconds),
+            )
+        return found
+
+    @property
+    def learnt_from(self) -> int:
+        """On how many changes it rests."""
+        return round(sum(sum(changes) for changes in self._changes.values()))
+
+
+def _posterior(assumed: float, changes: float, seconds: float) -> float:
+    return (PRIOR_CHANGES + changes) / (PRIOR_CHANGES / assumed + seconds) if assumed else 0.0
+
+
+def habit_of(watch: Watch, changed_at: datetime | None, now: datetime, *, keen: bool = False) -> Habit:
+    """The habit of a job.
+
+    Args:
+        watch: what is held about it.
+        changed_at: when a look of ours last showed a change; None when none did.
+        now: now.
+        keen: somebody waits for news of it.
+    """
+    since = max(watch.phase_since, changed_at or watch.phase_since)
+    return Habit(
+        watch.snapshot.phase,
+        age_of((now - since).total_seconds()),
+        bool(watch.snapshot.restarts.used),
+        size_of(len(watch.snapshot.pods or ())),
+        keen,
+    )
+
+
+def stays_of(watch: Watch, details: Iterable[datetime], now: datetime) -> tuple[Stay, ...]:
+    """The stays of one stored job: the way through its statuses, cut where something else about it changed.
+
+    Args:
+        watch: what is held about it.
+        details: when its pods and the like changed, as far as that is on record.
+        now: now; until then the last stay lasts, unless the job has ended.
+    """
+    size = size_of(len(watch.snapshot.pods or ()))
+    entries = [(entry.started_at or entry.seen_by, entry) for entry in watch.course.entries]
+    following = [*((at, "ends" if entry.phase in TERMINAL else "moves") for at, entry in entries[1:]), (now, "")]
+    found: list[Stay] = []
+    noted = sorted(details)
+    for (began, entry), (ended, by) in zip(entries, following, strict=bool(entries)):
+        if entry.phase in TERMINAL:
+            continue
+        habit = Habit(entry.phase, retried=entry.nth > 1, size=size)
+        cuts = [at for at in noted if began < at < ended]
+        for start, end, cause in zip([began, *cuts], [*cuts, ended], ["details"] * len(cuts) + [by], strict=True):
+            found.append(Stay(habit, max(timedelta(0), end - start).total_seconds(), cause))
+    return tuple(found)
