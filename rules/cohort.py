@@ -114,6 +114,7 @@ class CohortRule:
                 facts=_failed(cohort),
                 dedup_key=f"{cohort.key}/progress/{max(reached)}",
                 across_jobs=True,
+                series=cohort.key,
             )
         else:
             yield Silence(f"cohort {cohort.family}: {_so_far(cohort)}")
@@ -129,6 +130,7 @@ class CohortRule:
                 severity=Severity.CRITICAL,
                 dedup_key=f"{cohort.key}/failed/{share}",
                 across_jobs=True,
+                series=cohort.key,
             )
         elif self.options.first_failure and failed == 1:
             yield Notify(
@@ -138,6 +140,7 @@ class CohortRule:
                 severity=Severity.WARNING,
                 dedup_key=f"{cohort.key}/first-failure",
                 across_jobs=True,
+                series=cohort.key,
             )
 
 
@@ -165,6 +168,7 @@ def _end(cohort: Cohort) -> Notify:
         severity=Severity.WARNING if cohort.failed else Severity.INFO,
         dedup_key=f"{cohort.key}/ended/{cohort.roll}",
         across_jobs=True,
+        series=cohort.key,
     )
 
 

@@ -54,7 +54,8 @@ class JobRestartedRule:
 
     When:
         DLC's count of restarts grew. Each restart is told once, with its number. The first one is a warning; it is critical when
-        the part `loud_at` of the restarts allowed is used, or when `loop_count` of them fell within `loop_within`; else info.
+        the part `loud_at` of the restarts allowed is used, and when a loop begins: when `loop_count` of them fell within
+        `loop_within`. While it goes on in the loop each is a warning; else info.
 
     Why you want to know:
         Every restart throws away the work since the last checkpoint, and the number of them is limited: when it is used up, the
@@ -68,6 +69,7 @@ class JobRestartedRule:
     Options:
         `loud_at` (0.8): the part of the restarts allowed from which on it is critical. `loop_count` (3) and `loop_within` (1h):
         how many restarts in which time are a loop.
+        The rule `flapping` takes in what follows, as far as it is not critical.
     """
 
     name: ClassVar[str] = "job-restarted"
@@ -99,15 +101,17 @@ class JobRestartedRule:
             headline=headline,
             facts=code + _causes(record),
             detail=event.reason_message or _error(record) or ("" if record is None else record.reason),
-            severity=self._severity(event, looping=looping),
+            severity=self._severity(event, within),
         )
 
-    def _severity(self, event: JobRestarted, *, looping: bool) -> Severity:
+    def _severity(self, event: JobRestarted, within: int) -> Severity:
         limit = event.limit
         spent = limit is not None and (limit <= max(0, event.used) or event.used / limit >= self.options.loud_at)
-        if spent or looping:
+        looping = within >= self.options.loop_count
+        begins = looping and within - event.count < self.options.loop_count
+        if spent or begins:
             return Severity.CRITICAL
-        return Severity.WARNING if event.used <= event.count else Severity.INFO
+        return Severity.WARNING if looping or event.used <= event.count else Severity.INFO
 
     def _within(self, event: JobRestarted, context: Context, record: RestartRecord | None) -> int:
         """How many restarts there were in the time up to this one, itself included, as far as they are dated."""

@@ -386,6 +386,7 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
         facts=known(*found),
         dedup_key=_key(_SAY, storm),
         across_jobs=True,
+        series=storm.trip,
     )
 
 
@@ -410,6 +411,7 @@ def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
         severity=Severity.INFO,
         dedup_key=_key(_OVER, storm),
         across_jobs=True,
+        series=storm.trip,
     )
 
 

@@ -173,6 +173,7 @@ class Stage:
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 thread_reference=lease.thread_reference,
+                folded=lease.folded,
             )
             self.sent.append(Sent(at, message))
             thread = lease.thread_reference or f"message {len(self.sent)}"

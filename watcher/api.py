@@ -65,6 +65,7 @@ from watcher.core.language import Language, Length, Locale, Moment, Said, Text, 
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.model import JobRef, JobSnapshot, PodKey, PodSnapshot, RestartCount, RestartRecord, RoleSpec
 from watcher.core.ongoing import Ongoing
+from watcher.core.people import Person
 from watcher.core.phases import LIVE, RESERVED, TERMINAL, Phase, PodPhase
 from watcher.core.rule import (
     Absorb,
@@ -82,9 +83,10 @@ from watcher.core.rule import (
     Silence,
     known,
 )
+from watcher.core.safe_text import block, clean, link, one_line
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
-from watcher.ports import Capabilities, Notifier, Wire
+from watcher.ports import Capabilities, LastingNotifier, LivingNotifier, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
@@ -142,8 +144,10 @@ __all__ = [
     "JobVanished",
     "Kinship",
     "Language",
+    "LastingNotifier",
     "Length",
     "Limit",
+    "LivingNotifier",
     "Locale",
     "Member",
     "Message",
@@ -156,6 +160,7 @@ __all__ = [
     "Ongoing",
     "Overdue",
     "Patience",
+    "Person",
     "Phase",
     "PodAppeared",
     "PodEvent",
@@ -191,8 +196,10 @@ __all__ = [
     "When",
     "Wire",
     "begun",
+    "block",
     "broken_off",
     "cause_of_end",
+    "clean",
     "cohort_of",
     "counted",
     "exactly_one",
@@ -200,7 +207,9 @@ __all__ = [
     "known",
     "label_in",
     "learn",
+    "link",
     "number_of",
+    "one_line",
     "passed_over",
     "phrase",
     "restarts",

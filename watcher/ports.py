@@ -11,10 +11,14 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.fleet import Brief
+from watcher.core.inhibition import Inhibiting
+from watcher.core.interventions import Intervention
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, Listing, SourceName, Watch
@@ -154,6 +158,8 @@ class Capabilities:
         ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
             told of the end of all that it was told of.
         repeats: whether a message can be seen twice after a crash.
+        reaches: by which address of a person in the directory of owners it tells somebody alone (`Message.to`) and names somebody
+            (`Message.mentions`).
     """
 
     shows: str
@@ -163,6 +169,7 @@ class Capabilities:
     buttons: str = ""
     ends: str = ""
     repeats: str = "possible"
+    reaches: Literal["", "slack", "mail"] = ""
 
 
 @runtime_checkable
@@ -277,6 +284,20 @@ class LivingNotifier(Notifier, Protocol):
         ...
 
 
+@runtime_checkable
+class LastingNotifier(Notifier, Protocol):
+    """A notifier whose far side shows things while they last, as Alertmanager does: it is told of ends, and of what goes on.
+
+    An item with `over_at` says that what an earlier item with the same labels, rule, severity and job told is over. What goes on is
+    sent again through `send`, with the items it was told with; such a repeat must not show as news.
+    """
+
+    renew_every: timedelta
+    """How often what goes on is sent again, so that it is not taken for over."""
+    renew_most: int
+    """How many items one message may have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that follows from one look, committed together or not at all.
@@ -289,6 +310,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        inhibitions: news that makes other news superfluous: deliveries it covers and that are still PENDING become WITHHELD.
         troubles: those that began, and those that ended.
     """
 
@@ -305,6 +327,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    inhibitions: tuple[Inhibiting, ...] = ()
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -382,6 +405,10 @@ class Store(Protocol):
         """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
         ...
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """All deadlines of one owner, whether they have come or not, earliest first."""
+        ...
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
         ...
@@ -391,16 +418,69 @@ class Store(Protocol):
 
         Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
         left together and are due to be repeated (RETRYING, or SENDING left over by a process that died), exactly those are taken;
-        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept.
+        else all PENDING ones of the group. A group (and a thread) with an unsettled flush gives nothing newer: order is kept. A
+        group that has spoken waits as long as its deliveries keep apart.
+
+        What was held is compacted first (`core.compaction`), with the jobs as they are held and with what the receiver was told
+        meanwhile: what newer news has overtaken becomes FOLDED in the same transaction, and the rest is the flush.
         """
         ...
 
-    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
-        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later."""
+    async def settle(
+        self,
+        lease: Lease,
+        settlement: Settlement,
+        receipt: Receipt | None,
+        now: datetime,
+        *,
+        owed: tuple[Delivery, ...] = (),
+        breaker: Breaker | None = None,
+    ) -> None:
+        """Write what became of a leased flush, and its receipt: the last one, when some of its recipients took it later.
+
+        Args:
+            lease: as it was taken.
+            settlement: what becomes of it.
+            receipt: what the far side returned, or None.
+            now: now.
+            owed: what others are owed because of it (`core.fallback`). Those whose id is there already are left as they are, and
+                nothing of it is written when the flush is no longer this attempt's.
+            breaker: the receiver's, as it is now; None where it stays as it was.
+        """
         ...
 
     async def release(self, now: datetime) -> int:
         """At start: make flushes left SENDING by a dead process due again, under their own flush ids. Returns how many rows."""
+        ...
+
+    # receivers, and what people did about them and their deliveries
+
+    async def breakers(self) -> tuple[Breaker, ...]:
+        """What is known of receivers' reachability, by their names. A receiver without trouble may be missing."""
+        ...
+
+    async def keep_breaker(self, breaker: Breaker) -> None:
+        """Write one down, in place of what was known of its receiver."""
+        ...
+
+    async def dead_letters(self) -> Mapping[str, int]:
+        """How many each receiver has that has any."""
+        ...
+
+    async def intervene(self, intervention: Intervention) -> tuple[str, ...]:
+        """Do what a person says, where it can be done (`core.delivery.BY_HAND`), and keep who, when and why with it.
+
+        Returns:
+            The subjects to which it was done; the others are unknown or in a state it cannot be done to.
+        """
+        ...
+
+    async def interventions(self, limit: int = 100) -> tuple[Intervention, ...]:
+        """What people did, newest last, one for each subject."""
+        ...
+
+    async def interventions_made(self) -> int:
+        """A number that is another one after each intervention, so that a running watcher can see that there was one."""
         ...
 
     # living cards
@@ -435,6 +515,10 @@ class Store(Protocol):
         ...
 
     # troubles
+
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """What a receiver was told of (DELIVERED) and that goes on, or has ended without its being owed the end; oldest first."""
+        ...
 
     async def troubles(
         self,
@@ -476,9 +560,14 @@ class Store(Protocol):
         ...
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
-        """Stored deliveries, newest last."""
+        """Stored deliveries, newest last, at most `limit` of the newest; with `since`, only what came to be owed after it."""
         ...
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
@@ -496,7 +585,7 @@ class Store(Protocol):
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """Drop ended jobs, with all that belongs to them, that ended and were told before this time. Returns which jobs.
 
-        Silences that were over before this time go, too.
+        Silences that were over before this time go, too, and interventions made before it.
         """
         ...
 
@@ -511,6 +600,7 @@ class Lease:
         first_attempt_at: when the first attempt began.
         deliveries: what it consists of.
         thread_reference: reference of the thread's root message from an earlier receipt, or "".
+        folded: what this message stands for without telling it by itself: it was held, and what is told has overtaken it.
         recipients: the last word about each recipient from earlier attempts, where the far side answers for each.
         refused_before: recipients that refused another message of this receiver for good: told already.
     """
@@ -521,5 +611,6 @@ class Lease:
     first_attempt_at: datetime
     deliveries: tuple[Delivery, ...]
     thread_reference: str
+    folded: tuple[Delivery, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()

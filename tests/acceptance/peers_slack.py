@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.acceptance.peers_node import EMULATE, free_port, running
+from watcher.notifiers.slack_blocks import CARD_TYPE
 from watcher.testing.servers import Loopback, serve
 
 TOKEN: Final = "xoxb-0000-test"
@@ -57,24 +58,41 @@ class Emulator:
             for root in reversed(roots)
         ]
 
-    async def texts(self) -> dict[str, list[str]]:
-        """Job name in the root ("severity: job: headline") -> texts of its thread, in order."""
-        threads = await self.threads()
-        texts = {str(thread[0]["text"]).split(": ")[1]: [str(post["text"]) for post in thread] for thread in threads}
+    async def texts(self, channel: str = CHANNEL) -> dict[str, list[str]]:
+        """Job name in the card at the root ("square name: how it stands") -> texts of the replies, in order."""
+        threads = await self.threads(channel)
+        assert all(is_card(thread[0]) for thread in threads), threads
+        texts = {job_of(thread[0]): [str(post["text"]) for post in thread[1:]] for thread in threads}
         assert len(texts) == len(threads), f"two threads about one job: {threads}"
         return texts
+
+    async def said(self) -> int:
+        """How many messages there are that are no cards."""
+        return sum(not is_card(post) for thread in await self.threads() for post in thread)
 
     async def _read(self, method: str, **ask: str) -> Any:
         return await self.reader.api_call(method, data=ask)
 
 
+def is_card(post: Mapping[str, Any]) -> bool:
+    """Whether it is a job's living card."""
+    return bool(post["metadata"]["event_type"] == CARD_TYPE)
+
+
+def job_of(card: Mapping[str, Any]) -> str:
+    """The job's name on a card."""
+    return str(card["text"]).split(": ")[0].split(" ", 1)[1]
+
+
 @contextlib.asynccontextmanager
-async def slack_emulator(folder: Path, scopes: tuple[str, ...] = PRIVATE) -> AsyncIterator[Emulator]:
-    """Run it on a free port with one channel, and with `scopes` for the token that posts."""
+async def slack_emulator(
+    folder: Path, scopes: tuple[str, ...] = PRIVATE, channels: tuple[str, ...] = (CHANNEL,)
+) -> AsyncIterator[Emulator]:
+    """Run it on a free port with these channels, and with `scopes` for the token that posts."""
     command = EMULATE.command()
     seed = {
         "slack": {
-            "channels": [{"name": CHANNEL}],
+            "channels": [{"name": name} for name in channels],
             "tokens": [
                 {"token": TOKEN, "user": "admin", "scopes": scopes},
                 {"token": READER, "user": "admin", "scopes": PRIVATE},

@@ -134,15 +134,21 @@ def filled(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def event_pages() -> Iterator[str]:
-    seen = defaultdict(set)
+def exemplary() -> dict[str, Event]:
+    """Of each kind that a scenario shows, one, rather one whose time is known."""
     examples: dict[str, Event] = {}
-    for event in (*lived(), *glimpsed()):
-        seen[event.kind].add(event.when.provenance)
     for event in lived():
         best = examples.get(event.kind)
         if best is None or (best.when.occurred_at is None and event.when.occurred_at is not None):
             examples[event.kind] = event
+    return examples
+
+
+def event_pages() -> Iterator[str]:
+    seen = defaultdict(set)
+    examples = exemplary()
+    for event in (*lived(), *glimpsed()):
+        seen[event.kind].add(event.when.provenance)
     yield "| kind | what happened | how we know |\n|---|---|---|"
     for event_type in EVENT_TYPES:
         kind = kind_of(event_type)
@@ -191,6 +197,18 @@ Every event has an `id` (made from what happened, so that the same fact has the 
         " then. The examples are from the scenarios; empty members are left out."
     )
     settle("events.md", f"{MARK}\n{intro}{rows}\n\nProvenance says how we know:\n\n{how}\n\n{examples}\n\n{body}\n")
+
+
+def test_the_sample_of_each_kind_that_the_program_brings_is_the_one_of_the_page() -> None:
+    examples = exemplary()
+    bodies = {
+        kind_of(event_type): json.loads(event_to_json(examples.get(kind_of(event_type)) or made_up(event_type)))
+        for event_type in EVENT_TYPES
+    }
+    file, text = ROOT / "watcher" / "testing" / "sample_events.json", json.dumps(bodies, indent=1, ensure_ascii=False)
+    if WRITE:
+        file.write_text(f"{text}\n", encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == f"{text}\n", f"{file.name} is not what the code says"
 
 
 def _provenance(each: Provenance) -> str:

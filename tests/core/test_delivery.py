@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -10,19 +11,29 @@ from hypothesis import strategies as st
 from tests.core.strategies import NOW
 from watcher.core.delivery import (
     BACKOFF,
+    BY_HAND,
+    DROPPABLE,
     GIVE_UP_AFTER,
     LEGAL,
     LONGEST_RETRY_AFTER,
     MOST_BLIND_ATTEMPTS,
+    RETRIABLE,
     TERMINAL_STATES,
+    Delivery,
+    DeliveryId,
     DeliveryReason,
     DeliveryState,
     Failure,
+    FlushId,
     Receipt,
     Settlement,
+    dropped,
     settle,
+    taken_up,
 )
+from watcher.core.events import CauseId, EventId
 from watcher.core.recipients import Acceptance, RecipientOutcome
+from watcher.core.rule import Notification, NotificationId, Severity
 
 SECOND = timedelta(seconds=1)
 
@@ -73,6 +84,73 @@ def test_what_everybody_has_or_refused_for_good_is_delivered() -> None:
 def test_when_the_time_is_up_what_somebody_has_is_delivered_with_the_names_of_the_others() -> None:
     last = settled(Receipt(note="not b", recipients=(HAS_IT, NOT_NOW)), since=GIVE_UP_AFTER)
     assert (last.state, last.error) == (DeliveryState.DELIVERED, "not b")
+
+
+def test_what_a_person_may_do_is_a_total_table_and_reaches_nothing_that_is_on_its_way_or_told() -> None:
+    assert set(BY_HAND) == set(DeliveryState)
+    assert {state for state in DeliveryState if BY_HAND[state]} == RETRIABLE | DROPPABLE
+    out_of_reach = {DeliveryState.SENDING, DeliveryState.DELIVERED, DeliveryState.FOLDED, DeliveryState.WITHHELD}
+    assert not out_of_reach & (RETRIABLE | DROPPABLE)
+
+
+def one_in(state: DeliveryState) -> Delivery:
+    said = Notification(
+        id=NotificationId("n1"),
+        rule="job-failed",
+        severity=Severity.CRITICAL,
+        headline="failed",
+        facts=(),
+        detail="",
+        event_id=EventId("e1"),
+        kind="job.failed",
+        at=NOW,
+        observed_at=NOW,
+        job=None,
+        cause=CauseId("c"),
+        labels=(),
+    )
+    return Delivery(
+        id=DeliveryId("d1"),
+        receiver="team",
+        notification=said,
+        group_key="g",
+        thread_key="t",
+        state=state,
+        reason=DeliveryReason.EXPIRED,
+        attempt=9,
+        not_before=NOW,
+        created_at=NOW - GIVE_UP_AFTER,
+        first_attempt_at=NOW - GIVE_UP_AFTER,
+        settled_at=NOW,
+        flush_id=FlushId("f1"),
+        error="503",
+    )
+
+
+@pytest.mark.parametrize("state", DeliveryState)
+def test_what_is_taken_up_begins_a_new_row_of_attempts_under_its_own_id(state: DeliveryState) -> None:
+    before = one_in(state)
+    after = taken_up(before, "taken up again by ann", NOW)
+    if state is not DeliveryState.DEAD:
+        assert after is before
+        return
+    assert after.state in BY_HAND[state]
+    assert (after.id, after.created_at, after.reason) == (before.id, before.created_at, DeliveryReason.RETRIED)
+    assert (after.attempt, after.first_attempt_at, after.settled_at, after.flush_id) == (0, None, None, None)
+    assert after.error == "taken up again by ann (before: 503)"
+
+
+@pytest.mark.parametrize("state", DeliveryState)
+def test_what_is_dropped_is_settled_and_says_who_and_why(state: DeliveryState) -> None:
+    before = one_in(state)
+    after = dropped(before, "dropped by ann: too late", NOW)
+    if state not in {DeliveryState.DEAD, DeliveryState.PENDING, DeliveryState.RETRYING}:
+        assert after is before
+        return
+    assert after.state in BY_HAND[state]
+    assert (after.state, after.reason, after.settled_at) == (DeliveryState.WITHHELD, DeliveryReason.DROPPED, NOW)
+    assert after.error == "dropped by ann: too late (before: 503)"
+    assert dropped(replace(before, error=""), "dropped by ann", NOW).error == "dropped by ann"
 
 
 # --- what follows from an outcome ---------------------------------------------------------------------------------------------

@@ -241,6 +241,79 @@ def test_of_a_long_list_the_headline_names_the_last_and_the_detail_stays_bounded
     assert len(lines) == 53
 
 
+# --- what was held ------------------------------------------------------------------------------------------------------------
+
+
+def held(headline: str, kind: str, minute: int, about: JobRef | None = REF, **members: Any) -> Delivery:
+    """News that left an hour after it came to be owed."""
+    one = owed(headline, about, created=at(60 * minute), when=at(60 * minute), **members)
+    said = replace(one.notification, kind=kind, rule=kind, event_id=EventId(headline))
+    return replace(one, id=DeliveryId(f"{headline}/{about}/{minute}"), notification=said, first_attempt_at=at(7200))
+
+
+def net(*deliveries: Delivery, folded: tuple[Delivery, ...] = (), status: str = "Queuing") -> Any:
+    cards = {ref: replace(card, status=status) for ref, card in CARDS.items()}
+    return compose(deliveries, cards, flush_id=FlushId("f1"), attempt=1, thread_reference="", folded=folded)
+
+
+def test_what_was_held_says_what_still_matters_and_what_went_before() -> None:
+    before = (
+        held("Failed", "job.failed", 1, severity=Severity.CRITICAL),
+        held("Restart 1 of 3", "job.restarted", 2, severity=Severity.WARNING),
+    )
+    message = net(held("Succeeded after 3 h", "job.succeeded", 3), folded=before, status="Succeeded")
+    (item,) = message.items
+    assert item.headline == "Succeeded after 3 h (before that: failed; restart 1 of 3)"
+    assert item.detail == "killed\n\n2026-03-01 12:01:00 Failed\n2026-03-01 12:02:00 Restart 1 of 3"
+    assert (message.severity, message.title) == (Severity.INFO, f"prod-llm: {item.headline}")
+
+
+def test_a_long_message_tells_of_each_only_the_headline_of_what_went_before() -> None:
+    kept = [held("Evicted", "pod.evicted", 9, JobRef(REF.source, JobId(f"dlc{n}"))) for n in range(4)]
+    before = held("Started", "job.status_changed", 1, JobRef(REF.source, JobId("dlc2")))
+    items = net(*kept, folded=(before,)).items
+    assert [item.headline for item in items] == ["Evicted", "Evicted", "Evicted (before that: started)", "Evicted"]
+    assert {item.detail for item in items} == {"killed"}
+
+
+def test_what_the_job_has_got_over_by_the_time_of_telling_is_not_loud() -> None:
+    failed = held("Failed", "job.failed", 1, severity=Severity.CRITICAL)
+    over = net(failed, status="Succeeded")
+    assert (over.severity, over.items[0].headline) == (Severity.INFO, "Failed; Succeeded by now")
+    for status in ("Failed", "Queuing", ""):
+        assert net(failed, status=status).severity is Severity.CRITICAL
+    assert net(held("Seen", "job.appeared", 1), status="Succeeded").items[0].headline == "Seen", "it was never loud"
+    fresh = replace(failed, first_attempt_at=failed.created_at)
+    assert net(fresh, status="Succeeded").severity is Severity.CRITICAL, "what was not held is told as it came"
+    lost = net(held("Rule broken", "rule.failed", 1, None, severity=Severity.WARNING))
+    assert lost.items[0].headline == "Rule broken"
+
+
+def test_a_message_of_what_was_held_is_titled_by_what_still_matters() -> None:
+    failed = held("Failed", "job.failed", 1, severity=Severity.CRITICAL)
+    evicted = held("Evicted", "pod.evicted", 2, OTHER, severity=Severity.WARNING)
+    calm = held("Started", "job.status_changed", 2, OTHER)
+    blind = held("Sees again", "watch.recovered", 3, None)
+
+    def title(*kept: Delivery) -> str:
+        told: str = net(*kept, folded=(held("Was blind", "watch.blind", 1, None),)).title
+        return told
+
+    assert title(failed, evicted, blind, calm) == (
+        "Held until now: 5 notices about 2 jobs, still of matter: 1 critical, 1 warning"
+    )
+    assert title(evicted, held("Evicted", "pod.evicted", 3, OTHER, severity=Severity.WARNING), failed) == (
+        "Held until now: 4 notices about 2 jobs, still of matter: 1 critical, 2 warnings"
+    )
+    assert title(calm, held("Started", "job.status_changed", 3)) == (
+        "Held until now: 3 notices about 2 jobs, still of matter: nothing loud"
+    )
+    assert title(blind, held("Rule broken", "rule.failed", 1, None)) == (
+        "Held until now: 3 notices, still of matter: nothing loud"
+    )
+    assert title(calm, evicted) == "test-llm: Evicted (+1 more)"
+
+
 FAILED = say("Failed after {lived}", zh="运行 {lived}后失败", lived=timedelta(hours=3, minutes=12))
 
 

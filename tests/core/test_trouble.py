@@ -88,6 +88,18 @@ def test_loud_news_of_what_goes_on_opens_a_trouble_that_began_when_it_happened()
     assert (one.job, one.source, one.severity, one.waits_for_answer) == (REF, "hangzhou", Severity.CRITICAL, True)
 
 
+def test_who_has_taken_on_a_matter_has_taken_on_what_is_told_of_it_later_unless_it_is_louder() -> None:
+    taken = replace(trouble(9, goes_on=Ongoing.WAITING), acknowledged_at=NOW, acknowledged_by="ann", comment="on it")
+    later = opened(said(1, goes_on=Ongoing.WAITING), at(60), [taken])
+    assert later is not None
+    assert (later.acknowledged_at, later.acknowledged_by, later.comment) == (at(60), "ann", "on it")
+    mild = replace(taken, notification=replace(taken.notification, severity=Severity.WARNING))
+    for known in (mild, trouble(9, goes_on=Ongoing.WAITING), replace(taken, ongoing=Ongoing.HELD)):
+        louder = opened(said(1, goes_on=Ongoing.WAITING), at(60), [known])
+        assert louder is not None
+        assert louder.acknowledged_at is None
+
+
 def test_quiet_news_opens_none_nor_does_a_rule_on_trial() -> None:
     assert follow(FAILED, held=job("Failed"), by=book(severity=Severity.INFO)).troubles == ()
     assert follow(FAILED, held=job("Failed"), by=book(shadow=True)).troubles == ()
@@ -97,10 +109,11 @@ def test_news_that_is_over_with_the_telling_opens_none() -> None:
     assert opened(said(goes_on=None), NOW) is None
 
 
-def test_a_matter_is_what_goes_on_of_one_job_and_pod_and_what_is_about_nothing_is_a_matter_of_its_own() -> None:
+def test_a_matter_is_what_goes_on_of_one_job_and_pod_and_what_only_wants_an_answer_is_a_matter_of_its_own() -> None:
     assert trouble(1).matter == trouble(2).matter
     assert trouble(1).matter != trouble(2, goes_on=Ongoing.HELD).matter
-    assert trouble(1, about=None).matter != trouble(2, about=None).matter
+    assert trouble(1, goes_on=Ongoing.UNANSWERED).matter != trouble(2, goes_on=Ongoing.UNANSWERED).matter
+    assert replace(trouble(1), notification=replace(said(1), across_jobs=True)).job is None
     assert trouble(1, about=None).source == ""
 
 

@@ -44,7 +44,9 @@ ENTRIES = {entry.name: entry for entry in declared_entry_points("dlc_watcher.rul
 RULES: dict[str, type[Any]] = {name: entry.load() for name, entry in ENTRIES.items()}
 OFF = {"hang-suspected"}
 """Rules that nobody has by default."""
-CASES = [(path.stem, case) for path in sorted(HERE.glob("*.yaml")) for case in load_cases(path)]
+SAMPLES = ROOT / "rules" / "samples"
+FILES = sorted((*HERE.glob("*.yaml"), *SAMPLES.glob("*.yaml")))
+CASES = [(path.stem, case) for path in FILES for case in load_cases(path)]
 
 
 @pytest.mark.parametrize(("rule", "case"), CASES, ids=[f"{rule}-{case.name}" for rule, case in CASES])
@@ -56,6 +58,13 @@ def test_the_registered_rules_are_the_files_in_rules() -> None:
     files = {path.stem for path in (ROOT / "rules").glob("*.py")} - {"__init__"}
     assert {entry.value.partition(":")[0] for entry in ENTRIES.values()} == {f"rules.{stem}" for stem in files}
     assert {path.stem for path in HERE.glob("*.yaml")} == set(ENTRIES)
+
+
+def test_every_rule_brings_a_sample_in_which_it_speaks_and_no_more() -> None:
+    samples = {path.stem: load_cases(path) for path in SAMPLES.glob("*.yaml")}
+    assert set(samples) == set(ENTRIES)
+    assert {len(cases) for cases in samples.values()} == {1}
+    assert all(case.expected for cases in samples.values() for case in cases)
 
 
 @pytest.mark.parametrize("name", sorted(ENTRIES))

@@ -308,9 +308,9 @@ class FlakyStore(MemoryStore):
         self._refuse("watch")
         return await super().watch(ref)
 
-    async def settle(self, *args: Any) -> None:
+    async def settle(self, *args: Any, **more: Any) -> None:
         self._refuse("settle")
-        await super().settle(*args)
+        await super().settle(*args, **more)
 
     async def lease(self, receiver: str, now: datetime) -> Any:
         self._refuse("lease")

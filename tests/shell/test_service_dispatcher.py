@@ -139,10 +139,10 @@ async def test_slow_down_pauses_the_receiver_with_everything_it_is_owed() -> Non
         await desk.owe("dlc2", "other")
         await desk.clock.advance(seconds(44))
         assert len(desk.notifier.tried) == 1
-        assert "slow down" in desk.dispatcher.trouble
+        assert "slow down" in desk.dispatcher.breaker.error
         await desk.clock.advance(seconds(5))
     assert sorted(desk.names) == ["first", "other"]
-    assert desk.dispatcher.trouble == ""
+    assert desk.dispatcher.breaker.error == ""
 
 
 async def test_a_pause_is_as_short_after_a_success_as_the_first_one_was() -> None:

@@ -24,6 +24,7 @@ from watcher.core.delivery import (
     TERMINAL_STATES,
     Delivery,
     DeliveryId,
+    DeliveryReason,
     DeliveryState,
     Failure,
     Outcome,
@@ -31,7 +32,8 @@ from watcher.core.delivery import (
 )
 from watcher.core.events import EventId
 from watcher.core.model import JobRef
-from watcher.core.rule import Decision, RuleDeadline, RuleReason
+from watcher.core.phases import Phase
+from watcher.core.rule import Decision, RuleDeadline, RuleReason, Severity
 from watcher.errors import StaleObservation
 from watcher.ports import Lease, Observation, Store
 from watcher.store.memory import MemoryStore
@@ -69,6 +71,8 @@ owed_news = st.lists(
         st.sampled_from(GROUPS),
         st.sampled_from(WAITS),
         st.sampled_from(WAITS),
+        st.sampled_from(("job.failed", "job.succeeded", "pod.evicted")),
+        st.sampled_from(Severity),
     ),
     max_size=4,
 )
@@ -125,22 +129,21 @@ class BothStores(RuleBasedStateMachine):
     )
     def observe(self, *, job: JobRef, status: str, news: Any, deadline: Any, changed: bool, late: int) -> None:
         owed = []
-        for about, receiver, group, wait, apart in news:
+        for about, receiver, group, wait, apart, kind, severity in news:
             self.number += 1
             key = f"{group}:{about}" if group != "all" else group
             thread = f"job:{about}" if group != "all" else "group:all"
-            owed.append(
-                a_delivery(
-                    self.number,
-                    receiver=receiver,
-                    job=about,
-                    at=self.now,
-                    wait=wait,
-                    apart=apart,
-                    group=key,
-                    thread=thread,
-                )
+            one = a_delivery(
+                self.number,
+                receiver=receiver,
+                job=about,
+                at=self.now,
+                wait=wait,
+                apart=apart,
+                group=key,
+                thread=thread,
             )
+            owed.append(replace(one, notification=replace(one.notification, kind=kind, severity=severity, rule=kind)))
         expected = max(self.versions.get(job, 0) + late, 0)
         watch = a_watch(job, version=expected + 1, status=status, at=self.now)
         event = an_event(self.number, job=job, at=self.now)
@@ -196,6 +199,8 @@ class BothStores(RuleBasedStateMachine):
         self.flying[lease.flush_id] = lease
         together = {delivery.id for delivery in lease.deliveries}
         threads = {delivery.thread_key for delivery in lease.deliveries}
+        self._folded_for(lease)
+        together |= {row.id for row in lease.folded}
         newest = list(self.owed).index(lease.deliveries[-1].id)
         for older in list(self.owed.values())[:newest]:
             if older.receiver == receiver and older.thread_key in threads and older.id not in together:
@@ -204,6 +209,34 @@ class BothStores(RuleBasedStateMachine):
         if lease.attempt == 1:
             for delivery in lease.deliveries:
                 self.left.setdefault((receiver, delivery.thread_key), []).append(delivery.id)
+
+    def _folded_for(self, lease: Lease) -> None:
+        """What is left out is overtaken by newer news of the same job, which this receiver hears with this message or has heard."""
+        order = list(self.owed)
+        left_out = [
+            row
+            for row in self._rows()
+            if row.reason is DeliveryReason.OVERTAKEN and self.seen[row.id].state is DeliveryState.PENDING
+        ]
+        live = self.both(lambda store: store.watches())
+        running = {watch.snapshot.ref for watch in live if watch.snapshot.phase is Phase.RUNNING}
+        for row in left_out:
+            by = next(one for one in self.owed.values() if f"(notification {one.notification.id}, " in row.error)
+            held = next(one for one in self._rows() if one.id == by.id)
+            assert (by.receiver, by.notification.job) == (row.receiver, row.notification.job)
+            assert order.index(by.id) > order.index(row.id)
+            assert held.flush_id == row.flush_id
+            assert held.state in {DeliveryState.SENDING, DeliveryState.DELIVERED}
+            if row.notification.severity is Severity.CRITICAL:
+                said = by.notification
+                over = said.kind.startswith("job.") or said.severity is Severity.CRITICAL or said.job in running
+                assert over, "nothing critical that still holds is left out"
+        if lease.attempt == 1:
+            assert all(row in left_out for row in lease.folded)
+
+    def _rows(self) -> tuple[Delivery, ...]:
+        rows: tuple[Delivery, ...] = self.portal.call(lambda: self.memory.deliveries(limit=10_000))
+        return rows
 
     def _newer_than_its_thread_in(self, lease: Lease, delivery: Delivery) -> bool:
         """Whether what leaves of its thread is all older than it."""

@@ -40,6 +40,11 @@ def store_url(config: Path, store: str | None) -> str:
     """The database to read: as named, be it a URL or a SQLite file, else as configured."""
     if store is None:
         return load_configuration(config).store.url
+    return named_store(store)
+
+
+def named_store(store: str) -> str:
+    """What a person named, be it a URL or a SQLite file, as a URL."""
     return store if ":" in store else f"sqlite:///{store}"
 
 

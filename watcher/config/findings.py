@@ -23,12 +23,14 @@ class Findings:
 
     Attributes:
         base_dir: where relative secret files are looked for.
+        secrets: whether secret files are looked into; False for who only wants to see how things would look.
     """
 
     document: Document
     base_dir: Path
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    secrets: bool = True
 
     def add(self, message: str, place: Place, position: tuple[int, int] | None = None) -> None:
         """Note a problem; one that follows from a fault of the YAML at the same spot is left out."""
@@ -44,7 +46,7 @@ class Findings:
     def validate(self, model: type[Model], data: object, place: Place) -> Model | None:
         """The part of the document at this place as a model, or None when something was wrong with it."""
         try:
-            return model.model_validate(data, context={"base_dir": self.base_dir})
+            return model.model_validate(data, context={"base_dir": self.base_dir, "secrets": self.secrets})
         except ValidationError as exc:
             seen: set[Place] = set()
             for error in exc.errors(include_url=False):

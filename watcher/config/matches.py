@@ -14,6 +14,7 @@ from watcher.config.document import Place
 from watcher.config.findings import Findings
 from watcher.config.model import LabelPattern, Match
 from watcher.config.wording import listed, unknown
+from watcher.core.addressing import KIND, RULE
 from watcher.core.events import KINDS
 from watcher.core.matching import LABELS, LabelTest, Matcher, Operator
 from watcher.core.phases import Phase
@@ -28,14 +29,17 @@ ROUTE_LABELS: Final = frozenset(LABELS)
 RULE_LABELS: Final = ROUTE_LABELS - {"rule", "severity"}
 """What rules choose by: nobody has spoken yet, so there is no rule and no severity."""
 
-_KNOWN: Final[Vocabulary] = {"severity": frozenset(Severity), "kind": KINDS, "phase": frozenset(Phase)}
+LABELS_OF_JOBS: Final = RULE_LABELS - {"kind", "pod", "node", "status", "phase"}
+"""Labels that a job has whatever happens to it."""
+
+_KNOWN: Final[Vocabulary] = {"severity": frozenset(Severity), "kind": KINDS | {KIND}, "phase": frozenset(Phase)}
 _NEVER_ABSENT: Final = frozenset({"severity", "kind", "rule"})
 """Labels that every notification has. Any other may be missing, which a negated test takes."""
 
 
 def vocabulary(sources: Collection[str], rules: Collection[str] = ()) -> Vocabulary:
     """The values of all labels whose values are known."""
-    return {**_KNOWN, "source": sources, "rule": rules}
+    return {**_KNOWN, "source": sources, "rule": (*rules, RULE) if rules else ()}
 
 
 def matcher_of(match: Match) -> Matcher:

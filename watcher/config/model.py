@@ -18,10 +18,11 @@ from pydantic import (
 )
 
 from watcher.config.mutes import MuteSettings
+from watcher.core.language import Language
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
 from watcher.core.wishes import Wish
-from watcher.settings import Duration, OneOrMany, Settings
+from watcher.settings import Duration, OneOrMany, Settings, Zone
 
 NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
 
@@ -128,6 +129,19 @@ class ServiceSettings(Settings):
     failures from the people who look after it. An empty list heeds none."""
 
 
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
+
+
+class EscalationSettings(Settings):
+    """One step of an escalation."""
+
+    after: Annotated[Duration, Field(gt=timedelta(0))]
+    """How long after the first word, for example 15m."""
+    to: str
+    """Name of the receiver that is told then, and who did not answer."""
+
+
 class RouteSettings(Settings):
     """One node of the route tree. The first fitting child takes a notification; when none fits, the node's own receiver does."""
 
@@ -151,14 +165,66 @@ class RouteSettings(Settings):
     urgent: Severities | None = None
     """Severities that leave at once where they are alone, whatever the group waits for. Where their group has just spoken they wait
     `group_wait` at most, and never `group_interval`. Inherited; the root's default is critical. An empty list: none."""
+    escalate: Annotated[tuple[EscalationSettings, ...], BeforeValidator(_one_or_several)] | None = None
+    """Who is told of critical news that nobody takes on (`dlc-watcher ack`): {after: 15m, to: oncall}, or a list of such steps.
+    Inherited; an empty list: nobody."""
     mute: OneOrMany | None = None
     """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
     mute_except: OneOrMany | None = None
     """Severities that are not held, for example critical. Inherited; by default everything is held."""
+    to_owner: bool | None = None
+    """true: what it takes goes to the owner of the job alone, through the receiver: a direct message, a mail of their own. Where
+    the owner is not among `owners`, whoever reads the receiver is told, and that the owner is not known. Inherited."""
+    mention: Severities | None = None
+    """Severities at which the owner of the job is named in the receiver's own place, so that they notice. Inherited."""
     shadow: bool | None = None
     """true: a trial beside the tree. What it takes is recorded and not sent, the other routes are asked as if it were not there."""
     routes: tuple[RouteSettings, ...] = ()
     """Children, asked in order."""
+
+
+_MAIL: Final = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
+_SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{5,}")
+
+
+def _mail(text: str) -> str:
+    if not _MAIL.fullmatch(text):
+        raise ValueError(f"{text!r} is no mail address; write for example ann@example.com")
+    return text
+
+
+def _slack(text: str) -> str:
+    if not _SLACK_ID.fullmatch(text) and not _MAIL.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no Slack user: write the member's id, for example U012AB3CD, or their mail address there"
+        )
+    return text
+
+
+class OwnerSettings(Settings):
+    """Somebody whose jobs are watched.
+
+    A job is theirs when its tag `dlc-watcher/owner`, or without one its user id or user name, is their name here; or when one of
+    `match` fits.
+    """
+
+    match: Annotated[tuple[Match, ...], BeforeValidator(_one_or_several)] = ()
+    """Label -> glob, list of globs, or {is, not, regex, not_regex}; all must fit. A list of such: any of them. For example
+    `[{user: "1234567"}, {tag.team: vision}]`."""
+    slack: Annotated[str, AfterValidator(_slack)] | None = None
+    """Slack user id, or the mail address they have on Slack; it is looked up there."""
+    mail: Annotated[str, AfterValidator(_mail)] | None = None
+    """Mail address."""
+    language: Language | None = None
+    """In which language they are spoken to alone, en or zh. None: that of the receiver."""
+    zone: Zone | None = None
+    """By whose clock, for example Asia/Shanghai. None: that of the receiver."""
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> OwnerSettings:
+        if self.slack is None and self.mail is None:
+            raise ValueError("nobody could reach them; give slack, mail or both")
+        return self
 
 
 class _Narrowing(Settings):
@@ -221,6 +287,36 @@ class IncludeRules(Settings):
     """Name of the rule file; `default` is what applies when `rules` is left out."""
 
 
+class InhibitSettings(Settings):
+    """One inhibition: news that fits `target` is withheld while the same receiver has heard news that fits `source`."""
+
+    include: Literal["default"] | None = None
+    """`default`: the built-in inhibitions, in this place. Stands alone."""
+    name: str | None = None
+    """What it is called in the rows it leaves; by default its place in the list."""
+    source: Match = Field(default={})
+    """Label -> globs or tests, as in a route: the news that inhibits."""
+    target: Match = Field(default={})
+    """The news that is inhibited."""
+    equal: OneOrMany = ()
+    """Labels that must have a value in common, for example `[source, job]`; what both do not have counts as equal."""
+    for_: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = Field(
+        default=timedelta(hours=1), alias="for"
+    )
+    """How long, from when the source was owed; at most 7 days. The default is an hour."""
+    until: OneOrMany = ()
+    """Event kinds that end it before, for example watch.recovered, where source, job, pod and node agree as `equal` demands."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> InhibitSettings:
+        if self.include is not None:
+            if self.model_fields_set != {"include"}:
+                raise ValueError("include stands alone")
+        elif not self.source or not self.target:
+            raise ValueError("name a source and a target, each with at least one label; or include: default")
+        return self
+
+
 class Outline(Settings):
     """The whole file."""
 
@@ -232,6 +328,10 @@ class Outline(Settings):
     """Which notification goes to whom. May be left out when there is one receiver."""
     mute_intervals: dict[Name, MuteSettings] = Field(default={})
     """Times at which routes may hold what they have to tell: name -> zone, weekdays, dates, from, to."""
+    inhibit: tuple[InhibitSettings, ...] | None = None
+    """Which news makes which other news superfluous, as Alertmanager's. Left out: the built-in ones. An empty list: none."""
+    owners: dict[Name, OwnerSettings] = Field(default={})
+    """Who jobs belong to, and how they are reached: name -> match, slack, mail, language, zone. The first that fits is it."""
     rules: tuple[dict[str, Any], ...] = ()
     """What is worth telling. Left out: the packaged default rules. An empty list: nothing."""
     store: StoreSettings = StoreSettings()

@@ -13,11 +13,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import reduce
 
+from watcher.core.addressing import addressed, unknown_owners
+from watcher.core.calls import calls
 from watcher.core.delivery import Delivery, absorbed
 from watcher.core.evaluation import evaluate
 from watcher.core.events import Event
 from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
+from watcher.core.inhibition import Inhibit, Inhibiting, begun, inhibited, lasting
+from watcher.core.model import JobRef
+from watcher.core.people import Directory
 from watcher.core.routing import Route, routes_of
 from watcher.core.rule import Absorption, BoundRule, Context, Decision, Notification, RuleDeadline, Severity
 from watcher.core.silencing import Silencing, ended_jobs, silenced
@@ -36,6 +41,9 @@ class Book:
         wishes: what jobs may wish by their tags.
         silencings: the silences there are.
         troubles: what is still wrong.
+        people: who jobs belong to.
+        inhibits: which news makes which other news superfluous.
+        inhibiting: the news that does so now.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
@@ -45,6 +53,15 @@ class Book:
     patient: bool = True
     silencings: tuple[Silencing, ...] = ()
     troubles: Register = field(default_factory=Register, compare=False)
+    people: Directory = Directory()
+    inhibits: tuple[Inhibit, ...] = ()
+    inhibiting: tuple[Inhibiting, ...] = ()
+
+    def after(self, events: Sequence[Event], inhibitions: tuple[Inhibiting, ...], now: datetime) -> Book:
+        """The book once these events are on record, with the inhibitions that began with them."""
+        if not inhibitions and not self.inhibiting:
+            return self
+        return replace(self, inhibiting=(*lasting(self.inhibiting, events, now), *inhibitions))
 
     def new_fleet(self) -> Fleet:
         """An empty fleet that remembers what these rules want to look back at."""
@@ -73,6 +90,37 @@ class Consequences:
     absorptions: tuple[Absorption, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     """Those that began or ended."""
+    inhibitions: tuple[Inhibiting, ...] = ()
+    """Those that began."""
+
+
+def owed(
+    notifications: Sequence[Notification], book: Book, now: datetime, over: frozenset[JobRef] = frozenset()
+) -> tuple[Delivery, ...]:
+    """What these notifications make to be owed, by which route to whom, or recorded as not to be sent.
+
+    Args:
+        notifications: what was said.
+        book: what the configuration says about telling.
+        now: now.
+        over: jobs that have just ended: silences that end with them cover nothing more.
+    """
+    on_trial = {rule.name for rule in book.rules if rule.shadow}
+    found = [
+        addressed(
+            held(
+                in_shadow(owe(route, said, now, book.hold(said)), route, now, rule_is=said.rule in on_trial),
+                route,
+            ),
+            route,
+            book.people,
+        )
+        for said in notifications
+        for route in routes_of(book.tree, dict(said.labels))
+    ]
+    # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
+    each = {delivery.id: delivery for delivery in reversed(found)}
+    return tuple(silenced(delivery, book.silencings, now, over) for delivery in reversed(each.values()))
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
@@ -82,43 +130,33 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         context = replace(context, wishes=wishes_of(context.job.tags, book.wishes, names, context.now))
     evaluation = evaluate(book.rules, events, context)
     on_trial = {rule.name for rule in book.rules if rule.shadow}
-    owed = (
-        held(
-            in_shadow(
-                owe(route, notification, now, book.hold(notification)),
-                route,
-                now,
-                rule_is=notification.rule in on_trial,
-            ),
-            route,
-        )
-        for notification in evaluation.notifications
-        for route in routes_of(book.tree, dict(notification.labels))
-    )
-    # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
-    each = {delivery.id: delivery for delivery in reversed(tuple(owed))}
     over = ended_jobs(events, context.job)
     deliveries = tuple(
-        reduce(
-            lambda one, absorption: absorbed(one, absorption, now),
-            evaluation.absorptions,
-            silenced(delivery, book.silencings, now, over),
-        )
-        for delivery in reversed(each.values())
+        reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
+        for delivery in owed(evaluation.notifications, book, now, over)
     )
+    inhibitions = begun(book.inhibits, deliveries)
+    inhibiting = (*lasting(book.inhibiting, events, now), *inhibitions)
+    deliveries = tuple(inhibited(delivery, inhibiting, now) for delivery in deliveries)
+    notices = tuple(unknown_owners(deliveries))
+    known = book.troubles.about(events, context.job)
+    over_now = ended(known, events, context.job, now)
+    goes_on = [one for one in known if one.id not in {gone.id for gone in over_now}]
+    opening = [
+        one
+        for said in evaluation.notifications
+        if said.rule not in on_trial and (one := opened(said, now, goes_on)) is not None
+    ]
     return Consequences(
         events=(*events, *evaluation.faults),
         decisions=evaluation.decisions,
-        notifications=evaluation.notifications,
-        deliveries=deliveries,
-        deadlines=evaluation.deadlines,
-        absorptions=evaluation.absorptions,
-        troubles=(
-            *ended(book.troubles.about(events, context.job), events, context.job, now),
-            *(
-                begun
-                for said in evaluation.notifications
-                if said.rule not in on_trial and (begun := opened(said, now)) is not None
-            ),
+        notifications=(*evaluation.notifications, *notices),
+        deliveries=(*deliveries, *owed(notices, book, now)),
+        deadlines=(
+            *evaluation.deadlines,
+            *(call for one in opening for call in calls(one, book.tree, now, deliveries)),
         ),
+        absorptions=evaluation.absorptions,
+        inhibitions=inhibitions,
+        troubles=(*over_now, *opening),
     )

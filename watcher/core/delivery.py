@@ -3,7 +3,10 @@
     PENDING --lease--> SENDING --ok--> DELIVERED
                           |---permanent----------> DEAD
        |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
-       `--part of larger news--> FOLDED
+       |--part of larger news, or overtaken while it was held--> FOLDED
+       `--larger news says why (see `core.inhibition`)---------> WITHHELD
+
+    A person may take up what is DEAD (then it is PENDING once more), or drop what is not told yet (then it is WITHHELD).
 
     WITHHELD from the start: decided and recorded, and not to be sent (see `core.withholding`)
 
@@ -21,6 +24,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, Outcomes, those
 from watcher.core.rule import Absorption, Notification
 
@@ -37,7 +41,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     DEAD = "dead"
     FOLDED = "folded"
-    """Not told by itself: it is part of larger news."""
+    """Not told by itself: it is part of larger news, or newer news says how things stand."""
     WITHHELD = "withheld"
     """Recorded and not to be sent; the reason says why."""
 
@@ -61,10 +65,22 @@ class DeliveryReason(StrEnum):
     """It was tried for as long as the schedule allows."""
     PART_OF_STORM = "part-of-storm"
     """A rule that looks at many jobs tells it with others; the row names that notification."""
+    PART_OF_FLAPPING = "part-of-flapping"
+    """Its job or pod goes back and forth, which is told as one thing; the row names that notification."""
+    OVERTAKEN = "overtaken"
+    """It was held, and newer news says how things stand; the row names that notification and its message."""
     SHADOW = "shadow"
     """Its rule or its route is on trial: what it would have told is recorded."""
     MUTED = "muted"
     """Waiting for the end of its route's mute intervals."""
+    DISABLED = "disabled"
+    """Its receiver is disabled until a person, or another configuration, enables it; nothing was sent."""
+    RETRIED = "retried"
+    """It was dead, and a person asked for another row of attempts; the row names who and why."""
+    DROPPED = "dropped"
+    """A person does not want it told any more; the row names who and why."""
+    INHIBITED = "inhibited"
+    """Larger news that the same receiver hears says why; the row names that notification."""
     SILENCED = "silenced"
     """A person did not want to hear it for a while; the row names the silence."""
 
@@ -74,7 +90,7 @@ TERMINAL_STATES: Final = frozenset(
 )
 
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED}),
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED, DeliveryState.WITHHELD}),
     DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),
     DeliveryState.SENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}),
     DeliveryState.DELIVERED: frozenset(),
@@ -83,6 +99,20 @@ LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.WITHHELD: frozenset(),
 }
 """Which state may follow which."""
+
+BY_HAND: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.WITHHELD}),
+    DeliveryState.RETRYING: frozenset({DeliveryState.WITHHELD}),
+    DeliveryState.SENDING: frozenset(),
+    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.DEAD: frozenset({DeliveryState.PENDING, DeliveryState.WITHHELD}),
+    DeliveryState.FOLDED: frozenset(),
+    DeliveryState.WITHHELD: frozenset(),
+}
+"""What a person may make of which state. What is on its way right now is out of reach."""
+
+RETRIABLE: Final = frozenset(state for state, after in BY_HAND.items() if DeliveryState.PENDING in after)
+DROPPABLE: Final = frozenset(state for state, after in BY_HAND.items() if DeliveryState.WITHHELD in after)
 
 BACKOFF: Final = (
     timedelta(seconds=1),
@@ -126,6 +156,9 @@ class Delivery:
     settled_at: datetime | None = None
     flush_id: FlushId | None = None
     error: str = ""
+    address: Address = Address.PLACE
+    person: str = ""
+    """The owner it is for, or who is named in it, by the name in the directory; what is known of an owner who is not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +209,43 @@ class Failure:
 Outcome = Receipt | Failure
 
 
+def taken_up(delivery: Delivery, word: str, now: datetime) -> Delivery:
+    """A dead letter, owed once more: the same delivery, with a new row of attempts. Any other stays as it is.
+
+    Args:
+        delivery: as it is.
+        word: who says so, and why.
+        now: now.
+    """
+    if delivery.state not in RETRIABLE:
+        return delivery
+    return replace(
+        delivery,
+        state=DeliveryState.PENDING,
+        reason=DeliveryReason.RETRIED,
+        attempt=0,
+        not_before=now,
+        first_attempt_at=None,
+        settled_at=None,
+        flush_id=None,
+        error=f"{word} (before: {delivery.error})",
+    )
+
+
+def dropped(delivery: Delivery, word: str, now: datetime) -> Delivery:
+    """What is not told yet, dropped. Anything else stays as it is. Parameters as for `taken_up`."""
+    if delivery.state not in DROPPABLE:
+        return delivery
+    before = f" (before: {delivery.error})" if delivery.error else ""
+    return replace(
+        delivery,
+        state=DeliveryState.WITHHELD,
+        reason=DeliveryReason.DROPPED,
+        settled_at=now,
+        error=f"{word}{before}",
+    )
+
+
 def absorbed(delivery: Delivery, absorption: Absorption, now: datetime) -> Delivery:
     """The delivery, folded into larger news where it still waits and is meant; else as it was."""
     if delivery.state is not DeliveryState.PENDING or not absorption.covers(delivery.notification):
@@ -183,7 +253,7 @@ def absorbed(delivery: Delivery, absorption: Absorption, now: datetime) -> Deliv
     return replace(
         delivery,
         state=DeliveryState.FOLDED,
-        reason=DeliveryReason.PART_OF_STORM,
+        reason=DeliveryReason.PART_OF_FLAPPING if absorption.flapping else DeliveryReason.PART_OF_STORM,
         settled_at=now,
         error=f"told as part of notification {absorption.into}",
     )

@@ -3,6 +3,9 @@
 What happened to a job while the watcher was away becomes one item: a volley of old news would read as if it happened now. The last
 of it leads, as it is how things stand; what came before it follows with its times. Its severity is that of the job's good or wanted
 end, where that is the last news, as nobody need be woken for what has since been got over; otherwise the loudest of all.
+
+What was held is told by its net effect (`core.compaction`): each item says what still matters of its subject, and what went before
+it. How the job stands by now is in its card; where that shows that an item is over, the item says so and is no longer loud.
 """
 
 from __future__ import annotations
@@ -13,20 +16,25 @@ from datetime import datetime
 from typing import Final
 
 from watcher.core.absence import Absence
+from watcher.core.addressing import addressee
 from watcher.core.card import Card, status_card
 from watcher.core.catalog import phrase, restarts, shown
+from watcher.core.compaction import ENDED_WELL, attributed, got_over, was_held
 from watcher.core.delivery import Delivery, FlushId
-from watcher.core.language import PLAIN, Locale, line_of, number_of, offset_in, spoken
+from watcher.core.language import PLAIN, Locale, Text, line_of, number_of, offset_in, spoken
 from watcher.core.model import Course, JobRef, JobSnapshot
+from watcher.core.people import Directory, Person
+from watcher.core.phases import phase_of
 from watcher.core.recipients import Outcomes
-from watcher.core.rule import NotificationId, Severity, Shown, known
+from watcher.core.rule import NotificationId, Occasion, Severity, Shown, known
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
-_GOT_OVER: Final = frozenset({"job.succeeded", "job.stopped"})
 _MOST_BEFORE: Final = 3
 """Of what came before the last news of an absence, so much is in the headline; the detail has all of it."""
 _MOST_LINES: Final = 50
+_FEW: Final = 3
+"""A message of more items tells of each only the headline of what went before."""
 _WORTH: Final = 80
 """Characters of an earlier headline within the folded one."""
 
@@ -58,8 +66,11 @@ class Item:
         rule: the rule that spoke.
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
-        notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        notification_id: which notification it is about, for whoever wants to answer it: of a reminder the first one; "" for an item
+            made by hand.
+        occasion: whether it is news, a reminder, or an escalation.
         labels: those that the notification was routed by.
+        over_at: since when that which it tells of is over; only in what `LastingNotifier`s are told.
     """
 
     severity: Severity
@@ -72,7 +83,9 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    occasion: Occasion = Occasion.NEWS
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +104,8 @@ class Message:
         attempt: 1 for the first try.
         locale: how whoever reads it is spoken to. Title and items are in that language already; it is for what an end adds.
         recipients: what became of it at each recipient in earlier attempts, where the far side answers for each.
+        to: who alone is told, in place of whoever reads the receiver; None for those.
+        mentions: who is named so that they notice, each once.
         wording: a mail's subject, text and page in the receiver's own words, by part, where it has templates for them.
         refused_before: recipients of whom it is known from other messages that the far side refuses them.
     """
@@ -106,6 +121,8 @@ class Message:
     attempt: int = 1
     thread_place: str = ""
     locale: Locale = PLAIN
+    to: Person | None = None
+    mentions: tuple[Person, ...] = ()
     recipients: Outcomes = ()
     refused_before: frozenset[str] = frozenset()
     wording: Mapping[str, str] = field(default_factory=dict)
@@ -172,14 +189,37 @@ def compose(
     locale: Locale = PLAIN,
     recipients: Outcomes = (),
     refused_before: frozenset[str] = frozenset(),
+    folded: Sequence[Delivery] = (),
+    people: Directory = Directory(),  # noqa: B008 - frozen
+    reaches: str = "",
 ) -> Message:
-    """Make the message of one flush from its deliveries.
+    """Make the message of one flush from its deliveries, and from those of which it tells the net effect (`folded`).
 
     Those owed since the same look keep the order in which they are given, which is that of `core.order`: times cannot tell it, as
     some events of a look are dated by DLC and others by the look.
+
+    Args:
+        deliveries: what leaves together.
+        cards: the jobs as they are held.
+        flush_id: its id.
+        attempt: number of this attempt.
+        thread_reference: what the far side called the thread's root, or "".
+        thread_place: where that root stands, or "".
+        locale: how whoever reads the receiver is spoken to.
+        recipients: what became of it at each recipient in earlier attempts.
+        refused_before: recipients that are known to be refused.
+        people: who jobs belong to.
+        reaches: by which address of a person the receiver reaches one (`Capabilities.reaches`).
+        folded: what was held, and is told by what came of it.
     """
     ordered = sorted(deliveries, key=lambda delivery: delivery.created_at)
-    items = tuple(_folded([_item(delivery, cards, locale) for delivery in ordered], locale))
+    meant = [addressee(delivery, people, reaches) for delivery in ordered]
+    to = next((one.person for one in meant if one.alone), None)
+    locale = locale if to is None else to.locale(locale)
+    said = [_item(delivery, cards, one.missing, locale) for delivery, one in zip(ordered, meant, strict=True)]
+    held = bool(folded) or was_held(ordered)
+    told = _net(ordered, said, folded, cards, locale) if held else said
+    items = tuple(_folded(told, locale))
     severity = loudest([item.severity for item in items])
     first = ordered[0]
     return Message(
@@ -190,31 +230,73 @@ def compose(
         thread_reference=thread_reference,
         thread_place=thread_place,
         severity=severity,
-        title=_title(items, locale),
+        title=_net_title(items, len(folded), locale) if held else _title(items, locale),
         items=items,
         attempt=attempt,
         locale=locale,
+        to=to,
+        mentions=tuple(dict.fromkeys(one.person for one in meant if one.person is not None and not one.alone)),
         recipients=recipients,
         refused_before=refused_before,
     )
 
 
-def _item(delivery: Delivery, cards: dict[JobRef, JobCard], locale: Locale) -> Item:
+def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, locale: Locale) -> Item:
     said = delivery.notification
     wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
     return Item(
         severity=said.severity,
         headline=line_of(wording.headline, locale),
-        facts=shown(wording.facts, locale),
+        facts=shown((*wording.facts, ("Owner", missing)) if missing else wording.facts, locale),
         detail=spoken(wording.detail, locale),
         at=said.at,
         kind=said.kind,
         rule=said.rule,
         job=card,
         away=said.away,
-        notification_id=said.id,
+        notification_id=said.about or said.id,
+        occasion=said.occasion,
+        labels=said.labels,
+        over_at=said.over_at,
     )
+
+
+def _net(
+    ordered: Sequence[Delivery],
+    said: Sequence[Item],
+    folded: Sequence[Delivery],
+    cards: dict[JobRef, JobCard],
+    locale: Locale,
+) -> list[Item]:
+    """What was held: the items that stand for it, each with what it has overtaken."""
+    before: dict[str, list[Item]] = {}
+    for one, by in attributed(ordered, folded):
+        before.setdefault(by.id, []).append(_item(one, cards, "", locale))
+    few = len(ordered) <= _FEW
+    each = zip(ordered, said, strict=True)
+    return [_held(item, before.get(one.id, []), locale, detailed=few) for one, item in each]
+
+
+def _held(item: Item, before: Sequence[Item], locale: Locale, *, detailed: bool) -> Item:
+    headline, detail = item.headline, item.detail
+    if before:
+        headline = phrase("held-before", locale, last=headline, before=_those_before(before, locale))
+    if before and detailed:
+        lines = "\n".join(_lines(before, "%Y-%m-%d %H:%M:%S", locale))
+        detail = "\n\n".join(filter(None, (detail, lines)))
+    item = replace(item, headline=headline, detail=detail)
+    status = "" if item.job is None else item.job.status
+    if item.severity is Severity.INFO or not status or not got_over(item.kind, phase_of(status)):
+        return item
+    return replace(item, severity=Severity.INFO, headline=phrase("by-now", locale, last=headline, status=status))
+
+
+def _those_before(before: Sequence[Item], locale: Locale) -> str:
+    more = len(before) - _MOST_BEFORE
+    parts = [phrase("more", locale, n=more)] if more > 0 else []
+    parts += [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
+    return phrase("semicolon", locale).join(parts)
 
 
 def _folded(items: Sequence[Item], locale: Locale) -> Iterator[Item]:
@@ -234,24 +316,21 @@ def _folded(items: Sequence[Item], locale: Locale) -> Iterator[Item]:
 def told_late(told: Sequence[Item], away: Absence, locale: Locale = PLAIN) -> Item:
     """What happened to one job while the watcher was away, as one item; never empty, in order of happening."""
     *before, last = told
-    severity = last.severity if last.kind in _GOT_OVER else loudest([item.severity for item in told])
+    severity = last.severity if last.kind in ENDED_WELL else loudest([item.severity for item in told])
     gap, latest = span(away, locale), _inside(last.headline)
     if not before:
         return replace(last, severity=severity, headline=phrase("away", locale, span=gap, last=latest))
-    more = len(before) - _MOST_BEFORE
-    parts = [phrase("more", locale, n=more)] if more > 0 else []
-    parts += [_inside(item.headline)[:_WORTH] for item in before[-_MOST_BEFORE:]]
-    earlier = phrase("semicolon", locale).join(parts)
+    form = "%H:%M:%S" if _same_day(away, locale) else "%Y-%m-%d %H:%M:%S"
+    earlier = _those_before(before, locale)
     return replace(
         last,
         severity=severity,
         headline=phrase("away-before", locale, span=gap, last=latest, before=earlier),
-        detail="\n\n".join(filter(None, (last.detail, "\n".join(_lines(before, away, locale))))),
+        detail="\n\n".join(filter(None, (last.detail, "\n".join(_lines(before, form, locale))))),
     )
 
 
-def _lines(before: Sequence[Item], away: Absence, locale: Locale) -> Iterator[str]:
-    form = "%H:%M:%S" if _same_day(away, locale) else "%Y-%m-%d %H:%M:%S"
+def _lines(before: Sequence[Item], form: str, locale: Locale) -> Iterator[str]:
     if len(before) > _MOST_LINES:
         yield phrase("more-then", locale, n=len(before) - _MOST_LINES)
     for item in before[-_MOST_LINES:]:
@@ -297,3 +376,17 @@ def _title(items: tuple[Item, ...], locale: Locale) -> str:
     if len(jobs) == 1:
         return phrase("title-more", locale, job=next(iter(jobs.values())), headline=items[-1].headline, n=count - 1)
     return phrase("notices-jobs", locale, n=count, jobs=len(jobs)) if jobs else phrase("notices", locale, n=count)
+
+
+def _net_title(items: tuple[Item, ...], folded: int, locale: Locale) -> str:
+    """What was held, by what still matters of it."""
+    jobs = len({item.job.ref for item in items if item.job is not None})
+    if len(items) == 1 or jobs == 1:
+        return _title(items, locale)
+    critical, warning = (sum(item.severity is one for item in items) for one in (Severity.CRITICAL, Severity.WARNING))
+    loud = [phrase("n-critical", locale, n=critical)] if critical else []
+    loud += [phrase("n-warnings" if warning > 1 else "n-warning", locale, n=warning)] if warning else []
+    still = phrase("comma", locale).join(loud) or phrase("nothing-loud", locale)
+    if not jobs:
+        return phrase("held", locale, n=len(items) + folded, still=still)
+    return phrase("held-jobs", locale, n=len(items) + folded, jobs=jobs, still=still)

@@ -21,6 +21,19 @@ from watcher.core.matching import Labels, LabelTest, Matcher
 from watcher.core.muting import MuteInterval
 
 
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """One step: who is told of critical news that nobody has taken on.
+
+    Attributes:
+        after: how long after the first word.
+        to: name of the receiver.
+    """
+
+    after: timedelta
+    to: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One node of the tree, inheritance already applied.
@@ -34,9 +47,12 @@ class Route:
         group_wait: how long a group collects before it speaks.
         group_interval: how long a group that has spoken waits before it speaks of further news.
         repeat_interval: how long after the last word people are reminded of what is still wrong; zero: never.
+        escalate: who hears next of what is critical and is not answered.
         urgent: severities that wait for neither where they are alone (see `core.grouping`).
         mute: times at which what it takes is held.
         mute_except: severities that are not held.
+        to_owner: what it takes is for the owner of the job alone.
+        mention: severities at which the owner is named.
         shadow: what it takes is recorded and not sent; so is all below it.
         routes: children, in order.
         written: the settings that stand at this node itself; the others are inherited, at the root they are defaults.
@@ -50,9 +66,12 @@ class Route:
     group_wait: timedelta = timedelta(0)
     group_interval: timedelta = timedelta(0)
     repeat_interval: timedelta = timedelta(0)
+    escalate: tuple[Escalation, ...] = ()
     urgent: tuple[str, ...] = ("critical",)
     mute: tuple[MuteInterval, ...] = ()
     mute_except: tuple[str, ...] = ()
+    to_owner: bool = False
+    mention: tuple[str, ...] = ()
     shadow: bool = False
     routes: tuple[Route, ...] = ()
     written: frozenset[str] = frozenset()

@@ -71,7 +71,9 @@ class ConsoleNotifier:
     kind: ClassVar[str] = "console"
     Settings: ClassVar[type[_settings.Settings]] = ConsoleSettings
     capabilities: ClassVar[Capabilities] = Capabilities(
-        shows="coloured lines on the terminal", updates="with `cards: true`, a line for each job"
+        shows="coloured lines on the terminal",
+        updates="with `cards: true`, a line for each job",
+        receipt="our own id of the message, once it is printed",
     )
     pace: timedelta = timedelta(0)
     card_pace: timedelta = timedelta(0)

@@ -25,9 +25,10 @@ from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, reveal_now
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
-from watcher.notifiers.slack_blocks import plain_wire, render_slack
+from watcher.notifiers.slack_blocks import naming, plain_wire, render_slack
 from watcher.notifiers.slack_card import render_card, with_previous
 from watcher.notifiers.slack_check import fault
+from watcher.notifiers.slack_people import SlackPeople, by_id, told
 from watcher.notifiers.slack_replies import (
     TOO_ELABORATE,
     classify,
@@ -57,8 +58,9 @@ _LOOKS: Final = 6
 class SlackSettings(_settings.Settings):
     """A Slack receiver: either a bot token with `to`, or the address of an incoming webhook.
 
-    The app needs the scope `chat:write`. With `channels:history` (`groups:history` for private channels) and `channels:read`
-    too, a message whose outcome is not known is looked up before it is sent again, so that nobody reads it twice.
+    The app needs the scope `chat:write`. With `channels:history` (`groups:history` for private channels) and `channels:read` too,
+    a message whose outcome is not known is looked up before it is sent again, so that nobody reads it twice. By `users:read.email`
+    the owners of jobs are found from their mail addresses, with `im:write` they can be told alone.
     """
 
     token: SecretStr | None = None
@@ -134,6 +136,7 @@ class SlackNotifier:
         threads="one for each job (bot token)",
         updates="the job's card, the root of its thread (bot token)",
         receipt="channel and time stamp (bot token)",
+        reaches="slack",
         repeats="looked up and suppressed where the bot may read history",
     )
     pace: timedelta = timedelta(seconds=1)
@@ -152,6 +155,7 @@ class SlackNotifier:
             timeout=settings.timeout,
             proxy=settings.proxy,
         )
+        self._people = SlackPeople(now)
         self._outgoing = Outgoing(timeout=settings.timeout, allow_private=True)
         self._channel_id = settings.to if settings.to and _CHANNEL_ID.fullmatch(settings.to) else ""
 
@@ -174,16 +178,17 @@ class SlackNotifier:
         Raises:
             NotifierError: see `watcher.notifiers.slack_replies` for which answer means what.
         """
+        wire, place, note = await self._addressed(wire, message)
         if self._settings.by_webhook:
-            return await _simplified(self._post_to_webhook, wire)
+            return _noting(await _simplified(self._post_to_webhook, wire), note)
         root = message.thread_reference
         if message.attempt > 1:
             oldest = self._now() - _LOOK_BACK
-            found = await self._look_up(message.id, message.attempt, oldest, place=message.thread_place, thread=root)
+            found = await self._look_up(message.id, message.attempt, oldest, place=place, thread=root)
             if found is not None:
                 return replace(found, thread_reference=root or found.reference)
         receipt = await _simplified(self._post_message, wire)
-        return replace(receipt, thread_reference=root or receipt.reference)
+        return replace(_noting(receipt, note), thread_reference=root or receipt.reference)
 
     @property
     def card_target(self) -> str:
@@ -222,7 +227,8 @@ class SlackNotifier:
             ts, channel = str(answer["ts"]), str(answer["channel"])
         except FOREIGN as exc:
             raise classify(exc, place=f"Slack channel {self._settings.to}") from exc
-        self._channel_id = channel
+        if wire["channel"] == self._settings.to:
+            self._channel_id = channel
         return Receipt(reference=ts, thread_reference=ts, place=channel)
 
     async def _post(self, wire: Wire) -> AsyncSlackResponse:
@@ -230,7 +236,8 @@ class SlackNotifier:
         try:
             return await client.api_call("chat.postMessage", json=dict(wire))
         except SlackApiError as exc:
-            if error_code(exc) != "channel_not_found" or self._channel_id in {"", wire["channel"]}:
+            ours = wire["channel"] == self._settings.to and self._channel_id not in {"", self._settings.to}
+            if error_code(exc) != "channel_not_found" or not ours:
                 raise
         # Renamed since: its id stays. Nothing was posted yet.
         return await client.api_call("chat.postMessage", json={**wire, "channel": self._channel_id})
@@ -241,6 +248,32 @@ class SlackNotifier:
         except FOREIGN as exc:
             raise classify_update(exc, place=f"Slack channel {self._settings.to}") from exc
         return Receipt(reference=str(wire["ts"]), thread_reference=str(wire["ts"]), place=str(wire["channel"]))
+
+    async def _addressed(self, wire: Wire, message: Message) -> tuple[Wire, str, str]:
+        """The message for those it is meant for; where that is, if not where the receiver sends; what a person should know of it.
+
+        Whom nobody finds on Slack is told where the receiver sends, by name: news is not dropped for a wrong address.
+
+        Raises:
+            NotifierError: the look-up failed in passing.
+        """
+        self._channel_id = self._channel_id or message.thread_place
+        people = message.mentions if message.to is None else (message.to,)
+        if not people:
+            return wire, message.thread_place, ""
+        if self._settings.by_webhook:
+            found = by_id(people)
+            return naming(wire, found.ids, [name for name, _ in found.missing], message.locale), "", told(found)
+        try:
+            client = self._web.client()
+            found = await self._people.find(client, people)
+            if message.to is not None and found.ids:
+                place = await self._people.conversation(client, found.ids[0])
+                return {**wire, "channel": place}, place, ""
+        except FOREIGN as exc:
+            raise classify(exc, place="Slack, asked for the person it is for,") from exc
+        named = naming(wire, found.ids, [name for name, _ in found.missing], message.locale)
+        return named, message.thread_place, told(found)
 
     async def _permalink(self, view: CardView) -> str:
         """Where people find the card before this one; "" when it is nowhere any more."""
@@ -276,7 +309,7 @@ class SlackNotifier:
             channel = place or self._channel_id or await channel_id(client, (self._settings.to or "").lstrip("#"))
             if not channel:
                 return None
-            self._channel_id = self._channel_id or channel
+            self._channel_id = self._channel_id or ("" if place else channel)
             ts = await find_copy(client, channel, message_id, oldest, thread=thread)
         except FOREIGN as exc:
             refusal = classify(exc, place=f"Slack channel {self._settings.to}, looked through for an earlier copy,")
@@ -288,6 +321,10 @@ class SlackNotifier:
             return None
         note = "found there from an earlier attempt, not sent again"
         return Receipt(reference=ts, thread_reference=ts, place=channel, note=note)
+
+
+def _noting(receipt: Receipt, note: str) -> Receipt:
+    return replace(receipt, note="; ".join(filter(None, (receipt.note, note))))
 
 
 async def _simplified(post: Callable[[Wire], Awaitable[Receipt]], wire: Wire) -> Receipt:

@@ -10,10 +10,11 @@ https://docs.slack.dev/messaging/formatting-message-text
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from watcher.core.language import PLAIN, Locale, say, spoken
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity, Shown
 from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, one_line, several_jobs, utc
@@ -120,6 +121,30 @@ def fallback(message: Message) -> str:
 
 def _about(item: Item) -> str:
     return f"{line(item.job.title, 80)}: " if item.job else ""
+
+
+def naming(
+    wire: Mapping[str, Any], users: Sequence[str], missing: Sequence[str], locale: Locale = PLAIN
+) -> Mapping[str, Any]:
+    """The same message with people named at its head so that they notice; of those who are not found, their names as text.
+
+    Args:
+        wire: the message.
+        users: their Slack user ids.
+        missing: names of people who are not on Slack, as far as we can find out.
+        locale: in which language that is said.
+    """
+    said = [f"<@{user}>" for user in users]
+    if missing:
+        names = ", ".join(line(name, 80) for name in missing)
+        said.append(
+            spoken(say("for {names} (not found on Slack)", zh="致 {names}（Slack 上未找到）", names=names), locale)
+        )
+    if not said:
+        return wire
+    head = " ".join(said)
+    named = {**wire, "text": f"{head} {wire['text']}"}
+    return {**named, "blocks": [section(head), *wire["blocks"][: MOST_BLOCKS - 1]]} if wire.get("blocks") else named
 
 
 def plain_wire(wire: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, cl
 from watcher.notifiers.statuses import classify
 from watcher.notifiers.text import one_line
 from watcher.ports import Capabilities, Wire
-from watcher.settings import SecretFile, exactly_one
+from watcher.settings import SecretFile, exactly_one, left_alone
 
 FIXES: Final[Mapping[int, str]] = {
     400: "The receiver does not understand the message: it must take CloudEvents in JSON",
@@ -63,7 +63,9 @@ class WebhookSettings(_settings.Settings):
         check_web_address(_read(self.url, self.url_file), allow_http=self.allow_http)
         if self.secret is not None or self.secret_file is not None:
             exactly_one(self, "secret_file", "secret")
-            signers(_read(self.secret, self.secret_file))
+            secrets = _read(self.secret, self.secret_file)
+            if not left_alone(secrets):
+                signers(secrets)
         return self
 
     @property

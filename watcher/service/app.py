@@ -32,7 +32,7 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import SourceSettings
+from watcher.settings import SourceSettings, fingerprint
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
@@ -64,8 +64,11 @@ class Service:
 
     async def readiness(self) -> Mapping[str, Any]:
         """What works and what does not, in words; refreshes the gauges that are read from the store."""
-        store = self.ledger.store_error
+        store, dead = self.ledger.store_error, dict[str, int]()
         try:
+            dead |= await self.store.dead_letters()
+            for dispatcher in self.dispatchers:
+                self.metrics.dead_letters.labels(dispatcher.name).set(dead.get(dispatcher.name, 0))
             for kind, count in (await self.store.counts()).items():
                 self.metrics.rows.labels(kind).set(count)
         except StoreError as exc:
@@ -79,7 +82,13 @@ class Service:
             for poller in self.pollers
         }
         receivers = {
-            dispatcher.name: {"open": dispatcher.paused_until is None, "error": dispatcher.trouble}
+            dispatcher.name: {
+                "open": not dispatcher.breaker.shut,
+                "state": dispatcher.breaker.state.value,
+                "since": None if dispatcher.breaker.since is None else dispatcher.breaker.since.isoformat(),
+                "error": dispatcher.breaker.error,
+                "dead_letters": dead.get(dispatcher.name, 0),
+            }
             for dispatcher in self.dispatchers
         }
         ready = not store and all(source["sees"] for source in sources.values())
@@ -157,6 +166,7 @@ async def assemble(
                     locale=locales.get(name, PLAIN),
                     seen_at=lambda job: pollers[job.source].seen_at(job) if job.source in pollers else None,
                     templates=loaded.receivers[name].common.templates if name in loaded.receivers else NO_TEMPLATES,
+                    **_told_of(loaded, name),
                 )
                 for name, notifier in ends.items()
             ),
@@ -167,6 +177,7 @@ async def assemble(
                 investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
                 version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
+                schedules=loaded.schedules,
             ),
             investigator=investigator,
         )
@@ -187,6 +198,14 @@ def accounts_of(
     return {name: made[account] for name, account in named.items()}
 
 
+def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
+    """What the configuration says of a receiver beyond its notifier; one that was handed in is not in it."""
+    configured = loaded.receivers.get(receiver)
+    if configured is None:
+        return {}
+    return {"common": configured.common, "target": fingerprint(configured.settings)}
+
+
 async def _shielded(close: Callable[[], Any]) -> None:
     with anyio.move_on_after(2, shield=True):
         await close()
@@ -203,7 +222,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     for poller in service.pollers:
         await poller.load()
     await service.keeper.heed()
-    _settle_memory()
+    settle_memory()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -230,7 +249,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     log.info("stopped")
 
 
-def _settle_memory() -> None:
+async def _drain(service: Service) -> None:
+    """Send all that is due, and what fallbacks come to be owed by that."""
+    while sum([await dispatcher.drain() for dispatcher in service.dispatchers]):
+        pass
+
+
+def settle_memory() -> None:
     """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
 
     A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is
@@ -286,12 +311,11 @@ async def pass_once(service: Service, *, patience: timedelta = timedelta(minutes
             seen = await poller.pass_once() and seen
         while await service.keeper.pass_due():
             pass
-        for dispatcher in service.dispatchers:
-            await dispatcher.drain()
+        await _drain(service)
         if await service.investigator.work_off():  # the news itself did not wait for it
-            for dispatcher in service.dispatchers:
-                await dispatcher.drain()
+            await _drain(service)
     await _rest(service)
     counts = await service.store.counts()
     unsent = counts.get("deliveries.retrying", 0) + counts.get("deliveries.dead", 0) - dead
-    return seen and not unsent and not limit.cancelled_caught
+    reached = not any(dispatcher.breaker.shut for dispatcher in service.dispatchers)
+    return seen and reached and not unsent and not limit.cancelled_caught

@@ -10,9 +10,13 @@ from prometheus_client import Gauge
 
 from watcher.core.docket import Docket, Rank, Turn
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
+<<<<<<< HEAD
 from watcher.core.packing import pack, unpack
 from watcher.core.phases import TERMINAL, Phase
 from watcher.core.rates import Habit
+=======
+from watcher.core.packing import Packer
+>>>>>>> main
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
@@ -21,6 +25,9 @@ _MOST_SHARED: Final = 10_000
 """Different list items that are kept to be shared; more are begun anew."""
 _NEVER: Final = float("inf")
 
+_MOST_STALE: Final = 100
+"""So many times that count no longer are borne, beside a quarter of the number of jobs."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -28,6 +35,11 @@ class Entry:
 
     Attributes:
         ref: which job.
+<<<<<<< HEAD
+=======
+        due_at: when it is next asked about.
+        packer: of its roster.
+>>>>>>> main
         version: of what is held about it; 0 until its first answer.
         packed: what is held about it; empty when that is still to be read from the store.
         listed: what is kept of the last list item about it.
@@ -41,6 +53,11 @@ class Entry:
     """
 
     ref: JobRef
+<<<<<<< HEAD
+=======
+    due_at: datetime
+    packer: Packer
+>>>>>>> main
     version: int = 0
     packed: bytes = b""
     listed: Listed | None = None
@@ -55,11 +72,11 @@ class Entry:
     @property
     def watch(self) -> Watch | None:
         """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
-        return unpack(self.packed) if self.packed else None
+        return self.packer.unpack(self.packed) if self.packed else None
 
     def hold(self, watch: Watch | None) -> None:
         """What is held about it from now on."""
-        self.version, self.packed = (0, b"") if watch is None else (watch.version, pack(watch))
+        self.version, self.packed = (0, b"") if watch is None else (watch.version, self.packer.pack(watch))
 
 
 class Roster:
@@ -77,6 +94,7 @@ class Roster:
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self.digests: dict[JobId, bytes] = {}
+        self._packer = Packer()
         self._shared: dict[Listed, Listed] = {}
         self._entries: dict[JobRef, Entry] = {}
 
@@ -117,7 +135,11 @@ class Roster:
         """
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
+<<<<<<< HEAD
         self._entries[ref] = Entry(ref, version, listed=listed)
+=======
+        entry = self._entries[ref] = Entry(ref, due_at, self._packer, version, listed=listed)
+>>>>>>> main
         self._size.set(len(self._entries))
         shown = phase if listed is None else listed.phase
         rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
@@ -157,6 +179,7 @@ class Roster:
 
     def schedule(self, entry: Entry, due_at: datetime, rank: Rank = Rank.ROUND) -> None:
         """Set when a job is next asked about."""
+<<<<<<< HEAD
         turn = self.docket.get(entry.ref)
         if turn is not None:
             self.docket.put_off(turn, due_at.timestamp(), rank=rank)
@@ -167,6 +190,18 @@ class Roster:
         turn = self.docket.get(entry.ref)
         if turn is not None and not entry.asking and self.docket.news(turn, rank, now.timestamp()):
             self.bell.ring()
+=======
+        entry.due_at = due_at
+        heapq.heappush(self._heap, (due_at, next(self._order), entry.ref))
+        if len(self._heap) > _MOST_STALE + 1.25 * len(self._entries):  # mostly times that were changed meanwhile
+            self._heap = [
+                (due, order, ref)
+                for due, order, ref in self._heap
+                if (found := self._entries.get(ref)) is not None and found.due_at == due
+            ]
+            heapq.heapify(self._heap)
+        self.bell.ring()
+>>>>>>> main
 
     def take_due(self, now: datetime) -> Entry | None:
         """The job whose turn it is, if it is anybody's."""

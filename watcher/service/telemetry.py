@@ -111,6 +111,12 @@ class Metrics:
             "source_last_answer_timestamp_seconds", "When the source last answered, Unix time.", ["source"], **add
         )
         self.events = Counter("events", "Events committed.", ["kind"], **add)
+        self.unknown_owners = Counter(
+            "unknown_owner_deliveries",
+            "Deliveries meant for an owner who is not in the directory.",
+            ["receiver"],
+            **add,
+        )
         self.decisions = Counter("rule_decisions", "What rules did about events, and why.", ["rule", "reason"], **add)
         self.notifications = Counter("notifications", "Notifications committed.", ["rule", "severity"], **add)
         self.recipients_refused = Counter(
@@ -137,6 +143,12 @@ class Metrics:
         )
         self.receiver_paused = Gauge(
             "receiver_paused", "1 while nothing can be sent to this receiver.", ["receiver"], **add
+        )
+        self.dead_letters = Gauge(
+            "dead_letters",
+            "What a receiver could not be told, for good or until somebody retries it.",
+            ["receiver"],
+            **add,
         )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)

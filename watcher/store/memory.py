@@ -6,14 +6,17 @@ methods and they share one state.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
+from watcher.core.breaker import Breaker, enabled
 from watcher.core.codec import event_to_json, snapshot_to_json
+from watcher.core.compaction import compact
 from watcher.core.delivery import (
     TERMINAL_STATES,
     Delivery,
@@ -25,8 +28,11 @@ from watcher.core.delivery import (
     Settlement,
     absorbed,
 )
+from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
+from watcher.core.inhibition import inhibited
+from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
@@ -36,8 +42,8 @@ from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import outbox, queue, rows, writing
-from watcher.store.queue import Waiting
+from watcher.store import breakers, outbox, queue, rows, writing
+from watcher.store.queue import Turn, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,14 @@ class MemoryStore:
         self._unsettled: dict[str, dict[DeliveryId, None]] = {}
         self._receipts: dict[FlushId, _Told] = {}
         self._threads: dict[tuple[str, str], str] = {}
+        self._folded: dict[FlushId, list[Delivery]] = {}
         self._spoke: dict[tuple[str, str], datetime] = {}
         self._deadlines: dict[tuple[str, JobRef, str], RuleDeadline] = {}
         self._sights: dict[SourceName, Sight] = {}
         self._silences: dict[SilencingId, Silencing] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._interventions: list[Intervention] = []
+        self._interventions_made = 0
         self._troubles: dict[NotificationId, Trouble] = {}
         self._cards: dict[tuple[str, JobRef], LivingCard] = {}
 
@@ -140,6 +150,8 @@ class MemoryStore:
         for absorption in observation.absorptions:
             for delivery in list(self._deliveries.values()):
                 self._put(absorbed(delivery, absorption, observation.at))
+        for delivery in list(self._deliveries.values()) if observation.inhibitions else ():
+            self._put(inhibited(delivery, observation.inhibitions, observation.at))
 
     def _advance(self, observation: Observation) -> None:
         watch = observation.watch
@@ -184,6 +196,12 @@ class MemoryStore:
         due = (deadline for deadline in self._deadlines.values() if deadline.at <= now)
         return tuple(sorted(due, key=lambda d: (d.at, d.rule, d.job, d.key))[: max(limit, 0)])
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        await checkpoint()
+        own = (deadline for deadline in self._deadlines.values() if deadline.rule == rule)
+        return tuple(sorted(own, key=lambda d: (d.at, d.job, d.key)))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         await checkpoint()
@@ -203,6 +221,8 @@ class MemoryStore:
                 one.flush_id,
                 one.apart,
                 self._spoke.get((receiver, one.group_key)),
+                one.created_at,
+                one.reason,
             )
             for one in owed
         ]
@@ -210,11 +230,28 @@ class MemoryStore:
     async def lease(self, receiver: str, now: datetime) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
         await checkpoint()
-        turn = queue.next_turn(self._waiting(receiver), now)
-        if turn is None:
-            return None
-        flush_id = turn.flush_id or queue.flush_id(receiver, turn.ids)
-        for delivery_id in turn.ids:
+        while (turn := queue.next_turn(owed := self._waiting(receiver), now)) is not None:
+            flush_id, ids = turn.flush_id or queue.flush_id(receiver, turn.ids), turn.ids
+            if queue.was_held(turn, owed, now):
+                flush_id, ids = self._compact(receiver, turn, now)
+            if ids:
+                return self._begin(receiver, flush_id, ids, now)
+        return None
+
+    def _compact(self, receiver: str, turn: Turn, now: datetime) -> tuple[FlushId, list[DeliveryId]]:
+        held = [self._deliveries[one] for one in turn.ids]
+        since = dropwhile(lambda one: one.id not in turn.ids, self._deliveries.values())
+        told = [one for one in since if one.receiver == receiver and one.state is DeliveryState.DELIVERED]
+        phases = {ref: watch.snapshot.phase for ref, watch in self._watches.items()}
+        compaction = compact(held, phases, told)
+        flush_id, folded = queue.begin(receiver, compaction, now)
+        for one in folded:
+            self._put(one)
+            self._folded.setdefault(flush_id, []).append(one)
+        return flush_id, [one.id for one in compaction.kept]
+
+    def _begin(self, receiver: str, flush_id: FlushId, ids: list[DeliveryId], now: datetime) -> Lease:
+        for delivery_id in ids:
             delivery = self._deliveries[delivery_id]
             self._put(
                 replace(
@@ -226,7 +263,7 @@ class MemoryStore:
                     first_attempt_at=delivery.first_attempt_at or now,
                 )
             )
-        taken = tuple(self._deliveries[delivery_id] for delivery_id in turn.ids)
+        taken = tuple(self._deliveries[delivery_id] for delivery_id in ids)
         return Lease(
             flush_id=flush_id,
             receiver=receiver,
@@ -234,6 +271,7 @@ class MemoryStore:
             first_attempt_at=taken[0].first_attempt_at or now,
             deliveries=taken,
             thread_reference=self._threads.get((receiver, queue.thread_of(taken)), ""),
+            folded=tuple(one for one in self._folded.get(flush_id, ()) if one.flush_id == flush_id),
             recipients=self._receipts[flush_id].receipt.recipients if flush_id in self._receipts else (),
             refused_before=frozenset(
                 outcome.recipient
@@ -243,7 +281,16 @@ class MemoryStore:
             ),
         )
 
-    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+    async def settle(
+        self,
+        lease: Lease,
+        settlement: Settlement,
+        receipt: Receipt | None,
+        now: datetime,
+        *,
+        owed: tuple[Delivery, ...] = (),
+        breaker: Breaker | None = None,
+    ) -> None:
         """See `Store.settle`. Writes nothing when the flush has since been leased again, or settled."""
         await checkpoint()
         outbox.check(settlement)
@@ -265,7 +312,13 @@ class MemoryStore:
                     settled_at=now if settlement.state in TERMINAL_STATES else None,
                 )
             )
-        if ours and receipt is not None:
+        if not ours:
+            return
+        if breaker is not None:
+            self._breakers[breaker.receiver] = breaker
+        for delivery in owed:
+            self._owe(delivery)
+        if receipt is not None:
             asked = tuple(sorted(receipt.recipients, key=lambda one: one.recipient))
             kept = replace(receipt, recipients=asked, retry_after=None)
             self._receipts[lease.flush_id] = _Told(lease.receiver, now, kept)
@@ -281,6 +334,59 @@ class MemoryStore:
             due = replace(delivery, state=DeliveryState.RETRYING, reason=DeliveryReason.UNKNOWN_OUTCOME, not_before=now)
             self._put(due)
         return len(left)
+
+    async def breakers(self) -> tuple[Breaker, ...]:
+        """See `Store.breakers`."""
+        await checkpoint()
+        return tuple(breaker for _, breaker in sorted(self._breakers.items()))
+
+    async def keep_breaker(self, breaker: Breaker) -> None:
+        """See `Store.keep_breaker`."""
+        await checkpoint()
+        self._breakers[breaker.receiver] = breaker
+
+    async def dead_letters(self) -> Mapping[str, int]:
+        """See `Store.dead_letters`."""
+        await checkpoint()
+        dead = (one.receiver for one in self._deliveries.values() if one.state is DeliveryState.DEAD)
+        return dict(sorted(Counter(dead).items()))
+
+    async def intervene(self, intervention: Intervention) -> tuple[str, ...]:
+        """See `Store.intervene`."""
+        await checkpoint()
+        act = self._enable if intervention.action is Action.ENABLE else self._move
+        changed = tuple(subject for subject in dict.fromkeys(intervention.subjects) if act(subject, intervention))
+        self._interventions += [replace(intervention, subjects=(subject,)) for subject in changed]
+        self._interventions_made += len(changed)
+        return changed
+
+    def _enable(self, receiver: str, _intervention: Intervention) -> bool:
+        known = self._breakers.get(receiver)
+        if known is None or enabled(known) == known:
+            return False
+        self._breakers[receiver] = enabled(known)
+        return True
+
+    def _move(self, subject: str, intervention: Intervention) -> bool:
+        delivery = self._deliveries.get(DeliveryId(subject))
+        after = None if delivery is None else breakers.moved(delivery, intervention)
+        if after is None or after == delivery:
+            return False
+        self._put(after)
+        # Its place in the queue is that of its age, as in a table.
+        waiting = self._unsettled[after.receiver]
+        self._unsettled[after.receiver] = {one: None for one in self._deliveries if one in waiting}
+        return True
+
+    async def interventions(self, limit: int = 100) -> tuple[Intervention, ...]:
+        """See `Store.interventions`."""
+        await checkpoint()
+        return tuple(self._interventions[max(len(self._interventions) - max(limit, 0), 0) :])
+
+    async def interventions_made(self) -> int:
+        """See `Store.interventions_made`."""
+        await checkpoint()
+        return self._interventions_made
 
     async def card(self, receiver: str, job: JobRef) -> LivingCard | None:
         """See `Store.card`."""
@@ -344,6 +450,18 @@ class MemoryStore:
             and trouble_id in {None, one.id}
         )
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        await checkpoint()
+        ours = {one.notification.id: one for one in self._deliveries.values() if one.receiver == receiver}
+        return tuple(
+            ToldTrouble(trouble, ours[trouble.id])
+            for trouble in sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+            if trouble.id in ours
+            and ours[trouble.id].state is DeliveryState.DELIVERED
+            and (trouble.ended_at is None or NotificationId(trouble.id + SUFFIX) not in ours)
+        )
+
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
         """See `Store.acknowledge`."""
         await checkpoint()
@@ -377,14 +495,21 @@ class MemoryStore:
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         await checkpoint()
         found = [
             delivery
             for delivery in self._deliveries.values()
-            if receiver in {None, delivery.receiver} and (not states or delivery.state in states)
+            if receiver in {None, delivery.receiver}
+            and (not states or delivery.state in states)
+            and (since is None or delivery.created_at > since)
         ]
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
@@ -456,6 +581,7 @@ class MemoryStore:
             for key, one in self._silences.items()
             if not any(end is not None and end < before for end in (one.until, one.ended_at))
         }
+        self._interventions = [one for one in self._interventions if one.at >= before]
         self._troubles = {
             key: one
             for key, one in self._troubles.items()
@@ -471,6 +597,7 @@ class MemoryStore:
         flushes = {d.flush_id for d in self._deliveries.values() if d.notification.job in gone}
         self._deliveries = {k: d for k, d in self._deliveries.items() if d.notification.job not in gone}
         flushes -= {delivery.flush_id for delivery in self._deliveries.values()}
+        self._folded = {k: rows for k, rows in self._folded.items() if k not in flushes}
         self._receipts = {k: told for k, told in self._receipts.items() if k not in flushes}
         self._notifications = {k: said for k, said in self._notifications.items() if said.job not in gone}
         self._decisions = {k: made for k, made in self._decisions.items() if made[1] not in gone}
@@ -480,7 +607,9 @@ class MemoryStore:
         self._troubles = {k: one for k, one in self._troubles.items() if one.job not in gone}
         self._cards = {k: card for k, card in self._cards.items() if k[1] not in gone}
         threads = {f"job:{ref}" for ref in gone}
-        self._threads = {k: reference for k, reference in self._threads.items() if k[1] not in threads}
+        self._threads = {
+            k: reference for k, reference in self._threads.items() if k[1].partition(" for ")[0] not in threads
+        }
         for ref in gone:
             del self._watches[ref], self._ended[ref]
             self._snapshots.pop(ref, None)

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from watcher.core.delivery import Delivery, DeliveryId, DeliveryState, FlushId
+from watcher.core.compaction import Compaction, folded, is_backlog
+from watcher.core.delivery import Delivery, DeliveryId, DeliveryReason, DeliveryState, FlushId
 from watcher.core.events import deterministic_id
 
 UNSETTLED: Final = frozenset({DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING})
@@ -39,6 +40,8 @@ class Waiting:
     apart: timedelta = timedelta(0)
     spoke_at: datetime | None = None
     """When its group last spoke."""
+    created_at: datetime | None = None
+    reason: DeliveryReason = DeliveryReason.OWED
 
     @property
     def due(self) -> datetime:
@@ -101,6 +104,20 @@ def _join(found: dict[tuple[str, str], Turn], key: tuple[str, str], waiting: Wai
     turn = found.setdefault(key, Turn(position, waiting.due, waiting.flush_id))
     turn.due = min(turn.due, waiting.due)
     turn.ids.append(waiting.id)
+
+
+def was_held(turn: Turn, queue: Iterable[Waiting], now: datetime) -> bool:
+    """Whether a turn that leaves for the first time is a backlog, which is compacted."""
+    ids = set(turn.ids)
+    return turn.flush_id is None and any(
+        one.created_at is not None and is_backlog(one.created_at, one.reason, now) for one in queue if one.id in ids
+    )
+
+
+def begin(receiver: str, compaction: Compaction, now: datetime) -> tuple[FlushId, tuple[Delivery, ...]]:
+    """The id of the flush that tells what is kept, and the rows of what is not told by itself."""
+    flush = flush_id(receiver, (one.id for one in compaction.kept))
+    return flush, tuple(folded(one, one.by.flush_id or flush, now) for one in compaction.overtaken)
 
 
 def next_turn(queue: Sequence[Waiting], now: datetime) -> Turn | None:

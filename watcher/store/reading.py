@@ -76,7 +76,11 @@ def stored_events(
 
 
 def stored_deliveries(
-    connection: Connection, receiver: str | None, states: frozenset[DeliveryState], limit: int
+    connection: Connection,
+    receiver: str | None,
+    states: frozenset[DeliveryState],
+    since: datetime | None,
+    limit: int,
 ) -> tuple[Delivery, ...]:
     """The newest, newest last."""
     found = rows.DELIVERIES.order_by(deliveries.c.seq.desc()).limit(max(limit, 0))
@@ -84,6 +88,8 @@ def stored_deliveries(
         found = found.where(deliveries.c.receiver == receiver)
     if states:
         found = found.where(deliveries.c.state.in_(sorted(states)))
+    if since is not None:
+        found = found.where(deliveries.c.created_at > since)
     return tuple(rows.delivery_of(row) for row in reversed(connection.execute(found).all()))
 
 
@@ -210,9 +216,14 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         forgotten = delete(asked).where(asked.c.flush_id == bindparam("of_flush"), not_(others))
         connection.execute(forgotten, [{"of_flush": flush} for flush in flushes])
     threads = schema.threads
+    own = threads.c.thread_key == bindparam("of_thread")
+    of_one_person = func.substr(threads.c.thread_key, 1, bindparam("of_length")) == bindparam("of_beginning")
     connection.execute(
-        delete(threads).where(threads.c.thread_key == bindparam("of_thread")),
-        [{"of_thread": f"job:{ref}"} for ref in refs],
+        delete(threads).where(or_(own, of_one_person)),
+        [
+            {"of_thread": f"job:{ref}", "of_beginning": f"job:{ref} for ", "of_length": len(f"job:{ref} for ")}
+            for ref in refs
+        ],
     )
     return frozenset(refs)
 

@@ -25,6 +25,7 @@ from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, Flush
 from watcher.core.events import EVENT_VERSION, Event, job_of
 from watcher.core.fleet import Brief, brief_of
 from watcher.core.model import JobRef, JobSnapshot, Watch
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
@@ -145,6 +146,8 @@ def delivery_row(delivery: Delivery) -> Row:
         "attempt": delivery.attempt,
         "not_before": delivery.not_before,
         "apart_s": delivery.apart.total_seconds(),
+        "address": delivery.address.value,
+        "person": delivery.person or None,
         "created_at": delivery.created_at,
         "first_attempt_at": delivery.first_attempt_at,
         "settled_at": delivery.settled_at,
@@ -166,6 +169,8 @@ def delivery_of(row: Any) -> Delivery:
         attempt=row.attempt,
         not_before=row.not_before,
         apart=timedelta(seconds=row.apart_s),
+        address=word(Address, row.address, "whom a delivery is for"),
+        person=row.person or "",
         created_at=row.created_at,
         first_attempt_at=row.first_attempt_at,
         settled_at=row.settled_at,

@@ -31,10 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0008"
+REVISION: Final = "0010"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
+KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"})
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -195,6 +195,8 @@ deliveries: Final = Table(
     Column("attempt", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("apart_s", Double, nullable=False, server_default="0"),
+    Column("address", String(16), nullable=False, server_default="place"),
+    Column("person", Words),
     Column("created_at", Instant, nullable=False),
     Column("first_attempt_at", Instant),
     Column("settled_at", Instant),
@@ -332,4 +334,32 @@ cards: Final = Table(
     Column("why", String(16)),
     Index(None, "source", "job_id"),
     comment="The card of a job at a receiver: the root of its thread, changed in place. Behind where news is above seen.",
+)
+
+breakers: Final = Table(
+    "breakers",
+    metadata,
+    Column("receiver", Words, primary_key=True),
+    Column("target", Words, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("since", Instant),
+    Column("failed", Text, nullable=False),
+    Column("openings", Integer, nullable=False),
+    Column("until", Instant),
+    Column("error", Words, nullable=False),
+    Column("told_at", Instant),
+    comment="Whether a receiver is sent to, and since when it is not reached.",
+)
+
+interventions: Final = Table(
+    "interventions",
+    metadata,
+    _seq(),
+    Column("at", Instant, nullable=False, index=True),
+    Column("action", String(16), nullable=False),
+    Column("subject", Words, nullable=False, index=True),
+    Column("author", Words, nullable=False),
+    Column("comment", Words, nullable=False),
+    sqlite_autoincrement=True,
+    comment="What people did about deliveries and receivers: who, when, why.",
 )

@@ -11,9 +11,12 @@ from typing import Final, Protocol, TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import Event, EventId
 from watcher.core.fleet import Brief
+from watcher.core.interventions import Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import NotificationId, RuleDeadline
@@ -22,7 +25,7 @@ from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
 from watcher.ports import Lease, Observation, StoryLine
-from watcher.store import cards, outbox, reading, silences, troubles, writing
+from watcher.store import breakers, cards, outbox, reading, silences, troubles, writing
 from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
 
@@ -143,6 +146,10 @@ class SqlStore:
         """See `Store.due_deadlines`."""
         return await self._database.read(partial(outbox.due_deadlines, now=now, limit=limit))
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        return await self._database.read(partial(outbox.deadlines_of, rule=rule))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         return await self._database.read(partial(outbox.next_due, receiver=receiver))
@@ -151,11 +158,28 @@ class SqlStore:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
         return await self._database.write(partial(outbox.lease, receiver=receiver, now=now))
 
-    async def settle(self, lease: Lease, settlement: Settlement, receipt: Receipt | None, now: datetime) -> None:
+    async def settle(
+        self,
+        lease: Lease,
+        settlement: Settlement,
+        receipt: Receipt | None,
+        now: datetime,
+        *,
+        owed: tuple[Delivery, ...] = (),
+        breaker: Breaker | None = None,
+    ) -> None:
         """See `Store.settle`. Writes nothing when the flush has since been leased again, or settled."""
         outbox.check(settlement)
         await self._database.write(
-            partial(outbox.settle, leased=lease, settlement=settlement, receipt=receipt, now=now)
+            partial(
+                outbox.settle,
+                leased=lease,
+                settlement=settlement,
+                receipt=receipt,
+                now=now,
+                owed=owed,
+                breaker=breaker,
+            )
         )
 
     async def release(self, now: datetime) -> int:
@@ -174,6 +198,30 @@ class SqlStore:
         """See `Store.cards_behind`."""
         return await self._database.read(partial(cards.behind, receiver=receiver, limit=limit))
 
+    async def breakers(self) -> tuple[Breaker, ...]:
+        """See `Store.breakers`."""
+        return await self._database.read(breakers.kept)
+
+    async def keep_breaker(self, breaker: Breaker) -> None:
+        """See `Store.keep_breaker`."""
+        await self._database.write(partial(breakers.keep, breaker=breaker))
+
+    async def dead_letters(self) -> Mapping[str, int]:
+        """See `Store.dead_letters`."""
+        return await self._database.read(breakers.dead_letters)
+
+    async def intervene(self, intervention: Intervention) -> tuple[str, ...]:
+        """See `Store.intervene`."""
+        return await self._database.write(partial(breakers.intervene, intervention=intervention))
+
+    async def interventions(self, limit: int = 100) -> tuple[Intervention, ...]:
+        """See `Store.interventions`."""
+        return await self._database.read(partial(breakers.recorded, limit=limit))
+
+    async def interventions_made(self) -> int:
+        """See `Store.interventions_made`."""
+        return await self._database.read(breakers.made)
+
     async def add_silence(self, silencing: Silencing) -> None:
         """See `Store.add_silence`."""
         await self._database.write(partial(silences.add, silencing=silencing))
@@ -185,6 +233,10 @@ class SqlStore:
     async def silences(self, now: datetime | None = None) -> tuple[Silencing, ...]:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
+
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        return await self._database.read(partial(troubles.told, receiver=receiver))
 
     async def troubles(
         self,
@@ -216,11 +268,16 @@ class SqlStore:
         return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         return await self._database.read(
-            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+            partial(reading.stored_deliveries, receiver=receiver, states=states, since=since, limit=limit)
         )
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:
@@ -238,6 +295,7 @@ class SqlStore:
     async def prune(self, before: datetime) -> frozenset[JobRef]:
         """See `Store.prune`. In portions, so that others may write in between."""
         await self._database.write(partial(silences.forget, before=before))
+        await self._database.write(partial(breakers.forget, before=before))
         await self._database.write(partial(troubles.forget, before=before))
         await self._database.write(partial(outbox.forget, before=before))
         pruned: frozenset[JobRef] = frozenset()

@@ -107,6 +107,10 @@ class SlackServer:
     posts: list[Post] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, str] = field(default_factory=lambda: {"/services/T000/B000/hook-path-secret": "ml-jobs"})
+    users: dict[str, str] = field(
+        default_factory=lambda: {"ann@example.com": "U0ANN0001", "bob@example.com": "U0BOB0001"}
+    )
+    """User id by mail address. `D...` with the rest of the id is the direct conversation with the user."""
     archived: set[str] = field(default_factory=set)
     """Ids of channels that take nothing more."""
     deleted: set[str] = field(default_factory=set)
@@ -114,6 +118,7 @@ class SlackServer:
     _faults: deque[Fault] = field(default_factory=deque)
     _look_faults: deque[Fault] = field(default_factory=deque)
     _update_faults: deque[Fault] = field(default_factory=deque)
+    _lookup_faults: deque[Fault] = field(default_factory=deque)
     _last_post: dict[str, float] = field(default_factory=dict)
     _count: int = 0
     loopback: Loopback | None = None
@@ -138,6 +143,10 @@ class SlackServer:
         """Do these to the next posts, one each, in this order."""
         self._faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
 
+    def fail_lookup(self, *faults: Fault) -> None:
+        """Answer the next questions for users with these, one each."""
+        self._lookup_faults.extend(faults)
+
     def fail_update(self, *faults: Fault | FaultKind) -> None:
         """Do these to the next changes of posts, one each: 429, 500, 503, html, code, reset_before_accept or hang."""
         self._update_faults.extend(fault if isinstance(fault, Fault) else Fault(fault) for fault in faults)
@@ -153,6 +162,8 @@ class SlackServer:
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
             "chat.getPermalink": self._permalink,
+            "users.lookupByEmail": self._lookup,
+            "conversations.open": self._open,
             "conversations.history": self._history,
             "conversations.replies": self._replies,
             "conversations.list": self._list,
@@ -176,6 +187,8 @@ class SlackServer:
 
     def find_channel(self, name: str) -> str:
         """The id for an id or a name, with or without `#`; "" when unknown."""
+        if name.startswith(("U", "D")) and f"U{name[1:]}" in self.users.values():
+            return f"D{name[1:]}"
         return name if name in self.channels.values() else self.channels.get(name.lstrip("#"), "")
 
     # methods
@@ -303,6 +316,22 @@ class SlackServer:
                 post.updates += 1
                 return JSONResponse({"ok": True, "channel": post.channel, "ts": post.ts, "text": post.text})
         return _refusal("message_not_found")
+
+    async def _lookup(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        if self._lookup_faults:
+            return _faulty(self._lookup_faults.popleft(), plain=False)
+        if "users:read.email" not in self.scopes:
+            return _refusal("missing_scope")
+        user = self.users.get(str(arguments.get("email", "")))
+        return _refusal("users_not_found") if user is None else JSONResponse({"ok": True, "user": {"id": user}})
+
+    async def _open(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        if "im:write" not in self.scopes:
+            return _refusal("missing_scope")
+        user = str(arguments.get("users", ""))
+        if user not in self.users.values():
+            return _refusal("user_not_found")
+        return JSONResponse({"ok": True, "channel": {"id": f"D{user[1:]}"}})
 
     async def _permalink(self, _request: Request, arguments: dict[str, Any]) -> Response:
         channel, ts = str(arguments.get("channel", "")), str(arguments.get("message_ts", ""))

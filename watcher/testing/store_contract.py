@@ -24,19 +24,24 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
+from watcher.core.breaker import Breaker, heard
 from watcher.core.delivery import (
     Delivery,
     DeliveryId,
     DeliveryReason,
     DeliveryState,
     Failure,
+    FlushId,
     Outcome,
     Receipt,
     Settlement,
     settle,
 )
+from watcher.core.ends import owed_end
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.fleet import brief_of
+from watcher.core.inhibition import Inhibit, Inhibiting
+from watcher.core.interventions import Action, Intervention
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
 from watcher.core.model import Doubts, JobId, JobRef, JobSnapshot, PodSnapshot, SourceName, Watch
@@ -481,6 +486,13 @@ class StoreContract:
         assert await store.due_deadlines(T0 + MOMENT) == (late,)
         assert await store.next_due() == T0 + MOMENT
 
+    async def test_the_deadlines_of_one_owner_are_told_whether_they_have_come_or_not(self, store: Store) -> None:
+        mine = replace(self._deadline(), rule="@minder", at=T0 + 9 * MOMENT)
+        sooner = replace(mine, key="another", at=T0)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(), mine, sooner)))
+        assert await store.deadlines("@minder") == (sooner, mine)
+        assert await store.deadlines("nobody") == ()
+
     async def test_a_deadline_under_a_known_rule_job_and_key_is_moved(self, store: Store) -> None:
         other = self._deadline(job=OTHER_JOB, at=T0 + 9 * MOMENT)
         await store.commit(replace(an_observation(), deadlines=(self._deadline(), other)))
@@ -762,6 +774,106 @@ class StoreContract:
         done = await store.deliveries(states=frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD}))
         assert [delivery.id for delivery in done] == ids[:1]
 
+    async def test_what_others_are_owed_and_the_breaker_are_written_with_a_settlement(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, receiver="mail")))
+        lease = await leased(store)
+        failure = Failure(error="gone", permanent=True, disables=True)
+        breaker = heard(Breaker(receiver="team", target="t"), lease.flush_id, failure, T0)
+        instead = (a_delivery(2, receiver="mail", wait=MOMENT), a_delivery(3, receiver="mail", wait=MOMENT))
+        settlement = settlement_for(lease, failure, T0)
+        await store.settle(lease, settlement, None, T0, owed=instead, breaker=breaker)
+        assert await store.breakers() == (breaker,)
+        rows = {(row.receiver, row.notification.id): row for row in await store.deliveries()}
+        assert rows["team", a_delivery(1).notification.id].state is DeliveryState.DEAD
+        assert rows["mail", a_delivery(2).notification.id].not_before == T0, "what was owed already stays as it was"
+        assert rows["mail", a_delivery(3).notification.id].not_before == T0 + MOMENT
+        await store.settle(lease, settlement, None, T0, owed=(a_delivery(4),), breaker=replace(breaker, error="x"))
+        assert (await store.breakers(), len(await store.deliveries())) == ((breaker,), 3), "that attempt is over"
+
+    async def test_breakers_are_kept_by_receiver(self, store: Store) -> None:
+        assert await store.breakers() == ()
+        held_off = Failure(error="429: wait", pauses=True, retry_after=timedelta(hours=1))
+        team = heard(Breaker(receiver="team", target="t1"), FlushId("f1"), held_off, T0)
+        mail = replace(Breaker(receiver="mail"), since=T0, failed=(FlushId("f2"),), error="503", told_at=T0 + MOMENT)
+        for breaker in (team, mail):
+            await store.keep_breaker(breaker)
+        assert await store.breakers() == (mail, team)
+        await store.keep_breaker(replace(team, error="401"))
+        assert await store.breakers() == (mail, replace(team, error="401"))
+
+    async def test_dead_letters_are_counted_by_receiver(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, receiver="mail")))
+        assert await store.dead_letters() == {}
+        for _ in range(2):
+            await send(store, Failure(error="no channel", permanent=True))
+        assert await store.dead_letters() == {"team": 2}
+
+    async def test_a_dead_letter_is_taken_up_again_and_leaves_in_its_turn(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB)))
+        dead = await send(store, Failure(error="no channel", permanent=True))
+        (row, other) = await store.deliveries()
+        later = T0 + timedelta(days=2)
+        word = Intervention(
+            at=later,
+            action=Action.RETRY,
+            subjects=(row.id, other.id, "no-such-delivery"),
+            author="ann",
+            comment="invited",
+        )
+        assert await store.interventions_made() == 0
+        assert await store.intervene(word) == (row.id,), "only what is dead"
+        (again, _) = await store.deliveries()
+        assert (again.id, again.state, again.reason) == (row.id, DeliveryState.PENDING, DeliveryReason.RETRIED)
+        assert (again.attempt, again.first_attempt_at, again.settled_at, again.flush_id) == (0, None, None, None)
+        assert (again.not_before, again.created_at) == (later, row.created_at)
+        assert again.error == "taken up again by ann: invited (before: no channel)"
+        lease = await leased(store, later)
+        assert (lease.deliveries[0].id, lease.attempt, lease.first_attempt_at) == (row.id, 1, later)
+        assert lease.flush_id == dead.flush_id, "the far side can tell a copy"
+        await store.settle(lease, settlement_for(lease, ACCEPTED, later), ACCEPTED, later)
+        assert await store.intervene(word) == ()
+        assert await store.interventions() == (replace(word, subjects=(row.id,)),)
+        assert await store.interventions_made() > 0
+
+    async def test_what_is_not_told_yet_is_dropped_and_what_is_on_its_way_is_not(self, store: Store) -> None:
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, job=OTHER_JOB), a_delivery(3, job=FAR_JOB)))
+        await send(store, Failure(error="no channel", permanent=True))
+        await leased(store)
+        word = Intervention(
+            at=T0 + MOMENT,
+            action=Action.DROP,
+            subjects=tuple(row.id for row in await store.deliveries()),
+            author="ann",
+            comment="",
+        )
+        dropped = await store.intervene(word)
+        rows = {row.id: row for row in await store.deliveries()}
+        assert {rows[DeliveryId(one)].reason for one in dropped} == {DeliveryReason.DROPPED}
+        assert sorted(row.state.value for row in rows.values()) == ["sending", "withheld", "withheld"]
+        assert {row.settled_at for row in rows.values() if row.state is DeliveryState.WITHHELD} == {T0 + MOMENT}
+        assert len(await store.interventions()) == len(await store.interventions(1)) + 1
+
+    async def test_a_receiver_is_enabled_by_a_person_where_something_keeps_it(self, store: Store) -> None:
+        gone = Failure(error="410", permanent=True, disables=True)
+        await store.keep_breaker(heard(Breaker(receiver="team", target="t"), FlushId("f"), gone, T0))
+        word = Intervention(at=T0, action=Action.ENABLE, subjects=("mail", "team"), author="ann")
+        assert await store.intervene(word) == ("team",)
+        assert await store.breakers() == (Breaker(receiver="team", target="t"),)
+        assert await store.intervene(word) == ()
+
+    async def test_what_people_did_is_forgotten_in_time(self, store: Store) -> None:
+        gone = Failure(error="410", permanent=True, disables=True)
+        made = []
+        for n in (0, 2):
+            await store.keep_breaker(heard(Breaker(receiver="team"), FlushId("f"), gone, T0))
+            word = Intervention(at=T0 + n * MOMENT, action=Action.ENABLE, subjects=("team",), author="ann")
+            await store.intervene(word)
+            made.append(await store.interventions_made())
+        assert len(set(made)) == 2
+        await store.prune(T0 + MOMENT)
+        assert [one.at for one in await store.interventions()] == [T0 + 2 * MOMENT]
+        assert await store.interventions_made() == made[-1]
+
     async def test_a_story_has_everything_about_one_job_in_order(self, store: Store) -> None:
         await store.commit(replace(an_observation(watch=a_watch(status="Queuing")), events=(an_event(1),)))
         seen = replace(
@@ -936,6 +1048,119 @@ class StoreContract:
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
 
+    async def test_what_waits_is_withheld_by_news_that_makes_it_superfluous_and_what_left_is_not(
+        self, store: Store
+    ) -> None:
+        small = [a_delivery(number, job=job, at=T0) for number, job in ((1, JOB), (2, OTHER_JOB), (3, JOB))]
+        small = [
+            replace(
+                one, notification=replace(one.notification, kind="pod.evicted"), group_key=f"g{number}", thread_key=""
+            )
+            for number, one in enumerate(small)
+        ]
+        elsewhere = replace(a_delivery(4, receiver="oncall"), notification=small[0].notification)
+        await store.commit(an_observation(*small[:2], elsewhere))
+        gone = await leased(store)
+        await store.commit(an_observation(replace(small[2], thread_key="other")))
+        cause = a_delivery(5, at=T0 + MOMENT)
+        everything = Inhibit(
+            name="all", source=Matcher(), target=Matcher.of({"tag": "a"}), equal=("job",), lasts=timedelta(hours=1)
+        )
+        begins = replace(an_observation(cause, at=T0 + MOMENT), inhibitions=(Inhibiting(everything, cause),))
+        await store.commit(begins)
+        rows = {row.id: row for row in await store.deliveries()}
+        assert rows[gone.deliveries[0].id].state is DeliveryState.SENDING
+        assert {rows[one.id].reason for one in (small[1], elsewhere, cause)} == {DeliveryReason.OWED}
+        row = rows[small[2].id]
+        assert (row.state, row.reason, row.settled_at) == (
+            DeliveryState.WITHHELD,
+            DeliveryReason.INHIBITED,
+            T0 + MOMENT,
+        )
+        assert "notification-5" in row.error
+
+    async def test_deliveries_can_be_asked_for_by_when_they_came_to_be_owed(self, store: Store) -> None:
+        early, late = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        await store.commit(an_observation(early, late))
+        assert await store.deliveries(since=T0) == (late,)
+
+    # --- what was held ----------------------------------------------------------------------------------------------------------
+
+    async def test_what_was_held_is_compacted_as_it_is_leased_and_what_is_left_out_says_why(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        owed = [a_delivery(number, at=T0 + number * MOMENT) for number in (1, 2, 3)]
+        other = a_delivery(4, job=OTHER_JOB, group=owed[0].group_key, thread=owed[0].thread_key)
+        await store.commit(an_observation(*owed, other))
+        lease = await leased(store, later)
+        assert [one.id for one in lease.deliveries] == [owed[2].id, other.id]
+        assert [one.id for one in lease.folded] == [owed[0].id, owed[1].id]
+        for row in lease.folded:
+            assert (row.state, row.reason) == (DeliveryState.FOLDED, DeliveryReason.OVERTAKEN)
+            assert (row.settled_at, row.flush_id) == (later, lease.flush_id)
+            assert f"(notification notification-3, message {lease.flush_id})" in row.error
+        assert await store.deliveries() == (*lease.folded, *lease.deliveries)
+
+    async def test_a_repeat_of_what_was_held_is_the_same_whatever_came_meanwhile(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, at=T0 + MOMENT)))
+        first = await send(store, Failure(error="no answer"), later)
+        await store.commit(an_observation(a_delivery(3, at=later)))
+        assert await store.release(later) == 0
+        second = await leased(store, later + timedelta(minutes=1))
+        assert (second.flush_id, second.folded) == (first.flush_id, first.folded)
+        assert [one.id for one in second.deliveries] == [one.id for one in first.deliveries] == [a_delivery(2).id]
+
+    async def test_what_a_dead_process_had_compacted_stays_compacted(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        await store.commit(an_observation(a_delivery(1), a_delivery(2, at=T0 + MOMENT)))
+        first = await leased(store, later)
+        assert await store.release(later) == 1
+        again = await leased(store, later)
+        assert (again.flush_id, again.folded, again.attempt) == (first.flush_id, first.folded, 2)
+
+    async def test_muted_news_is_compacted_however_short_it_was_held_and_other_fresh_news_is_not(
+        self, store: Store
+    ) -> None:
+        fresh = [a_delivery(number, at=T0 + number * MOMENT) for number in (1, 2)]
+        muted = [
+            replace(a_delivery(number, receiver="oncall", at=T0 + number * MOMENT), reason=DeliveryReason.MUTED)
+            for number in (1, 2)
+        ]
+        await store.commit(an_observation(*fresh, *muted))
+        soon = T0 + timedelta(minutes=1)
+        assert len((await leased(store, soon)).deliveries) == 2
+        assert [one.id for one in (await leased(store, soon, "oncall")).folded] == [muted[0].id]
+
+    async def test_what_the_receiver_was_told_meanwhile_is_not_told_again_and_others_get_their_turn(
+        self, store: Store
+    ) -> None:
+        later = T0 + timedelta(hours=8)
+        held = a_delivery(1, wait=timedelta(hours=8), group="held", thread="group:held")
+        await store.commit(an_observation(held))
+        await store.commit(an_observation(a_delivery(2, at=T0 + MOMENT)))
+        told = await send(store, now=T0 + MOMENT)
+        await store.commit(an_observation(a_delivery(3, job=OTHER_JOB, at=later)))
+        assert [one.id for one in (await leased(store, later)).deliveries] == [a_delivery(3, job=OTHER_JOB).id]
+        (row, *_) = await store.deliveries()
+        assert (row.id, row.reason, row.flush_id) == (held.id, DeliveryReason.OVERTAKEN, told.flush_id)
+        assert await store.lease("team", later) is None
+
+    async def test_a_job_that_has_got_over_it_by_now_counts_as_told_last(self, store: Store) -> None:
+        later = T0 + timedelta(hours=8)
+        failed, note = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        said = replace(note.notification, severity=Severity.WARNING, kind="pod.evicted", rule="pod-evicted")
+        for about, status in ((JOB, "Succeeded"), (OTHER_JOB, "Failed")):
+            mine = [
+                replace(one, notification=replace(words, job=about), id=DeliveryId(f"{one.id}-{about.job_id}"))
+                for one, words in ((failed, failed.notification), (note, said))
+            ]
+            mine = [replace(one, group_key=str(about), thread_key=f"job:{about}") for one in mine]
+            mine = [
+                replace(one, notification=replace(one.notification, id=NotificationId(f"{one.id}"))) for one in mine
+            ]
+            await store.commit(an_observation(*mine, watch=a_watch(about, status=status)))
+        assert [len((await leased(store, later)).deliveries) for _ in range(2)] == [1, 2]
+
     # --- troubles --------------------------------------------------------------------------------------------------------------
 
     async def test_a_trouble_is_kept_oldest_first_until_it_ends_and_is_never_opened_again(self, store: Store) -> None:
@@ -980,12 +1205,35 @@ class StoreContract:
         await store.commit(replace(an_observation(), troubles=(blind, failed, over)))
         assert await store.acknowledge(failed.id, T0 + MOMENT, "ann")
         assert not await store.acknowledge(over.id, T0 + MOMENT, "ann")
-        assert await store.troubles() == (blind,), "which is about no job, and so is a matter of its own"
+        assert await store.troubles() == (blind,), "which is about no job"
         answered = replace(failed, acknowledged_at=T0 + MOMENT, acknowledged_by="ann")
         assert await store.troubles(open_only=False, job=JOB) == (
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
             over,
         )
+
+    async def test_who_was_told_of_a_trouble_is_known_while_it_goes_on_and_until_its_end_is_owed(
+        self, store: Store
+    ) -> None:
+        said = [a_delivery(n, job=job) for n, job in ((1, JOB), (2, OTHER_JOB), (3, FAR_JOB))]
+        elsewhere = a_delivery(1, receiver="mail")
+        open_ones = [replace(a_trouble(n), notification=one.notification) for n, one in enumerate(said, 1)]
+        await store.commit(replace(an_observation(*said, elsewhere), troubles=tuple(open_ones)))
+        assert await store.told_troubles("team") == (), "nobody has been told yet"
+        for outcome in (ACCEPTED, ACCEPTED, Failure(error="no channel", permanent=True)):
+            await send(store, outcome)
+        told = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert set(told) == {open_ones[0].id, open_ones[1].id}
+        assert told[open_ones[0].id].delivery.state is DeliveryState.DELIVERED
+        assert await store.told_troubles("mail") == ()
+        over = open_ones[0].ended(TroubleEnd.OVER, T0 + MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        found = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert found[over.id].trouble == over
+        end = owed_end(found[over.id], T0 + MOMENT)
+        assert end is not None
+        await store.commit(an_observation(end))
+        assert [one.trouble.id for one in await store.told_troubles("team")] == [open_ones[1].id]
 
     async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
         owed = a_delivery()
