@@ -10,13 +10,9 @@ from prometheus_client import Gauge
 
 from watcher.core.docket import Docket, Rank, Turn
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
-<<<<<<< HEAD
-from watcher.core.packing import pack, unpack
+from watcher.core.packing import Packer
 from watcher.core.phases import TERMINAL, Phase
 from watcher.core.rates import Habit
-=======
-from watcher.core.packing import Packer
->>>>>>> main
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
@@ -25,9 +21,6 @@ _MOST_SHARED: Final = 10_000
 """Different list items that are kept to be shared; more are begun anew."""
 _NEVER: Final = float("inf")
 
-_MOST_STALE: Final = 100
-"""So many times that count no longer are borne, beside a quarter of the number of jobs."""
-
 
 @dataclass(slots=True)
 class Entry:
@@ -35,11 +28,7 @@ class Entry:
 
     Attributes:
         ref: which job.
-<<<<<<< HEAD
-=======
-        due_at: when it is next asked about.
         packer: of its roster.
->>>>>>> main
         version: of what is held about it; 0 until its first answer.
         packed: what is held about it; empty when that is still to be read from the store.
         listed: what is kept of the last list item about it.
@@ -53,11 +42,7 @@ class Entry:
     """
 
     ref: JobRef
-<<<<<<< HEAD
-=======
-    due_at: datetime
     packer: Packer
->>>>>>> main
     version: int = 0
     packed: bytes = b""
     listed: Listed | None = None
@@ -135,11 +120,7 @@ class Roster:
         """
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
-<<<<<<< HEAD
-        self._entries[ref] = Entry(ref, version, listed=listed)
-=======
-        entry = self._entries[ref] = Entry(ref, due_at, self._packer, version, listed=listed)
->>>>>>> main
+        self._entries[ref] = Entry(ref, self._packer, version, listed=listed)
         self._size.set(len(self._entries))
         shown = phase if listed is None else listed.phase
         rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
@@ -179,7 +160,6 @@ class Roster:
 
     def schedule(self, entry: Entry, due_at: datetime, rank: Rank = Rank.ROUND) -> None:
         """Set when a job is next asked about."""
-<<<<<<< HEAD
         turn = self.docket.get(entry.ref)
         if turn is not None:
             self.docket.put_off(turn, due_at.timestamp(), rank=rank)
@@ -190,18 +170,6 @@ class Roster:
         turn = self.docket.get(entry.ref)
         if turn is not None and not entry.asking and self.docket.news(turn, rank, now.timestamp()):
             self.bell.ring()
-=======
-        entry.due_at = due_at
-        heapq.heappush(self._heap, (due_at, next(self._order), entry.ref))
-        if len(self._heap) > _MOST_STALE + 1.25 * len(self._entries):  # mostly times that were changed meanwhile
-            self._heap = [
-                (due, order, ref)
-                for due, order, ref in self._heap
-                if (found := self._entries.get(ref)) is not None and found.due_at == due
-            ]
-            heapq.heapify(self._heap)
-        self.bell.ring()
->>>>>>> main
 
     def take_due(self, now: datetime) -> Entry | None:
         """The job whose turn it is, if it is anybody's."""
