@@ -97,6 +97,7 @@ class Dispatcher:
         self._lasting = (
             Lasting(name, notifier, ledger, self._show_again) if isinstance(notifier, LastingNotifier) else None
         )
+        self._backlog = common.backlog
         self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
 
@@ -147,7 +148,7 @@ class Dispatcher:
     async def send_next(self) -> bool:
         """Lease, send and settle one flush. False when nothing is due."""
         with anyio.CancelScope(shield=True) as self._sending:
-            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
+            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now(), backlog=self._backlog)
             if lease is None:
                 return False
             if (refusal := self._gate.refusal()) is not None:
