@@ -40,7 +40,8 @@ class DirectSource:
         self._bucket = None if per_second is None else Bucket.full(per_second, 0.0)
         self.asked: Counter[str] = Counter()
         self.questions: list[tuple[datetime, ListQuestion]] = []
-        self.throttled = 0
+        self.answers: list[tuple[float, bool]] = []
+        """When each request came, in seconds from the start, and whether it was throttled."""
 
     @property
     def name(self) -> SourceName:
@@ -54,8 +55,8 @@ class DirectSource:
         elapsed = self.clock.now() - START
         if self._bucket is not None:
             self._bucket, wait_s = self._bucket.take(elapsed.total_seconds())
+            self.answers.append((elapsed.total_seconds(), wait_s > 0))
             if wait_s:
-                self.throttled += 1
                 raise Throttled("too often", code="Throttling.User")
         return Moment(START, elapsed, self.behaviour)
 
