@@ -1,14 +1,14 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text.
+`/metrics`: Prometheus text. `/api/...`: see `watcher.web.api`.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,6 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from watcher.web.api import Desk, routes
 
 
 class Probe(Protocol):
@@ -42,8 +44,15 @@ _HEADERS = {
 }
 
 
-def make_app(probe: Probe, *, host: str) -> Starlette:
-    """The pages over one probe, for a server bound to `host`."""
+def make_app(probe: Probe, *, host: str, desk: Desk | None = None, token: Callable[[], str] = str) -> Starlette:
+    """The pages over one probe, for a server bound to `host`; with a desk, also the interface of `watcher.web.api`.
+
+    Args:
+        probe: what the pages show.
+        host: the address the server is bound to.
+        desk: does what others may ask for; None where nobody may.
+        token: tells the token of those who may.
+    """
 
     async def healthz(_request: Request) -> Response:
         facts = await probe.health()
@@ -60,6 +69,11 @@ def make_app(probe: Probe, *, host: str) -> Starlette:
     loopback = host in {"127.0.0.1", "::1", "localhost"}
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            *([] if desk is None else routes(desk, token, _HEADERS)),
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
