@@ -120,7 +120,7 @@ class ExecNotifier:
             raise NotifierError(
                 f"{place} cannot be started: {exc.strerror or type(exc).__name__}",
                 code="start",
-                fix=f"Check {program} and its rights",
+                fix=f"Check {program} and its rights; a script begins with a line such as #!/bin/sh",
                 pauses_receiver=True,
             ) from exc
         body = json.dumps(dict(wire), ensure_ascii=False).encode()
