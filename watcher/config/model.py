@@ -22,7 +22,7 @@ from watcher.core.language import Language
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
 from watcher.core.wishes import Wish
-from watcher.settings import Duration, OneOrMany, Settings, Zone
+from watcher.settings import Duration, OneOrMany, SecretFile, Settings, Zone
 
 NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
 
@@ -97,12 +97,14 @@ class StoreSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """The small HTTP server with /healthz, /readyz and /metrics. It has no login: keep it on an address only you can reach."""
+    """The small HTTP server: /healthz, /readyz and /metrics, which ask for no login (keep them to yourself), and perhaps /api."""
 
     host: str = "127.0.0.1"
     """Address to listen on. The default is this machine alone; a container needs 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = 9464
     """TCP port; 0 takes a free one, null turns the server off."""
+    api_token_file: SecretFile | None = None
+    """A file with the token that `/api` asks for as `Authorization: Bearer ...`; without one there is no `/api`."""
 
 
 class LogSettings(Settings):

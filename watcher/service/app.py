@@ -30,8 +30,9 @@ from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.silencer import Silencer
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import fingerprint
+from watcher.settings import fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
@@ -214,7 +215,8 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            pages = make_app(service, host=http.host)
+            token = None if http.api_token_file is None else partial(reveal, None, http.api_token_file)
+            pages = make_app(service, host=http.host, silences=Silencer(service.ledger, service.loaded), token=token)
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)

@@ -1,14 +1,14 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text.
+`/metrics`: Prometheus text. `/api/silences`: see `watcher.web.silences`.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -18,6 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from watcher.web.silences import Api, Silences
 
 
 class Probe(Protocol):
@@ -42,8 +44,10 @@ _HEADERS = {
 }
 
 
-def make_app(probe: Probe, *, host: str) -> Starlette:
-    """The pages over one probe, for a server bound to `host`."""
+def make_app(
+    probe: Probe, *, host: str, silences: Silences | None = None, token: Callable[[], str] | None = None
+) -> Starlette:
+    """The pages over one probe, for a server bound to `host`; with `silences` also the API, which asks for the token."""
 
     async def healthz(_request: Request) -> Response:
         facts = await probe.health()
@@ -60,6 +64,11 @@ def make_app(probe: Probe, *, host: str) -> Starlette:
     loopback = host in {"127.0.0.1", "::1", "localhost"}
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            *([] if silences is None else Api(silences, token, _HEADERS).routes),
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
