@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.ends import ToldTrouble
@@ -374,7 +375,7 @@ class Store(Protocol):
         """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
         ...
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """Take the next due flush of a receiver and mark it SENDING before anything is sent.
 
         Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
@@ -384,6 +385,11 @@ class Store(Protocol):
 
         What was held is compacted first (`core.compaction`), with the jobs as they are held and with what the receiver was told
         meanwhile: what newer news has overtaken becomes FOLDED in the same transaction, and the rest is the flush.
+
+        Args:
+            receiver: whose.
+            now: now.
+            backlog: when the news of many groups, old by now, leaves as one (`core.backlog`); None for never.
         """
         ...
 

@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import AfterValidator
 
+from watcher.core.backlog import Backlog
 from watcher.core.duration import PATTERN, parse_duration
 from watcher.core.language import Language, Locale
 from watcher.templates import NONE as NO_TEMPLATES
@@ -330,6 +331,10 @@ class ReceiverSettings(Settings):
     nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
     fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
     """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
+    backlog_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
+    """How long news must have waited for this receiver to be a backlog, as after an outage; see `backlog_over`."""
+    backlog_over: Annotated[int, Field(ge=1)] | None = 10
+    """What is a backlog and would be more messages than this leaves as one, with what still matters. null: each by itself."""
     templates: TemplateFiles = NO_TEMPLATES
     """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
     `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
@@ -337,6 +342,11 @@ class ReceiverSettings(Settings):
 
     digest: DigestSettings | None = None
     """How a day or a week went, told here. None: no digest."""
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """When its backlog is told as one; None for never."""
+        return None if self.backlog_over is None else Backlog(self.backlog_after, self.backlog_over)
 
     @property
     def locale(self) -> Locale:

@@ -23,6 +23,7 @@ from aiosmtplib import SMTPResponseException, SMTPServerDisconnected
 from pydantic import ValidationError
 
 from watcher.core.message import Message
+from watcher.core.people import Person
 from watcher.errors import NotifierError
 from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.notifiers.mail import compose_mail, message_id, parse_address, render_mail
@@ -132,6 +133,23 @@ def test_each_receiver_is_a_list_of_its_own_whatever_its_name() -> None:
     ]
     assert len(set(ids)) == len(names)
     assert all(re.fullmatch(r"dlc-watcher <[a-z0-9-]{1,63}\.dlc-watcher\.example\.com>", one) for one in ids)
+
+
+async def test_a_mail_for_the_owner_alone_goes_to_nobody_else_and_one_that_names_them_to_all(
+    server: MailServer,
+) -> None:
+    ann = Person(name="ann", mail="ann@example.com")
+    alone = replace(SINGLE, to=ann)
+    everybody = replace(SINGLE, mentions=(ann, Person(name="duty", mail="oncall@example.com")))
+    async with _notifier(server) as notifier:
+        first = await _send(notifier, alone)
+        await _send(notifier, everybody)
+    assert [mail.recipients for mail in server.mails] == [
+        ("ann@example.com",),
+        ("oncall@example.com", "ann@example.com"),
+    ]
+    assert server.mails[0].message["To"] == "ann@example.com"
+    assert first.place == "ann@example.com"
 
 
 async def test_mails_of_one_job_are_one_thread_with_one_subject(server: MailServer) -> None:

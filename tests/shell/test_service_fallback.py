@@ -249,3 +249,23 @@ async def test_a_word_about_what_is_dead_is_heeded_while_nothing_else_happens() 
         await office.say(Action.RETRY, dead.id)
         await office.clock.advance(seconds(1))
     assert office.names == ["first"]
+
+
+async def test_a_receiver_that_comes_back_is_not_flooded_and_hears_of_everything() -> None:
+    office = Office()
+    for n in range(50):
+        office.notifier.about[f"dlc{n:02}"] = passing()
+        office.notifier.about["group:waiting"] = passing()
+    async with office.dispatching():
+        for n in range(50):
+            await office.owe(f"dlc{n:02}", f"news{n}")
+            await office.clock.advance(MINUTE)
+        await office.clock.advance(timedelta(hours=3))
+        assert office.notifier.taken == []
+        office.notifier.about.clear()
+        await office.clock.advance(timedelta(hours=2))
+    assert len(office.notifier.taken) < 15
+    assert max(len(message.items) for message in office.notifier.taken) > 20
+    told = {item.headline.removeprefix("before to ") for message in office.notifier.taken for item in message.items}
+    assert {name for name in told if name.startswith("news")} == {f"news{n}" for n in range(50)}
+    assert {one.state for one in await office.of("team")} == {DeliveryState.DELIVERED}

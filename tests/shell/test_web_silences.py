@@ -26,13 +26,14 @@ pytestmark = pytest.mark.anyio
 
 RULES = "  - {use: job-started, labels: {topic: starts}}\n  - {use: job-succeeded}\n"
 ALLOWED = {"Authorization": "Bearer canary-token"}
+JSON = {**ALLOWED, "Content-Type": "application/json"}
 
 
 @contextlib.asynccontextmanager
 async def asking(world: World, token: Path | None) -> AsyncIterator[httpx2.AsyncClient]:
     silencer = Silencer(world.ledger, world.loaded)
     tell = None if token is None else partial(reveal, None, token)
-    app = make_app(Probe(), host="127.0.0.1", silences=silencer, token=tell)
+    app = make_app(Probe(), host="127.0.0.1", silencer=silencer, token=tell)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1") as http:
         yield http
 
@@ -76,11 +77,11 @@ async def test_only_who_has_the_token_is_answered(world: World, token: Path) -> 
         for wrong in ("canary-toke", "canary-tokenx", "ÄÖ".encode()):
             value = b"Bearer " + (wrong if isinstance(wrong, bytes) else wrong.encode())
             stranger = await http.get("/api/silences", headers={b"Authorization": value})
-            assert stranger.status_code == 403
+            assert stranger.status_code == 401
             assert "canary" not in stranger.text
         assert (await http.get("/api/silences", headers=ALLOWED)).json() == {"silences": []}
         await anyio.Path(token).write_text("another")
-        assert (await http.get("/api/silences", headers=ALLOWED)).status_code == 403
+        assert (await http.get("/api/silences", headers=ALLOWED)).status_code == 401
         await anyio.Path(token).unlink()
         assert (await http.get("/api/silences", headers=ALLOWED)).status_code == 503
 
@@ -155,8 +156,9 @@ async def test_what_could_not_be_meant_is_refused_in_words(
 
 async def test_what_is_no_json_or_too_much_of_it_is_refused(world: World, token: Path) -> None:
     async with asking(world, token) as http:
-        assert (await http.post("/api/silences", content=b"{", headers=ALLOWED)).status_code == 400
-        assert (await http.post("/api/silences", content=b" " * 70_000, headers=ALLOWED)).status_code == 413
+        assert (await http.post("/api/silences", content=b"{}", headers=ALLOWED)).status_code == 415
+        assert (await http.post("/api/silences", content=b"{", headers=JSON)).status_code == 400
+        assert (await http.post("/api/silences", content=b" " * 70_000, headers=JSON)).status_code == 413
 
 
 async def test_a_store_that_refuses_is_told_as_such(world: World, token: Path) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
-from watcher.service.naming import find_job
 
 if TYPE_CHECKING:
     from watcher.core.model import JobRef, Watch
@@ -177,3 +176,19 @@ def story(
         out.print(safe(attempt_words(attempt, shown_time)), style="dim")
     for at, words in story_told(lines, everything=everything):
         out.print(safe(f"{shown_time(at)}  {words.text}"), style=words.style)
+
+
+async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:
+    """The job that a person means: by source/id, by id, or by a name that only one job has.
+
+    Args:
+        store: where to look.
+        wanted: what the person wrote.
+        also: what else it is not, to be said when no job fits.
+
+    Raises:
+        WatcherError: no job fits, or several do.
+    """
+    from watcher.service import taking_on
+
+    return await taking_on.find_job(store, wanted, also=also)

@@ -178,11 +178,11 @@ def _of_store(loaded: Loaded, url: str, wanted: str, end: str) -> list[Preview]:
     from watcher.cli.look import read_store
 
     async def found(store: Store) -> list[Preview]:
+        from watcher.cli.look import find_job
         from watcher.core.codec import event_from_json
         from watcher.core.events import EventId
         from watcher.core.message import job_card
         from watcher.core.model import Course
-        from watcher.service.naming import find_job
         from watcher.testing.previews import Preview, of_event
 
         lines = await store.account(EventId(wanted))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watcher.cli.look import read_store
+from watcher.cli.look import find_job, read_store
 from watcher.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -19,7 +19,6 @@ from watcher.cli.options import (
     print_json,
     store_url,
 )
-from watcher.service.naming import find_job
 
 if TYPE_CHECKING:
     from watcher.config import Loaded

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watcher.cli.look import read_store, shown_time, this_user, write_beside
+from watcher.cli.look import find_job, read_store, shown_time, this_user, write_beside
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
 from watcher.errors import WatcherError
-from watcher.service.naming import find_job
 
 if TYPE_CHECKING:
     from watcher.core.matching import Matcher

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from watcher.cli.look import read_store, shown_time
+from watcher.cli.look import find_job, read_store, shown_time
 from watcher.cli.options import DEFAULT_CONFIG, JsonOption, StoreOption, load_configuration, print_json, store_url
-from watcher.service.naming import find_job
 
 if TYPE_CHECKING:
     from watcher.core.events import Event

@@ -97,14 +97,14 @@ class StoreSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """The small HTTP server: /healthz, /readyz and /metrics, which ask for no login (keep them to yourself), and perhaps /api."""
+    """The small HTTP server with /healthz, /readyz and /metrics. These have no login: keep it on an address only you can reach."""
 
     host: str = "127.0.0.1"
     """Address to listen on. The default is this machine alone; a container needs 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = 9464
     """TCP port; 0 takes a free one, null turns the server off."""
     api_token_file: SecretFile | None = None
-    """A file with the token that `/api` asks for as `Authorization: Bearer ...`; without one there is no `/api`."""
+    """A file with the token of those who may change something through it, under /api. None: nobody may."""
 
 
 class LogSettings(Settings):

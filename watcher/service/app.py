@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
@@ -31,6 +32,7 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.silencer import Silencer
+from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import fingerprint, reveal
 from watcher.store import open_store
@@ -61,6 +63,13 @@ class Service:
     async def health(self) -> Mapping[str, Any]:
         """The process turns: it can answer this."""
         return {"ok": True, "at": self.clock.now().isoformat()}
+
+    async def take_on(self, which: str, by: str, comment: str) -> Sequence[Mapping[str, Any]]:
+        """Take on what is wrong, as `dlc-watcher ack` does."""
+        now = self.clock.now()
+        taken = await take_on(self.store, which, at=now, by=by, comment=comment)
+        await self.keeper.heed()
+        return [{"id": one.id, **plain(one)} for one in taken]
 
     async def readiness(self) -> Mapping[str, Any]:
         """What works and what does not, in words; refreshes the gauges that are read from the store."""
@@ -215,8 +224,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            token = None if http.api_token_file is None else partial(reveal, None, http.api_token_file)
-            pages = make_app(service, host=http.host, silences=Silencer(service.ledger, service.loaded), token=token)
+            pages = make_app(
+                service,
+                host=http.host,
+                desk=service,
+                silencer=Silencer(service.ledger, service.loaded),
+                token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
+            )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)

@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from watcher.core.addressing import addressee
 from watcher.core.breaker import Breaker
 from watcher.core.card import Card
 from watcher.core.delivery import (
@@ -96,6 +97,7 @@ class Dispatcher:
         self._lasting = (
             Lasting(name, notifier, ledger, self._show_again) if isinstance(notifier, LastingNotifier) else None
         )
+        self._backlog = common.backlog
         self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
 
@@ -146,7 +148,7 @@ class Dispatcher:
     async def send_next(self) -> bool:
         """Lease, send and settle one flush. False when nothing is due."""
         with anyio.CancelScope(shield=True) as self._sending:
-            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
+            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now(), backlog=self._backlog)
             if lease is None:
                 return False
             if (refusal := self._gate.refusal()) is not None:
@@ -342,10 +344,13 @@ class Dispatcher:
 
     async def _cards(self, deliveries: Sequence[Delivery]) -> dict[JobRef, JobCard]:
         jobs = {delivery.notification.job for delivery in deliveries} - {None}
-        cards = {ref: await self._job_card(ref) for ref in jobs if ref is not None}
+        meant = (addressee(one, self._ledger.book.people, self._notifier.capabilities.reaches) for one in deliveries)
+        reader = next((one.person for one in meant if one.person is not None and one.alone), None)
+        locale = self._locale if reader is None else reader.locale(self._locale)
+        cards = {ref: await self._job_card(ref, locale) for ref in jobs if ref is not None}
         return {ref: card for ref, card in cards.items() if card is not None}
 
-    async def _job_card(self, ref: JobRef) -> JobCard | None:
+    async def _job_card(self, ref: JobRef, locale: Locale) -> JobCard | None:
         watch = await self._watch(ref)
         if watch is None:
             return None
@@ -357,11 +362,11 @@ class Dispatcher:
             watch.course,
             as_of=self._seen_at(ref),
             gone=watch.vanished,
-            locale=self._locale,
+            locale=locale,
         )
 
     async def _card_now(self, ref: JobRef) -> Card | None:
-        job = await self._job_card(ref)
+        job = await self._job_card(ref, self._locale)
         return None if job is None else job.card
 
     async def _watch(self, ref: JobRef) -> Watch | None:

@@ -15,7 +15,7 @@ from watcher.core.model import JobRef
 from watcher.core.silencing import IN_FORCE, Silencing, SilencingId, silence_of_job, standing
 from watcher.errors import WatcherError
 from watcher.service.ledger import Ledger
-from watcher.service.naming import find_job
+from watcher.service.taking_on import find_job
 from watcher.service.telemetry import log
 from watcher.web import Asked
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker, enabled
 from watcher.core.codec import event_to_json, snapshot_to_json
 from watcher.core.compaction import compact
@@ -36,6 +37,7 @@ from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
@@ -223,13 +225,19 @@ class MemoryStore:
                 self._spoke.get((receiver, one.group_key)),
                 one.created_at,
                 one.reason,
+                one.person if one.address is Address.DIRECT else "",
+                "" if one.notification.job is None else f"job:{one.notification.job}",
             )
             for one in owed
         ]
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
         await checkpoint()
+        for gathered in [] if backlog is None else queue.gatherings(self._waiting(receiver), now, backlog):
+            group = gathered.group
+            for one in (self._deliveries[delivery_id] for delivery_id in gathered.ids):
+                self._put(replace(one, group_key=group, thread_key=f"group:{group}", apart=timedelta(0)))
         while (turn := queue.next_turn(owed := self._waiting(receiver), now)) is not None:
             flush_id, ids = turn.flush_id or queue.flush_id(receiver, turn.ids), turn.ids
             if queue.was_held(turn, owed, now):

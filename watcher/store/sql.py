@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
 from watcher.core.ends import ToldTrouble
@@ -154,9 +155,9 @@ class SqlStore:
         """See `Store.next_due`."""
         return await self._database.read(partial(outbox.next_due, receiver=receiver))
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
-        return await self._database.write(partial(outbox.lease, receiver=receiver, now=now))
+        return await self._database.write(partial(outbox.lease, receiver=receiver, now=now, backlog=backlog))
 
     async def settle(
         self,

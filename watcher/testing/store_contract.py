@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker, heard
 from watcher.core.delivery import (
     Delivery,
@@ -773,6 +774,55 @@ class StoreContract:
         assert [delivery.id for delivery in await store.deliveries(receiver="team")] == ids[:2]
         done = await store.deliveries(states=frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD}))
         assert [delivery.id for delivery in done] == ids[:1]
+
+    async def test_a_backlog_is_told_in_one_message_in_a_thread_of_its_own(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(6)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        await send(store, Failure(error="503"))
+        held_back = a_delivery(8, job=FAR_JOB, wait=timedelta(days=9))
+        await store.commit(an_observation(a_delivery(7, job=jobs[0]), held_back))
+        later = T0 + timedelta(hours=2)
+        backlog = Backlog(after=timedelta(hours=1), over=4)
+        again = await store.lease("team", later, backlog=backlog)
+        assert again is not None
+        assert [one.notification.job for one in again.deliveries] == [jobs[0]], "what left before goes first, as it was"
+        assert again.attempt == 2
+        one = await store.lease("team", later, backlog=backlog)
+        assert one is not None
+        assert {delivery.notification.job for delivery in one.deliveries} == set(jobs[1:])
+        (thread,) = {delivery.thread_key for delivery in one.deliveries}
+        assert thread == "group:waiting since 2026-03-01T08:00+00:00"
+        assert await store.lease("team", later, backlog=backlog) is None, "news of the first job waits for its flush"
+        await store.settle(again, settlement_for(again, ACCEPTED, later), ACCEPTED, later)
+        last = await store.lease("team", later, backlog=backlog)
+        assert last is not None
+        assert [delivery.notification.job for delivery in last.deliveries] == [jobs[0]]
+        (waits,) = [row for row in await store.deliveries() if row.state is DeliveryState.PENDING]
+        assert (waits.notification.job, waits.group_key) == (FAR_JOB, held_back.group_key)
+
+    async def test_what_is_newer_waits_for_the_backlog_that_its_job_is_told_in(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(3)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        later = T0 + timedelta(hours=2)
+        backlog = Backlog(after=timedelta(hours=1), over=2)
+        one = await store.lease("team", later, backlog=backlog)
+        assert one is not None
+        assert len(one.deliveries) == 3
+        await store.settle(one, settlement_for(one, Failure(error="503"), later), None, later)
+        await store.commit(an_observation(a_delivery(7, job=jobs[0], at=later), a_delivery(8, job=FAR_JOB, at=later)))
+        other = await store.lease("team", later, backlog=backlog)
+        assert other is not None
+        assert [delivery.notification.job for delivery in other.deliveries] == [FAR_JOB]
+        assert await store.lease("team", later, backlog=backlog) is None
+
+    async def test_few_or_young_groups_speak_each_for_itself(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(3)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        later = T0 + timedelta(hours=2)
+        for backlog in (Backlog(timedelta(hours=1), over=3), Backlog(timedelta(hours=3), over=1), None):
+            lease = await store.lease("team", later, backlog=backlog)
+            assert lease is not None
+            assert len(lease.deliveries) == 1
 
     async def test_what_others_are_owed_and_the_breaker_are_written_with_a_settlement(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery(1), a_delivery(2, receiver="mail")))

@@ -4,29 +4,24 @@
     POST   /api/silences              {"match": ["name=prod-*"], "for": "2h", "author": "ann", "comment": "..."}
     DELETE /api/silences/ID[?by=ann]  end one now
 
-The token is read anew for each request, so a rotated file is used at once, and compared in constant time.
+The same token, bodies and refusals as in `watcher.web.api`.
 """
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, Protocol
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from watcher.errors import StoreError, WatcherError
 from watcher.settings import Duration, Settings
-
-MOST_BYTES: Final = 64 * 1024
-_OFF: Final = "there is no API here: set service.http.api_token_file to a file with a token, and start anew"
-_WHO: Final = "say who you are: Authorization: Bearer TOKEN, with the token of service.http.api_token_file"
-_NOT_IT: Final = "the token is not the one of service.http.api_token_file"
-_GONE: Final = "the file of service.http.api_token_file cannot be read any more"
+from watcher.web.api import Refused, Token, guarded, question
 
 
 class Asked(Settings):
@@ -62,82 +57,44 @@ class Silences(Protocol):
         ...
 
 
-Answer = Callable[[Request], Awaitable[Response]]
+def routes(silences: Silences, token: Token | None, headers: Mapping[str, str]) -> list[Route]:
+    """The pages; `silences` is who keeps them, for the others see `watcher.web.api.guarded`."""
 
-
-class Api:
-    """The API over one service.
-
-    Args:
-        silences: who keeps them.
-        token: tells the token that is asked for; None where there is no API.
-        headers: of every answer.
-    """
-
-    def __init__(self, silences: Silences, token: Callable[[], str] | None, headers: Mapping[str, str]) -> None:
-        self._silences, self._token, self._headers = silences, token, headers
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Where it is asked."""
-        return [
-            Route("/api/silences", self._guarded(self._listed), methods=["GET"]),
-            Route("/api/silences", self._guarded(self._add), methods=["POST"]),
-            Route("/api/silences/{silence_id}", self._guarded(self._end), methods=["DELETE"]),
-        ]
-
-    def _guarded(self, answer: Answer) -> Answer:
-        async def ask(request: Request) -> Response:
-            refusal = self._refusal(request.headers.get("authorization", ""))
-            if refusal is not None:
-                return refusal
-            try:
-                return await answer(request)
-            except StoreError as exc:
-                return self._refused(str(exc), 503)
-            except WatcherError as exc:
-                return self._refused(str(exc), 400)
-
-        return ask
-
-    def _refusal(self, authorization: str) -> Response | None:
-        if self._token is None:
-            return self._refused(_OFF, 404)
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not given.strip():
-            return self._refused(_WHO, 401, **{"WWW-Authenticate": "Bearer"})
+    async def add(request: Request) -> tuple[int, Mapping[str, Any]]:
         try:
-            right = hmac.compare_digest(given.strip().encode(), self._token().encode())
-        except (OSError, ValueError):
-            return self._refused(_GONE, 503)
-        return None if right else self._refused(_NOT_IT, 403)
-
-    async def _add(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                return self._refused(f"the body is larger than {MOST_BYTES} bytes", 413)
-        try:
-            asked = Asked.model_validate_json(body)
+            asked = Asked.model_validate(await question(request))
         except ValidationError as exc:
-            places = (f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in exc.errors())
-            return self._refused("; ".join(places), 400)
-        return self._told(await self._silences.add(asked), 201)
+            places = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors())
+            raise Refused(HTTPStatus.BAD_REQUEST, "; ".join(places)) from None
+        with _told():
+            return HTTPStatus.CREATED, await silences.add(asked)
 
-    async def _listed(self, request: Request) -> Response:
+    async def listed(request: Request) -> tuple[int, Mapping[str, Any]]:
         everything = request.query_params.get("all", "").lower() in {"1", "true", "yes"}
-        return self._told({"silences": await self._silences.listed(everything=everything)})
+        with _told():
+            return HTTPStatus.OK, {"silences": await silences.listed(everything=everything)}
 
-    async def _end(self, request: Request) -> Response:
+    async def end(request: Request) -> tuple[int, Mapping[str, Any]]:
         silence_id = request.path_params["silence_id"]
-        if await self._silences.end(silence_id, request.query_params.get("by") or "api"):
-            return self._told({"id": silence_id, "state": "ended"})
+        with _told():
+            if await silences.end(silence_id, request.query_params.get("by") or "api"):
+                return HTTPStatus.OK, {"id": silence_id, "state": "ended"}
         words = f"no silence {silence_id!r} is there to be ended; GET /api/silences?all=true lists all"
-        return self._refused(words, 404)
+        raise Refused(HTTPStatus.NOT_FOUND, words)
 
-    def _told(self, content: Any, status: int = 200, **more: str) -> Response:
-        return JSONResponse(content, status, headers={**self._headers, **more})
+    return [
+        Route("/api/silences", guarded(listed, token, headers), methods=["GET"]),
+        Route("/api/silences", guarded(add, token, headers), methods=["POST"]),
+        Route("/api/silences/{silence_id}", guarded(end, token, headers), methods=["DELETE"]),
+    ]
 
-    def _refused(self, words: str, status: int, **more: str) -> Response:
-        return self._told({"error": words}, status, **more)
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the service refuses, as an answer."""
+    try:
+        yield
+    except StoreError as exc:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(exc)) from exc
+    except WatcherError as exc:
+        raise Refused(HTTPStatus.BAD_REQUEST, str(exc)) from exc
