@@ -10,7 +10,8 @@ from __future__ import annotations
 from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
-from watcher.core.catalog import label_in, phrase, restarts, severity_in
+from watcher.core.catalog import CAUSES, FAULTS, PUBLIC_RESOURCES, YES, label_in, outage, phrase, restarts, severity_in
+from watcher.core.cause_words import cause_in_words, reason_in_words
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -90,9 +91,13 @@ from watcher.ports import Capabilities, LastingNotifier, LivingNotifier, Notifie
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
+    "CAUSES",
+    "FAULTS",
     "LIVE",
+    "PUBLIC_RESOURCES",
     "RESERVED",
     "TERMINAL",
+    "YES",
     "Absorb",
     "AttemptCause",
     "Band",
@@ -198,6 +203,7 @@ __all__ = [
     "begun",
     "block",
     "broken_off",
+    "cause_in_words",
     "cause_of_end",
     "clean",
     "cohort_of",
@@ -210,8 +216,10 @@ __all__ = [
     "link",
     "number_of",
     "one_line",
+    "outage",
     "passed_over",
     "phrase",
+    "reason_in_words",
     "restarts",
     "reveal",
     "revivals",

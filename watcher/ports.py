@@ -16,6 +16,7 @@ from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
 from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
+from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.fleet import Brief
 from watcher.core.inhibition import Inhibiting
 from watcher.core.interventions import Intervention
@@ -170,6 +171,44 @@ class Capabilities:
     ends: str = ""
     repeats: str = "possible"
     reaches: Literal["", "slack", "mail"] = ""
+
+
+@runtime_checkable
+class ListReader(Protocol):
+    """A source whose lists can be asked single questions, which makes watching many jobs a hundred times cheaper.
+
+    Not every source can. One that does not offer this is watched by passes and looks alone.
+    """
+
+    @property
+    def scopes(self) -> int:
+        """How many lists there are: each question is put to one of them, by its number from 0."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Whose request budget it draws on: sources that give the same text share one. No secret is in it."""
+        ...
+
+    def scope_of(self, workspace_id: str) -> int:
+        """The list in which jobs of a workspace stand; -1 when that is not known."""
+        ...
+
+    async def list_some(self, question: ListQuestion, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> ListAnswer:
+        """Put one question, with one request.
+
+        What the far side makes of it is not certain (`core.capabilities`): the answer may show jobs that were not asked for, or
+        leave out some that were.
+
+        Args:
+            question: what is asked.
+            known: see `JobSource.list_jobs`.
+
+        Raises:
+            InvalidRequest: the far side does not take such a question.
+            SourceError: any other leaf.
+        """
+        ...
 
 
 class Notifier(Protocol):

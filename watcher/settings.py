@@ -206,9 +206,17 @@ class SourceSettings(Settings):
     select: Select = Select()
     budget: Budget = Budget()
     poll_every: Duration = timedelta(seconds=15)
-    """Time between two GetJob of one live job, before jitter of a tenth. Stretched when the budget does not allow it."""
+    """Least time between two GetJob of one live job, before jitter of a tenth. Where the budget does not allow it for all, jobs
+    that change often keep near to it and quiet ones are asked about more rarely (docs/performance.md)."""
     discover_every: Duration = timedelta(seconds=30)
-    """Time between two passes over ListJobs: how soon a new job is found."""
+    """Least time between two passes over all of ListJobs. Where lists can be asked single questions, what is new or has ended is
+    found between them, and the passes of a large workspace are made rarer: they take at most a twentieth of the budget."""
+    feed_every: Duration = timedelta(seconds=1)
+    """Least time between two questions to lists what has ended, and what was created, lately: how soon an end is seen, however many
+    jobs there are. Together they take at most a twentieth of a budget that is short."""
+    stale_after: Annotated[Duration, Field(ge=timedelta(seconds=30))] = timedelta(minutes=10)
+    """No live job's last look shall be older. Where the budget does not allow it, `watch.behind` says so, and `dlc-watcher plan`
+    how much budget would."""
     evidence: Literal["none", "events", "events+logs"] = "events+logs"
     """What may be read to find the cause of a failure, once a rule asks for it: nothing, the events of the job and its pods
     (paidlc:GetJobEvents, paidlc:GetPodEvents), or also the end of a failed pod's log (paidlc:GetPodLogs). Most causes stand in logs

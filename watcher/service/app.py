@@ -23,17 +23,19 @@ from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
-from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.ports import Clock, JobSource, ListReader, Notifier, Store
 from watcher.service.aside import Aside
+from watcher.service.budget import Account
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import fingerprint, reveal
+from watcher.settings import SourceSettings, fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
@@ -144,8 +146,11 @@ async def assemble(
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
+        accounts = accounts_of(sources, {name: settings for name, (_, settings) in loaded.sources.items()}, clock)
         pollers = {
-            name: Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
+            name: Poller(
+                source, loaded.sources[name][1], ledger, retention=loaded.service.retention, account=accounts[name]
+            )
             for name, source in sources.items()
         }
         asides = {
@@ -188,6 +193,21 @@ async def assemble(
         )
 
 
+def accounts_of(
+    sources: Mapping[SourceName, JobSource], settings: Mapping[str, SourceSettings], clock: Clock
+) -> dict[SourceName, Account]:
+    """The request budget of each source: one for all that belong to the same account and region, as DLC counts them together.
+
+    Where they were given different rates, the largest holds: each says how much the account can bear.
+    """
+    named = {name: source.account if isinstance(source, ListReader) else name for name, source in sources.items()}
+    rates: dict[str, float] = {}
+    for name, account in named.items():
+        rates[account] = max(rates.get(account, 0.0), settings[name].budget.requests_per_second)
+    made = {account: Account(rate, clock) for account, rate in rates.items()}
+    return {name: made[account] for name, account in named.items()}
+
+
 def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
     """What the configuration says of a receiver beyond its notifier; one that was handed in is not in it."""
     configured = loaded.receivers.get(receiver)
@@ -223,8 +243,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            token = partial(reveal, None, http.token_file)
-            pages = make_app(service, host=http.host, desk=service if http.token_file else None, token=token)
+            pages = make_app(
+                service,
+                host=http.host,
+                desk=service,
+                silencer=Silencer(service.ledger, service.loaded),
+                token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
+            )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
