@@ -65,7 +65,7 @@ def test_what_waits_to_be_told_counts_from_when_it_may_leave() -> None:
     assert calls(one, TREE, NOW, [other])[0].at == NOW + HOUR
 
 
-@pytest.mark.parametrize("reason", [DeliveryReason.PART_OF_STORM, DeliveryReason.SHADOW])
+@pytest.mark.parametrize("reason", [DeliveryReason.PART_OF_STORM, DeliveryReason.INHIBITED, DeliveryReason.SHADOW])
 def test_for_what_is_part_of_larger_news_or_on_trial_nobody_is_called(reason: DeliveryReason) -> None:
     one = trouble()
     assert calls(one, TREE, NOW, [replace(owe(TREE, one.notification, NOW), reason=reason)]) == ()

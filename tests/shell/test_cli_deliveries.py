@@ -101,6 +101,21 @@ def test_what_is_dropped_says_who_and_why_and_needs_a_reason(cli: Cli, database:
     assert cli("deliveries", "drop", waits["id"], "--comment", "never mind", "--store", database).code == 0
 
 
+def test_who_did_what_and_why_stays_on_record(cli: Cli, database: Path) -> None:
+    assert "Nobody did anything." in cli("deliveries", "audit", "--store", database).out
+    (dead,) = rows(cli, database, "--state", "dead", "--receiver", "mail")
+    cli("deliveries", "retry", dead["id"], "--comment", "invited", "--author", "ann", "--store", database)
+    cli("deliveries", "drop", dead["id"], "--comment", "no need", "--author", "bob", "--store", database)
+    said = json.loads(cli("deliveries", "audit", "--store", database, "--json").out)
+    assert [(one["author"], one["action"], one["subjects"], one["comment"]) for one in said] == [
+        ("ann", "retry", [dead["id"]], "invited"),
+        ("bob", "drop", [dead["id"]], "no need"),
+    ]
+    table = cli("deliveries", "audit", "--store", database).out
+    assert "invited" in table
+    assert dead["id"] in table
+
+
 @pytest.mark.parametrize(
     ("args", "code", "told"),
     [

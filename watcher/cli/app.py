@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, look, owners, render, replay, running, simulate, troubles, why
+from watcher.cli import configuration, demo, digest, look, owners, render, replay, running, simulate, troubles, why
 from watcher.cli.deliveries import deliveries
 from watcher.cli.receivers import receivers
 from watcher.cli.routes import routes
@@ -28,7 +28,7 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health, troubles.ack)),
     ("Configure", (configuration.check, configuration.schema, render.render, running.send_test)),
-    ("Look", (look.jobs, look.events, look.story, why.why, troubles.troubles, owners.owners)),
+    ("Look", (look.jobs, look.events, look.story, why.why, troubles.troubles, owners.owners, digest.digest)),
 )
 for _panel, _functions in _COMMANDS:
     for _function in _functions:

@@ -144,6 +144,29 @@ def drop(
     _tell(found, "dropped", json=json)
 
 
+@deliveries.command("audit")
+def audit(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """What people did about deliveries and receivers: who retried, dropped or enabled what, when, and why."""
+    from watcher.cli.terminal import print_table
+
+    found = read_store(store_url(config, store), lambda store: store.interventions(limit))
+    if json:
+        from watcher.core.codec import plain
+
+        print_json([plain(one) for one in found])
+        return
+    print_table(
+        ("WHEN", "WHO", "DID", "TO", "WHY"),
+        ((shown_time(one.at), one.author, one.action, ", ".join(one.subjects), one.comment) for one in found),
+        empty="Nobody did anything.",
+    )
+
+
 def _states(words: Iterable[str]) -> frozenset[DeliveryState]:
     from watcher.core.delivery import DeliveryState
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
-from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
     from watcher.core.model import JobRef, Watch
@@ -190,14 +189,6 @@ async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:
     Raises:
         WatcherError: no job fits, or several do.
     """
-    watches = await store.watches(live_only=False)
-    for key in (lambda w: str(w.snapshot.ref), lambda w: str(w.snapshot.ref.job_id), lambda w: w.snapshot.name):
-        matching = [watch.snapshot.ref for watch in watches if key(watch) == wanted]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            raise WatcherError(
-                f"{wanted!r} fits {len(matching)} jobs: {', '.join(map(str, sorted(matching)))}; name one of them"
-            )
-    neither = f", and {also}" if also else ""
-    raise WatcherError(f"no job {wanted!r} has been seen{neither}; `dlc-watcher jobs --all` lists those that were")
+    from watcher.service import taking_on
+
+    return await taking_on.find_job(store, wanted, also=also)

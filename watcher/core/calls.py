@@ -77,7 +77,12 @@ def calls(trouble: Trouble, tree: Route, now: datetime, owed: Iterable[Delivery]
     return tuple(_calls(trouble, tree, now, own))
 
 
-_UNCALLED: Final[Collection[DeliveryReason]] = {DeliveryReason.PART_OF_STORM, DeliveryReason.SHADOW}
+PART_OF_LARGER: Final = frozenset(
+    {DeliveryReason.PART_OF_STORM, DeliveryReason.PART_OF_FLAPPING, DeliveryReason.INHIBITED}
+)
+"""Reasons that say: larger news was told in its place. That has its own calls."""
+
+_UNCALLED: Final[Collection[DeliveryReason]] = PART_OF_LARGER | {DeliveryReason.SHADOW}
 
 
 def _calls(trouble: Trouble, tree: Route, now: datetime, own: dict[str, Delivery]) -> Iterator[RuleDeadline]:

@@ -1,7 +1,7 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text.
+`/metrics`: Prometheus text. `/api/...`: see `watcher.web.api`.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
@@ -18,6 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from watcher.web import api, silences
 
 
 class Probe(Protocol):
@@ -42,8 +44,23 @@ _HEADERS = {
 }
 
 
-def make_app(probe: Probe, *, host: str) -> Starlette:
-    """The pages over one probe, for a server bound to `host`."""
+def make_app(
+    probe: Probe,
+    *,
+    host: str,
+    desk: api.Desk | None = None,
+    silencer: silences.Silences | None = None,
+    token: api.Token | None = None,
+) -> Starlette:
+    """The pages over one probe, for a server bound to `host`; with a desk, also the interface of `watcher.web.api`.
+
+    Args:
+        probe: what the pages show.
+        host: the address the server is bound to.
+        desk: does what others may ask for; None where there is no such interface.
+        silencer: keeps silences, in the same way.
+        token: tells the token of those who may ask; None where nobody may, which the interface says.
+    """
 
     async def healthz(_request: Request) -> Response:
         facts = await probe.health()
@@ -60,6 +77,12 @@ def make_app(probe: Probe, *, host: str) -> Starlette:
     loopback = host in {"127.0.0.1", "::1", "localhost"}
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            *([] if desk is None else api.routes(desk, token, _HEADERS)),
+            *([] if silencer is None else silences.routes(silencer, token, _HEADERS)),
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
