@@ -1,7 +1,7 @@
 """`python -m bench`: what dlc-watcher costs and how soon it tells, beside a plain script and the official SDK, in one run.
 
-Parts: polls (CPU and rate of GetJob with nothing changed), lists, memory, startup, commits, sending, large. All of them unless some
-are named with `--only`.
+Parts: polls (CPU and rate of GetJob with nothing changed), lists, detection (in made-up time), memory, startup, commits, sending,
+large. All of them unless some are named with `--only`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bench.tables import Table
 from watcher.service.telemetry import set_up_logging
 
 PEERS = (Service, Client, Fetch, RawSocket, PlainHttpx, OfficialSdk)
-PARTS = ("polls", "lists", "memory", "startup", "commits", "sending", "large")
+PARTS = ("polls", "lists", "detection", "memory", "startup", "commits", "sending", "large")
 BASELINE, SCRIPT = OfficialSdk.name, PlainHttpx.name
 MODES = (("https", 16), ("https", 1), ("https", 64), ("http", 16), ("http", 1), ("http", 64))
 
@@ -46,6 +46,8 @@ class Size:
         rounds: of every peer in every mode, at most.
         seconds: after which no further round of polls begins.
         lists: how many jobs are listed, how often.
+        fleets: jobs and requests per second for which detection is played.
+        seeds: how many fleets of each.
         memory: for how many jobs memory is measured; and up to how many that of others.
         stored: on how many stored jobs a start is measured; and how often.
         commits: observations in a round; and how many rounds.
@@ -57,6 +59,8 @@ class Size:
     rounds: int
     seconds: float
     lists: tuple[int, int]
+    fleets: tuple[tuple[int, float], ...]
+    seeds: int
     memory: tuple[tuple[int, ...], int]
     stored: tuple[tuple[int, ...], int]
     commits: tuple[int, int]
@@ -69,6 +73,8 @@ FULL = Size(
     rounds=9,
     seconds=150,
     lists=(1000, 9),
+    fleets=tuple((jobs, rps) for jobs in (1_000, 10_000, 100_000) for rps in (10.0, 50.0, 100.0)),
+    seeds=3,
     memory=((1_000, 10_000, 100_000), 10_000),
     stored=((10_000, 100_000), 3),
     commits=(400, 5),
@@ -80,6 +86,8 @@ QUICK = Size(
     rounds=2,
     seconds=4,
     lists=(200, 2),
+    fleets=((100, 5.0),),
+    seeds=1,
     memory=((200,), 200),
     stored=((200,), 1),
     commits=(40, 1),
@@ -97,9 +105,9 @@ def _polls(size: Size, pods: int, console: Console, directory: Path) -> Table:
 def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[str, Callable[[], Table]]:
     """Every part of a run, by name, in order. What a part needs is loaded when it is run."""
 
-    def part(name: str, *given: object) -> Callable[[], Table]:
+    def part(name: str, *given: object, of: str = "") -> Callable[[], Table]:
         def measured() -> Table:
-            found: Table = getattr(import_module(f"bench.{name}"), name)(*given)
+            found: Table = getattr(import_module(f"bench.{name}"), of or name)(*given)
             return found
 
         return measured
@@ -107,6 +115,7 @@ def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[s
     return {
         "polls": lambda: _polls(size, pods, console, directory),
         "lists": part("lists", *size.lists, directory),
+        "detection": part("delays", size.fleets, size.seeds, of="detection"),
         "memory": part("memory", *size.memory, 8),
         "startup": part("startup", *size.stored, 8, directory),
         "commits": part("commits", *size.commits, directory),
