@@ -117,8 +117,12 @@ class Ledger:
         Raises:
             StoreError: the store cannot be read.
         """
-        if self.book.troubles.replace(await self.store.troubles()):
-            log.info("troubles_changed", open=len(self.book.troubles))
+        register = self.book.troubles
+        before = register.changes
+        found = await self.store.troubles()
+        # Something was committed while this was read: it would be forgotten. The next time is soon.
+        if register.changes == before and register.replace(found):
+            log.info("troubles_changed", open=len(register))
             self._end_some()
 
     def _end_some(self) -> None:
