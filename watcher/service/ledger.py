@@ -20,7 +20,7 @@ from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
 
-MOST_RECALLED: Final = 5_000
+MOST_RECALLED: Final = 2_000
 """Of what lately came to be owed, so much is looked at for news that inhibits; the latest."""
 
 
