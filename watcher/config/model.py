@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -69,7 +69,7 @@ Match = dict[
 """Label -> glob, list of globs of which one must fit, or tests by name. All labels named must fit."""
 
 
-Severities = Annotated[tuple[Severity, ...], BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)]
+Severities = Annotated[tuple[Severity, ...], get_args(OneOrMany)[1]]
 """A severity or a list of them."""
 
 

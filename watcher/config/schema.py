@@ -28,12 +28,12 @@ _ONE_OR_MANY: Final = get_args(OneOrMany)[1].func
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic describes what a validator makes; for `OneOrMany` an editor needs what it takes: a text, or a list of texts."""
+    """pydantic describes what a validator makes; for `OneOrMany` an editor needs what it takes: one, or a list of them."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         made = super().function_before_schema(schema)
         if schema["function"]["function"] is _ONE_OR_MANY:
-            return {"anyOf": [{"type": "string"}, made]}
+            return {"anyOf": [made["items"], made]}
         return made
 
 
