@@ -52,7 +52,9 @@ from watcher.core.events import (
     PodStatusChanged,
     PodVanished,
     RuleFailed,
+    WatchBehind,
     WatchBlind,
+    WatchCaughtUp,
     WatchRecovered,
     kind_of,
     pod_of,
@@ -198,6 +200,8 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
     PodVanished: lambda event: f"Pod {event.pod.pod_id} is gone, last seen {event.last_status or 'without a status'}",
     WatchBlind: lambda event: f"We cannot see source {event.source}",
     WatchRecovered: lambda event: f"We see source {event.source} again",
+    WatchBehind: lambda event: f"The request budget of source {event.source} is too small",
+    WatchCaughtUp: lambda event: f"All jobs of source {event.source} are looked at in time again",
     RuleFailed: lambda event: f"Rule {event.rule} failed",
     DeadlinePassed: lambda event: f"Deadline of rule {event.rule} passed",
 }
