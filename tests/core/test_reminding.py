@@ -45,6 +45,7 @@ def test_what_still_goes_on_is_told_again_in_other_words_and_again_an_interval_l
     (said,) = found.notifications
     (owed,) = found.deliveries
     assert said.headline == "Still failed, 2 h ago, and nobody is on it: Failed"
+    assert said.facts == ()
     assert said.detail == f"To take it on, which ends this: dlc-watcher ack {ONE.notification.job.job_id}"  # type: ignore[union-attr]
     assert (said.occasion, said.about, said.id != ONE.id) == (Occasion.REMINDER, ONE.id, True)
     assert (owed.receiver, owed.state, owed.thread_key) == ("team", DeliveryState.PENDING, f"job:{ONE.job}")
@@ -164,7 +165,7 @@ def test_an_escalation_says_who_was_told_first_and_goes_to_the_second_receiver_o
     (owed,) = found.deliveries
     said = owed.notification
     assert said.headline == "Nobody has answered for 2 h: Failed"
-    assert said.facts[0] == ("Told first", "team")
+    assert said.facts == (("Told first", "team"), ("Reason", "OOM"))
     assert (owed.receiver, owed.not_before, said.occasion, said.about) == ("oncall", LATER, Occasion.ESCALATION, ONE.id)
     assert found.deadlines == ()
     assert ask(ESCALATE).deliveries[0].id == owed.id

@@ -63,7 +63,8 @@ def book(*troubles: Trouble, shadow: bool = False, severity: Severity | None = N
 def said(number: int = 1, *, about: JobRef | None = REF, goes_on: Ongoing | None = Ongoing.FAILED) -> Notification:
     labels = () if about is None else (("source", (str(about.source),)),)
     return Notification(
-        id=NotificationId(f"n{number}"), rule="cry", severity=Severity.CRITICAL, headline="Failed", facts=(), detail="",
+        id=NotificationId(f"n{number}"), rule="cry", severity=Severity.CRITICAL, headline="Failed",
+        facts=(("Reason", "OOM"),), detail="",
         event_id=EventId("e1"), kind="job.failed", at=NOW, observed_at=at(5), job=about, cause=CAUSE, labels=labels,
         ongoing=goes_on,
     )  # fmt: skip

@@ -312,6 +312,10 @@ class FlakyStore(MemoryStore):
         self._refuse("settle")
         await super().settle(*args, **more)
 
+    async def keep_breaker(self, breaker: Any) -> None:
+        self._refuse("keep_breaker")
+        await super().keep_breaker(breaker)
+
     async def lease(self, receiver: str, now: datetime, **more: Any) -> Any:
         self._refuse("lease")
         return await super().lease(receiver, now, **more)

@@ -103,7 +103,7 @@ RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
 LANGUAGES = {"en": Locale(), "zh": Locale(Language.ZH, ZoneInfo("Asia/Shanghai"))}
 KINDS = {
     f"{function.__name__}-kinds-{language}": (function, message_kinds(installed_kinds().rules, locale))
-    for function in (slack, email)
+    for function in (slack, email, webhook, apprise, console)
     for language, locale in LANGUAGES.items()
 }
 """One message of each kind, of what the built-in rules say, in each language."""

@@ -9,12 +9,12 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from tests.shell.service_world import FakeNotifier, World, passing, refused, seconds, slow_down
+from tests.shell.service_world import FakeNotifier, FlakyStore, World, passing, refused, seconds, slow_down
 from tests.shell.test_service_dispatcher import TELL_EVERYTHING, Desk
 from watcher.core.breaker import BreakerState
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState
 from watcher.core.interventions import Action, Intervention
-from watcher.errors import NotifierError
+from watcher.errors import NotifierError, StoreUnavailable
 from watcher.service.dispatcher import Dispatcher
 from watcher.settings import ReceiverSettings
 
@@ -225,6 +225,20 @@ async def test_a_receiver_that_is_down_for_long_is_told_through_the_fallback_and
         told_so_far = len(office.mail.taken)
         await office.clock.advance(timedelta(hours=5))
         assert len(office.mail.taken) == told_so_far
+
+
+async def test_what_was_told_of_a_receiver_that_is_down_is_not_told_again_after_a_crash_in_between() -> None:
+    office = Office()
+    office.notifier.about["dlc1"] = passing()
+    store = office.world.store
+    assert isinstance(store, FlakyStore)
+    async with office.dispatching():
+        await office.owe("dlc1", "first")
+        await office.clock.advance(29 * MINUTE)
+        store.refuse("keep_breaker", *[StoreUnavailable("disk full")] * 3)
+        await office.clock.advance(10 * MINUTE)
+    assert sum(item == "first" for told in lines(office.mail) for item in told) == 1
+    assert len(office.mail.taken) == 1
 
 
 async def test_one_message_that_fails_alone_says_nothing_of_the_receiver() -> None:

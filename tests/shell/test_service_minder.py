@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, time, timedelta
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -167,3 +169,38 @@ async def test_a_call_that_could_not_be_committed_stays_due() -> None:
     store.refuse("commit", StoreUnavailable("full"), StoreUnavailable("full"))
     await life.go_on(timedelta(minutes=10))
     assert [occasion for occasion, _ in life.told("oncall")] == [Occasion.ESCALATION.value]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_stopped_refused_and_taken_on_nothing_is_told_twice_nor_after_an_answer(seed: int) -> None:
+    print("seed", seed)
+    chance = random.Random(seed)
+    store = FlakyStore()
+    life = Life(World(job("dlc1"), store=store))
+    await life.go_on(seconds(30))
+    life.world.source.put(job("dlc1", "Failed", finished_at=life.world.clock.now()))
+    await life.go_on(seconds(chance.randint(1, 30)))
+    answered_at = None
+    for _ in range(12):
+        for method in ("commit", "settle", "due_deadlines", "lease"):
+            if chance.random() < 0.3:
+                store.refuse(method, StoreUnavailable("busy"))
+        if answered_at is None and chance.random() < 0.12:
+            (one,) = await store.troubles()
+            assert await store.acknowledge(one.id, life.world.clock.now(), "ann")
+            answered_at = life.world.clock.now()
+        if chance.random() < 0.3:
+            await life.world.clock.advance(timedelta(minutes=chance.randint(1, 90)))  # nobody keeps watch
+        await life.go_on(timedelta(minutes=chance.randint(1, 50)), keepers=chance.randint(1, 2))
+    items = [item for message in life.ends["team"].taken for item in message.items]
+    reminders = [item.at for item in items if item.occasion is Occasion.REMINDER]
+    assert all(later - sooner >= HOUR for sooner, later in pairwise(reminders)), reminders
+    assert len(life.told("oncall")) <= 1
+    told = [row.notification for row in await store.deliveries(limit=1000)]
+    assert len({said.id for said in told}) == len(told)
+    if answered_at is not None:
+        assert all(at <= answered_at for at in reminders)
+        assert await store.deadlines(MINDER) == ()
+    else:
+        assert reminders
+        assert len(life.told("oncall")) == 1

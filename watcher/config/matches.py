@@ -83,6 +83,18 @@ def check_match(found: Findings, place: Place, allowed: Collection[str], words: 
             _check_together(found, tests, (*place, label), known)
 
 
+def mistake(match: Matcher, labels: Collection[str], known: Vocabulary) -> tuple[LabelTest, str] | None:
+    """The first test of a matcher that names a label which does not exist or a pattern that can fit nothing, and what is wrong."""
+    for test in match.tests:
+        if not is_label(test.label, labels):
+            return test, unknown("label", test.label, labels)
+        words = known.get(test.label)
+        for pattern in test.patterns:
+            if words is not None and not any(test.operator.fits(pattern, word) for word in words):
+                return test, unknown(test.label, pattern, words)
+    return None
+
+
 def _tests(given: object, place: Place) -> Iterator[tuple[Operator, Place, object]]:
     if not isinstance(given, dict):
         yield Operator.IS, place, given

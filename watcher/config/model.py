@@ -103,8 +103,8 @@ class HttpSettings(Settings):
     """Address to listen on. The default is this machine alone; a container needs 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = 9464
     """TCP port; 0 takes a free one, null turns the server off."""
-    token_file: SecretFile | None = None
-    """A file with the token of those who may change something through it: POST /api/ack. None: nobody may."""
+    api_token_file: SecretFile | None = None
+    """A file with the token of those who may change something through it, under /api. None: nobody may."""
 
 
 class LogSettings(Settings):

@@ -255,6 +255,7 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
             "Not delivered to {who}, whom the mail server refuses: {answer}",
             "未能送达 {who}，邮件服务器拒收：{answer}",
         ),
+        "labelled": Said("{label}: {text}", "{label}：{text}"),
         "semicolon": Said("; ", "；"),
         "span": Said("{since} to {until}", "{since} 至 {until}"),
     }

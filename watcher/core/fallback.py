@@ -112,7 +112,8 @@ def told_instead(
 
 def _line(receiver: str, why: Why, error: str, *, since: datetime, now: datetime, cause: CauseId) -> Notification:
     hour = int(now.timestamp() // AGAIN_AFTER.total_seconds())
-    news_id = deterministic_id(KIND, receiver, why, error if why is Why.DEAD else since.isoformat(), str(hour))
+    matter = _matter(error) if why is Why.DEAD else since.isoformat()
+    news_id = deterministic_id(KIND, receiver, why, matter, str(hour))
     wording = _words(why, receiver, error, since)
     return Notification(
         id=NotificationId(news_id),
@@ -128,8 +129,18 @@ def _line(receiver: str, why: Why, error: str, *, since: datetime, now: datetime
         job=None,
         cause=cause,
         wording=wording,
-        labels=(("kind", (KIND,)), ("rule", (RULE,)), ("severity", (Severity.WARNING.value,))),
+        labels=(
+            ("kind", (KIND,)),
+            ("receiver", (receiver,)),
+            ("rule", (RULE,)),
+            ("severity", (Severity.WARNING.value,)),
+        ),
     )
+
+
+def _matter(error: str) -> str:
+    """What an error is about, without what is another number each time (queue ids, request ids, times)."""
+    return " ".join(word for word in error.split() if not any(char.isdigit() for char in word))
 
 
 def waiting_news(deliveries: Iterable[Delivery], now: datetime) -> Iterator[Delivery]:

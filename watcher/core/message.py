@@ -26,7 +26,7 @@ from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.people import Directory, Person
 from watcher.core.phases import phase_of
 from watcher.core.recipients import Outcomes
-from watcher.core.rule import NotificationId, Occasion, Severity, Shown, known
+from watcher.core.rule import Facts, NotificationId, Occasion, Severity, Shown, known
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -49,6 +49,8 @@ class JobCard:
     status: str = ""
     facts: Shown = ()
     """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
+    said: Facts = ()
+    """The same, not yet in words; empty where the facts are plain text. `compose` puts them into words for the reader."""
     card: Card | None = None
     """All of it, for ends that draw; None where nothing is held about the job."""
 
@@ -146,7 +148,6 @@ def job_card(
     *,
     as_of: datetime | None = None,
     gone: bool = False,
-    locale: Locale = PLAIN,
 ) -> JobCard:
     """What a message shows of a job; which attempt it is, once it is not the first.
 
@@ -156,7 +157,6 @@ def job_card(
         course: the way it went.
         as_of: the last time at which it was seen to be so; that of the answer when not given.
         gone: it is known to be gone.
-        locale: how whoever reads it is spoken to.
     """
     card = status_card(job, course, url=url, as_of=as_of, gone=gone)
     facts = known(
@@ -173,7 +173,8 @@ def job_card(
         title=job.title,
         url=url,
         status=job.status,
-        facts=shown(facts, locale),
+        facts=shown(facts),
+        said=facts,
         card=card,
     )
 
@@ -245,6 +246,8 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
     said = delivery.notification
     wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
+    if card is not None and card.said:
+        card = replace(card, facts=shown(card.said, locale))
     return Item(
         severity=said.severity,
         headline=line_of(wording.headline, locale),

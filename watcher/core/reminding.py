@@ -153,7 +153,7 @@ def _escalated(trouble: Trouble, meant: Call, route: Route, *, book: Book, now: 
 
     if not escalates(route) or not _leads(trouble, book, escalates):
         return Consequences()
-    facts: Facts = (("Told first", meant.receiver),)
+    facts: Facts = (("Told first", meant.receiver), *trouble.notification.for_readers.facts)
     said = _again(trouble, _ESCALATED, Occasion.ESCALATION, key=("escalation", meant.to), now=now, facts=facts)
     second = Route(
         path=f"{route.path}.escalate", receiver=meant.to, group_by=route.group_by, urgent=(Severity.CRITICAL.value,)
@@ -170,11 +170,11 @@ def _again(
     now: datetime,
     facts: Facts = (),
 ) -> Notification:
-    """The trouble's news once more, in other words."""
+    """The trouble's news once more, in other words. Who had it before needs none of its facts again."""
     first = trouble.notification
     wording = Wording(
         headline=say(sentence.en, sentence.zh, length=now - trouble.since, said=first.for_readers.headline),
-        facts=(*facts, *first.for_readers.facts),
+        facts=facts,
         detail=say(_TAKE_ON.en, _TAKE_ON.zh, which=trouble.id if trouble.job is None else str(trouble.job.job_id)),
     )
     return replace(

@@ -1,9 +1,8 @@
-"""What several notifiers show alike: signs and words for severities, times. What makes text safe is `core.safe_text`'s."""
+"""What several notifiers show alike: signs for severities. What makes text safe is `core.safe_text`'s."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from watcher.core.message import Message
@@ -13,29 +12,16 @@ from watcher.core.safe_text import ELLIPSIS, block, clean, cut, link, one_line
 __all__ = [
     "ELLIPSIS",
     "MARKS",
-    "WORDS",
     "block",
     "clean",
     "cut",
     "link",
     "one_line",
     "several_jobs",
-    "utc",
 ]
 
 MARKS: Final[Mapping[Severity, str]] = {Severity.INFO: "🔵", Severity.WARNING: "🟡", Severity.CRITICAL: "🔴"}
 """A sign for each severity that is seen without reading. Never alone: colour is not legible to everybody."""
-
-WORDS: Final[Mapping[Severity, str]] = {
-    Severity.INFO: "Info",
-    Severity.WARNING: "Warning",
-    Severity.CRITICAL: "Critical",
-}
-
-
-def utc(at: datetime) -> str:
-    """A time as mails and fallbacks show it, for example `2026-02-03 14:03:22 UTC`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def several_jobs(message: Message) -> bool:

@@ -32,6 +32,7 @@ from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import SourceSettings, fingerprint, reveal
@@ -242,8 +243,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            token = partial(reveal, None, http.token_file)
-            pages = make_app(service, host=http.host, desk=service if http.token_file else None, token=token)
+            pages = make_app(
+                service,
+                host=http.host,
+                desk=service,
+                silencer=Silencer(service.ledger, service.loaded),
+                token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
+            )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)

@@ -17,7 +17,6 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from watcher.core.addressing import addressee
 from watcher.core.breaker import Breaker
 from watcher.core.card import Card
 from watcher.core.delivery import (
@@ -344,13 +343,10 @@ class Dispatcher:
 
     async def _cards(self, deliveries: Sequence[Delivery]) -> dict[JobRef, JobCard]:
         jobs = {delivery.notification.job for delivery in deliveries} - {None}
-        meant = (addressee(one, self._ledger.book.people, self._notifier.capabilities.reaches) for one in deliveries)
-        reader = next((one.person for one in meant if one.person is not None and one.alone), None)
-        locale = self._locale if reader is None else reader.locale(self._locale)
-        cards = {ref: await self._job_card(ref, locale) for ref in jobs if ref is not None}
+        cards = {ref: await self._job_card(ref) for ref in jobs if ref is not None}
         return {ref: card for ref, card in cards.items() if card is not None}
 
-    async def _job_card(self, ref: JobRef, locale: Locale) -> JobCard | None:
+    async def _job_card(self, ref: JobRef) -> JobCard | None:
         watch = await self._watch(ref)
         if watch is None:
             return None
@@ -362,11 +358,10 @@ class Dispatcher:
             watch.course,
             as_of=self._seen_at(ref),
             gone=watch.vanished,
-            locale=locale,
         )
 
     async def _card_now(self, ref: JobRef) -> Card | None:
-        job = await self._job_card(ref, self._locale)
+        job = await self._job_card(ref)
         return None if job is None else job.card
 
     async def _watch(self, ref: JobRef) -> Watch | None:

@@ -45,7 +45,7 @@ async def take_on(store: Store, which: str, *, at: datetime, by: str, comment: s
     meant = await store.troubles(open_only=False, trouble_id=NotificationId(which))
     if not meant:
         job = await find_job(store, which, also="no notification of something that goes on has this id either")
-        meant = await store.troubles(job=job)
+        meant = await store.troubles(job=job) or await store.troubles(open_only=False, job=job)
     taken = [one for one in meant if await store.acknowledge(one.id, at, by, comment)]
     if not taken:
         raise NothingToTakeOn(_nothing(which, meant))
@@ -56,7 +56,7 @@ async def take_on(store: Store, which: str, *, at: datetime, by: str, comment: s
 
 def _nothing(which: str, meant: tuple[Trouble, ...]) -> str:
     """Why there is nothing to take on."""
-    for one in meant:
+    for one in reversed(meant):
         if one.acknowledged_at is not None:
             return f"{which!r} was taken on already, by {one.acknowledged_by} at {_time(one.acknowledged_at)}"
     if meant:

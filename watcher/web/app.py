@@ -8,7 +8,7 @@ Answers only to the host names it was bound to, so that a page in somebody's bro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from watcher.web.api import Desk, routes
+from watcher.web import api, silences
 
 
 class Probe(Protocol):
@@ -44,14 +44,22 @@ _HEADERS = {
 }
 
 
-def make_app(probe: Probe, *, host: str, desk: Desk | None = None, token: Callable[[], str] = str) -> Starlette:
+def make_app(
+    probe: Probe,
+    *,
+    host: str,
+    desk: api.Desk | None = None,
+    silencer: silences.Silences | None = None,
+    token: api.Token | None = None,
+) -> Starlette:
     """The pages over one probe, for a server bound to `host`; with a desk, also the interface of `watcher.web.api`.
 
     Args:
         probe: what the pages show.
         host: the address the server is bound to.
-        desk: does what others may ask for; None where nobody may.
-        token: tells the token of those who may.
+        desk: does what others may ask for; None where there is no such interface.
+        silencer: keeps silences, in the same way.
+        token: tells the token of those who may ask; None where nobody may, which the interface says.
     """
 
     async def healthz(_request: Request) -> Response:
@@ -73,7 +81,8 @@ def make_app(probe: Probe, *, host: str, desk: Desk | None = None, token: Callab
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
-            *([] if desk is None else routes(desk, token, _HEADERS)),
+            *([] if desk is None else api.routes(desk, token, _HEADERS)),
+            *([] if silencer is None else silences.routes(silencer, token, _HEADERS)),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
