@@ -56,6 +56,20 @@ SHEETS: Mapping[str, Sheet] = {
         width=PHONE,
         kinds=("storm", "while-away", "watcher-itself", "cause"),
     ),
+    "phone-digest": Sheet(
+        "English, on a phone, light: the digest of a day; a pair that goes back and forth",
+        PLAIN,
+        dark=False,
+        width=PHONE,
+        kinds=("digest", "flapping"),
+    ),
+    "phone-zh-digest": Sheet(
+        "Chinese, on a phone, dark: the same two",
+        CHINESE,
+        dark=True,
+        width=PHONE,
+        kinds=("digest", "flapping"),
+    ),
     "phone-zh-dark": Sheet(
         "Chinese, on a phone, dark: the first four kinds",
         CHINESE,

@@ -11,10 +11,12 @@ import anyio
 import pytest
 
 from tests.shell.service_world import FakeNotifier, VirtualClock, World, passing, refused, seconds
+from watcher.core.breaker import BreakerState
 from watcher.core.delivery import Delivery
 from watcher.core.grouping import owe
 from watcher.core.routing import Route
 from watcher.core.trouble import Trouble, TroubleEnd
+from watcher.errors import NotifierError
 from watcher.ports import LastingNotifier, LivingNotifier
 from watcher.service.dispatcher import Dispatcher
 from watcher.testing.store_contract import JOB, OTHER_JOB, a_trouble, an_observation
@@ -125,6 +127,20 @@ async def test_what_others_were_told_or_this_one_never_was_has_no_end_here() -> 
         await wall.end(others)
         await wall.clock.advance(3 * MINUTE)
     assert len(wall.alerts.tried) == 1
+
+
+async def test_a_receiver_that_is_gone_is_not_renewed_and_nobody_spins_waiting_for_it() -> None:
+    wall = Wall()
+    gone = NotifierError("410", permanent=True, pauses_receiver=True, disables_receiver=True)
+    async with wall.dispatching():
+        await wall.open(1)
+        await wall.clock.advance(seconds(30))
+        wall.alerts.script.append(gone)
+        await wall.clock.advance(2 * MINUTE)  # the virtual clock notices who spins
+        tried = len(wall.alerts.tried)
+        await wall.clock.advance(timedelta(hours=1))
+    assert wall.dispatcher.breaker.state is BreakerState.DISABLED
+    assert len(wall.alerts.tried) == tried
 
 
 async def test_a_renewal_that_fails_is_tried_with_the_next_one() -> None:

@@ -117,11 +117,11 @@ class Dispatcher:
                 rung.append(self._ledger.cards_bell.listen())
             try:
                 await self._gate.heed()
-                held_until, look_at = self._gate.held_until, await self._gate.pass_on()
-                sent = held_until is None and (
+                look_at = await self._gate.pass_on()
+                sent = self._gate.held_until is None and (
                     await self.send_next() or await self._show_next() or await self._last_next()
                 )
-                due_at = held_until if sent or held_until else await self._next_due()
+                due_at = None if sent else await self._next_due()
             except StoreUnavailable as exc:
                 log.error("dispatch_put_off", receiver=self.name, error=str(exc))
                 await clock.sleep(_PATIENCE)
@@ -193,7 +193,7 @@ class Dispatcher:
 
     async def _show_next(self) -> bool:
         """Change one card that is behind. False when none is, or none yet."""
-        if self._living is None:
+        if self._living is None or self._gate.breaker.shut:
             return False
         with anyio.CancelScope(shield=True) as self._sending:
             if await self._living.show_next():
@@ -225,7 +225,11 @@ class Dispatcher:
         return outcome
 
     async def _next_due(self) -> datetime | None:
+        if self._gate.held_until is not None:
+            return self._gate.held_until
         due = [await self._ledger.store.next_due(receiver=self.name)]
+        if self._gate.breaker.shut:  # what needs no delivery is not done then, and must not be waited for
+            return due[0]
         if self._living is not None:
             due.append(await self._living.next_at())
         if self._lasting is not None:

@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from watcher.core.absence import Absence
+from watcher.core.attempts import AttemptEnd
 from watcher.core.codec import event_from_json
 from watcher.core.consequence import Book, consequences
 from watcher.core.declared import sentence
 from watcher.core.delivery import Delivery, DeliveryId, FlushId
+from watcher.core.digest import Digest, Period, Share
+from watcher.core.digest import told as digest_of
 from watcher.core.events import Event, job_of
 from watcher.core.language import PLAIN, Locale
 from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, PodSnapshot, RestartCount, RoleSpec, SourceName, StatusPeriod
+from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notification, NotificationId, Rule, Severity
 from watcher.testing.cases import Case, bind, load_cases
-from watcher.testing.course import Course
+from watcher.testing.course import ZERO, Course
 
 _CONSOLE: Final = "https://pai.console.aliyun.com/?regionId=cn-hangzhou#/job/detail?jobId={}"
 
@@ -139,6 +143,33 @@ def plainly(event: Event) -> Notification:
     )
 
 
+def _share(job_id: str, title: str, **members: Any) -> Share:
+    plain = {"ran": True, "end": None, "reason": "", "restarts": 0, "used": 0.0, "down": 0.0, "in_vain": 0.0}
+    known = {**plain, "waited": None, "phase": Phase.RUNNING, **members}
+    return Share(job=JobRef(SourceName("hangzhou"), JobId(job_id)), title=title, **known)
+
+
+_DAY: Final = Digest(
+    period=Period(ZERO - timedelta(days=1), ZERO),
+    shares=(
+        _share("dlc1", "llama-70b-pretrain", used=1210.0, down=14.5, restarts=2, waited=timedelta(minutes=16)),
+        _share(
+            "dlc2",
+            "qwen-sft-sweep-3",
+            end=AttemptEnd.FAILED,
+            reason="PodFailed",
+            used=96.0,
+            in_vain=96.0,
+            phase=Phase.FAILED,
+            waited=timedelta(hours=2),
+        ),
+        _share("dlc3", "tokenise-corpus", end=AttemptEnd.SUCCEEDED, used=12.5, phase=Phase.SUCCEEDED),
+        _share("dlc4", "eval-nightly", ran=False, phase=Phase.PENDING),
+    ),
+    evicted=(JobRef(SourceName("hangzhou"), JobId("dlc1")),) * 2,
+)
+
+
 def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Mapping[str, Message]:
     """One message of every kind, made of what the rules really say in their samples, for a reader of that language.
 
@@ -179,6 +210,8 @@ def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Ma
         "while-away": (told("pod-evicted", away=away), told("job-restarted", away=away), told("job-failed", away=away)),
         "watcher-itself": (told("watch-blind"),),
         "cause": (told("root-cause"),),
+        "flapping": (told("flapping"),),
+        "digest": (Preview(digest_of(_DAY, "team", ZERO)[0], None),),
     }
     return {
         kind: preview_message(news, "team", locale, thread_reference="<root@example.com>" if kind == "reply" else "")
