@@ -310,6 +310,9 @@ class Poller:
         """Note it, and let the deadlines go on that waited for it."""
         waited = not self.may_judge(entry.ref)
         entry.asked_at = self._ledger.clock.now()
+        turn = self._roster.turn(entry)
+        if turn is not None:  # a refusal that concerns the job alone is no sign of a budget that is too small
+            turn.looked_s = entry.asked_at.timestamp()
         if waited and self.may_judge(entry.ref):
             self._ledger.deadlines_bell.ring()
 
