@@ -225,7 +225,7 @@ async def test_a_job_that_a_list_by_id_leaves_out_is_looked_at_and_not_asked_for
 
 async def test_a_budget_that_is_too_small_is_told_once_with_what_would_do() -> None:
     fleet = Fleet(40, rate=0.2, stale_after="30s", poll_every="10s", discover_every="10m")
-    await fleet.play(900)
+    await fleet.play(240)
     (behind,) = await fleet.store.events(kinds=frozenset({"watch.behind"}))
     assert isinstance(behind, WatchBehind)
     assert (behind.rate, behind.stale_after) == (0.2, seconds(30))
