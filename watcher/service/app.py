@@ -23,6 +23,7 @@ from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.service.answers import Answers
 from watcher.service.aside import Aside
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
@@ -52,6 +53,7 @@ class Service:
     dispatchers: tuple[Dispatcher, ...]
     keeper: Keeper
     investigator: Investigator
+    answers: Answers
     registry: CollectorRegistry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +177,7 @@ async def assemble(
                 version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
             ),
             investigator=investigator,
+            answers=Answers(ledger, asides, ends, locales),
         )
 
 
@@ -213,13 +216,15 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            pages = make_app(service, host=http.host)
+            presses = service.answers.posted if service.answers.by_http else None
+            pages = make_app(service, host=http.host, presses=presses)
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
         for dispatcher in service.dispatchers:
             tasks.start_soon(dispatcher.dispatch)
         tasks.start_soon(service.keeper.keep)
+        tasks.start_soon(service.answers.work)
         await stop.wait()
         log.info("stopping")
         for dispatcher in service.dispatchers:

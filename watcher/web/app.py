@@ -1,15 +1,16 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text.
+`/metrics`: Prometheus text. `/slack/interactions`: presses of buttons, where a receiver has them that way; each is checked for
+Slack's signature before anything of it is read.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
@@ -42,8 +43,24 @@ _HEADERS = {
 }
 
 
-def make_app(probe: Probe, *, host: str) -> Starlette:
-    """The pages over one probe, for a server bound to `host`."""
+Presses = Callable[[Mapping[str, str], bytes], int]
+"""Takes a press of a button, by the headers and the body with which it was posted, and gives the HTTP status of the answer."""
+
+_LARGEST_PRESS: Final = 256 * 1024
+"""Bytes. Slack sends the whole message along, which has at most a few dozen kilobytes."""
+
+
+def make_app(probe: Probe, *, host: str, presses: Presses | None = None) -> Starlette:
+    """The pages over one probe, for a server bound to `host`; with `presses`, also where Slack posts presses of buttons."""
+
+    async def interactions(request: Request) -> Response:
+        assert presses is not None  # noqa: S101 - the route is there only then
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_PRESS:
+                return Response(status_code=413, headers=_HEADERS)
+        return Response(status_code=presses(dict(request.headers), bytes(body)), headers=_HEADERS)
 
     async def healthz(_request: Request) -> Response:
         facts = await probe.health()
@@ -59,7 +76,10 @@ def make_app(probe: Probe, *, host: str) -> Starlette:
 
     loopback = host in {"127.0.0.1", "::1", "localhost"}
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    if presses is not None:
+        routes.append(Route("/slack/interactions", interactions, methods=["POST"]))
     return Starlette(
-        routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)],
+        routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
