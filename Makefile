@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench bench-quick picture peers lock clean
+.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench bench-quick picture pictures peers lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench: $(READY)  ## polls per second and CPU per poll, beside the official SDK
 
 bench-quick: $(READY)  ## the same in little: does it work, and sees everybody what is there? nothing timed is asserted
 	$(BIN)/python -m bench --quick $(ARGS)
+
+pictures: $(READY)  ## docs/screenshots anew: mails of every kind, drawn by Chromium where it is installed
+	$(BIN)/python docs/mail_pictures.py
 
 picture: $(READY)  ## docs/demo.svg anew, from a real run of the demo
 	$(BIN)/python docs/demo_picture.py

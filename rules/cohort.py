@@ -23,9 +23,11 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
     cohort_of,
+    joined,
     known,
-    spell_duration,
+    say,
 )
 
 _MOST_NAMES = 3
@@ -110,7 +112,7 @@ class CohortRule:
         reached = [part for part in self.options.progress if part <= cohort.share_ended]
         if reached:
             yield Notify(
-                headline=f"Cohort {cohort.family}: {_so_far(cohort)}",
+                headline=_about(cohort, _so_far(cohort)),
                 facts=_failed(cohort),
                 dedup_key=f"{cohort.key}/progress/{max(reached)}",
                 across_jobs=True,
@@ -124,7 +126,7 @@ class CohortRule:
         share = self.options.failed_at
         if share is not None and failed >= share * size:
             yield Notify(
-                headline=f"Cohort {cohort.family}: {failed} of {size} failed",
+                headline=_about(cohort, say("{n} of {all} failed", zh="{all} 个中有 {n} 个失败", n=failed, all=size)),
                 facts=_failed(cohort),
                 detail=event.reason_message,
                 severity=Severity.CRITICAL,
@@ -134,7 +136,9 @@ class CohortRule:
             )
         elif self.options.first_failure and failed == 1:
             yield Notify(
-                headline=f"Cohort {cohort.family}: first failure, {_so_far(cohort)}",
+                headline=_about(
+                    cohort, say("first failure, {so_far}", zh="出现首个失败，{so_far}", so_far=_so_far(cohort))
+                ),
                 facts=_failed(cohort),
                 detail=event.reason_message,
                 severity=Severity.WARNING,
@@ -144,26 +148,55 @@ class CohortRule:
             )
 
 
-def _so_far(cohort: Cohort) -> str:
-    return f"{len(cohort.ended)} of {len(cohort.members)} ended, {_ways(cohort)}"
+_WAYS_ZH = {"succeeded": "{n} 个成功", "failed": "{n} 个失败", "stopped": "{n} 个停止", "vanished": "{n} 个消失"}
 
 
-def _ways(cohort: Cohort) -> str:
-    return ", ".join(f"{count} {way}" for way, count in cohort.counts)
+def _about(cohort: Cohort, told: Text) -> Text:
+    return say("Cohort {family}: {told}", zh="作业组 {family}：{told}", family=cohort.family, told=told)
+
+
+def _so_far(cohort: Cohort) -> Text:
+    return say(
+        "{n} of {all} ended, {ways}",
+        zh="{all} 个中已结束 {n} 个，{ways}",
+        n=len(cohort.ended),
+        all=len(cohort.members),
+        ways=_ways(cohort),
+    )
+
+
+def _ways(cohort: Cohort) -> Text:
+    return joined([say(f"{{n}} {way}", zh=_WAYS_ZH[way], n=count) for way, count in cohort.counts])
 
 
 def _end(cohort: Cohort) -> Notify:
     hours, unknown = cohort.gpu_hours
     longest, took = cohort.longest, None if cohort.ended_at is None else cohort.ended_at - cohort.began_at
     found = (
-        ("GPU-hours", f"about {hours:.1f}" + (f", {unknown} jobs not known" if unknown else "")),
-        ("Longest", f"{longest[0].title}, {spell_duration(longest[1])}" if longest else ""),
-        ("First made", f"{cohort.began_at:%Y-%m-%d %H:%M} UTC"),
-        ("Last ended", f"{cohort.ended_at:%Y-%m-%d %H:%M} UTC"),
-        ("Took", spell_duration(took) if took else ""),
+        (
+            "GPU-hours",
+            say(
+                "about {hours}{unknown}",
+                zh="约 {hours}{unknown}",
+                hours=f"{hours:.1f}",
+                unknown=say(", {n} jobs not known", zh="，另有 {n} 个作业未知", n=unknown) if unknown else "",
+            ),
+        ),
+        ("Longest", say("{job}, {took}", zh="{job}，{took}", job=longest[0].title, took=longest[1]) if longest else ""),
+        ("First made", cohort.began_at),
+        ("Last ended", cohort.ended_at),
+        ("Took", took or ""),
     )
     return Notify(
-        headline=f"Cohort {cohort.family}: the last of {len(cohort.members)} has ended, {_ways(cohort)}",
+        headline=_about(
+            cohort,
+            say(
+                "the last of {all} has ended, {ways}",
+                zh="{all} 个作业已全部结束，{ways}",
+                all=len(cohort.members),
+                ways=_ways(cohort),
+            ),
+        ),
         facts=known(*found) + _failed(cohort),
         severity=Severity.WARNING if cohort.failed else Severity.INFO,
         dedup_key=f"{cohort.key}/ended/{cohort.roll}",
@@ -174,8 +207,7 @@ def _end(cohort: Cohort) -> Notify:
 
 def _failed(cohort: Cohort) -> Facts:
     names = [_called(job) for job in cohort.failed]
-    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
-    return (("Failed", ", ".join(names[:_MOST_NAMES] + more)),) if names else ()
+    return (("Failed", joined(names, most=_MOST_NAMES)),) if names else ()
 
 
 def _called(job: Member) -> str:

@@ -21,6 +21,7 @@ from watcher.api import (
     JobResumed,
     JobSnapshot,
     JobStatusChanged,
+    Moment,
     Notify,
     Phase,
     RuleOptions,
@@ -29,7 +30,7 @@ from watcher.api import (
     Topic,
     begun,
     known,
-    spell_duration,
+    say,
 )
 
 _LOOK = "look"
@@ -128,7 +129,11 @@ class HangSuspectedRule:
             return
         yield Deadline(f"{_QUIET}{since.isoformat()}", again)
         yield Notify(
-            headline=f"Running, but nothing was heard of it for {spell_duration(now - since)}",
+            headline=say(
+                "Running, but nothing was heard of it for {silent}",
+                zh="运行中，但 {silent}内没有任何事件和日志",
+                silent=now - since,
+            ),
             facts=_facts(event, job, running_since, now),
             dedup_key=since.isoformat(),
         )
@@ -144,9 +149,9 @@ def _beginning(key: str) -> datetime | None:
 
 def _facts(event: JobActivityChecked, job: JobSnapshot, running_since: datetime, now: datetime) -> Facts:
     return known(
-        ("Last event", "" if event.last_event_at is None else f"{event.last_event_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Last line of the log", "" if event.last_log_at is None else f"{event.last_log_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Running for", spell_duration(now - running_since)),
+        ("Last event", event.last_event_at and Moment(event.last_event_at, seconds=True)),
+        ("Last line of the log", event.last_log_at and Moment(event.last_log_at, seconds=True)),
+        ("Running for", now - running_since),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Not read", event.unread),
     )

@@ -23,14 +23,18 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
+    joined,
     known,
+    restarts,
     revivals,
-    spell_duration,
+    say,
 )
 
 _MOST_PODS = 3
 
 
+_FAILED_NOW = say("Failed", zh="失败")
 _FAILED = frozenset({Phase.FAILED, Phase.RESERVED_FAILED})
 _RESTARTING = "Restarting"
 """The one sub-status that DLC documents: the job is being tried again."""
@@ -79,12 +83,16 @@ class JobFailedRule:
         job = context.job
         match event:
             case JobFailed():
-                headline = "Failed" if event.lived is None else f"Failed after {spell_duration(event.lived)}"
+                headline = (
+                    _FAILED_NOW
+                    if event.lived is None
+                    else say("Failed after {lived}", zh="失败，历时 {lived}", lived=event.lived)
+                )
             case JobStatusChanged(new_phase=Phase.RESERVED_FAILED):
                 if job is not None and job.phase is not Phase.RESERVED_FAILED:
                     yield Silence("it is past that")
                     return
-                headline = "Failed, pods are kept for now"
+                headline = say("Failed, pods are kept for now", zh="失败，实例暂时保留")
             case DeadlinePassed():
                 yield from self._waited(context)
                 return
@@ -93,7 +101,12 @@ class JobFailedRule:
                 return
         if job is not None and _tried_again(job):
             yield Notify(
-                headline=f"{headline}, but DLC says that it restarts it{_code(event.reason_code)}",
+                headline=say(
+                    "{failed}, but DLC says that it restarts it{code}",
+                    zh="{failed}，但 DLC 表示会重启该作业{code}",
+                    failed=headline,
+                    code=_code(event.reason_code),
+                ),
                 facts=_facts(job),
                 detail=event.reason_message,
                 severity=Severity.WARNING,
@@ -103,7 +116,7 @@ class JobFailedRule:
             return
         facts = () if job is None else _facts(job)
         yield Notify(
-            headline=headline + _code(event.reason_code),
+            headline=say("{failed}{code}", zh="{failed}{code}", failed=headline, code=_code(event.reason_code)),
             facts=facts,
             detail=event.reason_message,
             dedup_key=_key(context),
@@ -115,9 +128,13 @@ class JobFailedRule:
         if job is None or job.phase not in _FAILED:
             yield Silence("it was tried again")
             return
-        waited = spell_duration(self.options.retry_within)
         yield Notify(
-            headline=f"Failed, and not restarted within {waited}{_code(job.reason_code)}",
+            headline=say(
+                "Failed, and not restarted within {waited}{code}",
+                zh="失败，{waited}内未见重启{code}",
+                waited=self.options.retry_within,
+                code=_code(job.reason_code),
+            ),
             facts=_facts(job),
             detail=job.reason_message,
             dedup_key=_key(context),
@@ -137,20 +154,21 @@ def _key(context: Context) -> str:
     return f"failed-{times}" if times else "failed"
 
 
-def _code(code: str) -> str:
-    return f": {code.strip()}" if code.strip() else ""
+def _code(code: str) -> Text:
+    return say(": {code}", zh="：{code}", code=code.strip()) if code.strip() else ""
 
 
 def _facts(job: JobSnapshot) -> Facts:
     ended = job.failed_at or job.finished_at
-    ran = spell_duration(ended - job.running_at) if ended and job.running_at else ""
     failed = [pod for pod in job.pods or () if pod.phase is PodPhase.FAILED]
-    pods = [f"{pod.pod_id} on {pod.node}" if pod.node else pod.pod_id for pod in failed[:_MOST_PODS]]
-    more = [f"{len(failed) - _MOST_PODS} more"] if len(failed) > _MOST_PODS else []
+    pods = [
+        say("{pod} on {node}", zh="{pod}（节点 {node}）", pod=pod.pod_id, node=pod.node) if pod.node else pod.pod_id
+        for pod in failed
+    ]
     kept = job.settings.reserved_minutes if job.phase is Phase.RESERVED_FAILED else None
     return known(
-        ("Ran for", ran),
-        ("Restarts", str(job.restarts)),
-        ("Failed pods", ", ".join(pods + more)),
-        ("Pods are kept for", f"{kept} min" if kept else ""),
+        ("Ran for", ended - job.running_at if ended and job.running_at else None),
+        ("Restarts", restarts(job.restarts)),
+        ("Failed pods", joined(pods, most=_MOST_PODS)),
+        ("Pods are kept for", say("{n} min", zh="{n} 分钟", n=kept) if kept else ""),
     )

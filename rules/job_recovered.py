@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import ClassVar
 
 from watcher.api import (
+    CAUSES,
     RESERVED,
     TERMINAL,
     AttemptCause,
     Context,
     Event,
+    Facts,
     Intent,
     JobAttempt,
     JobSnapshot,
@@ -22,7 +23,9 @@ from watcher.api import (
     Severity,
     Silence,
     broken_off,
-    spell_duration,
+    number_of,
+    outage,
+    say,
 )
 
 
@@ -63,9 +66,15 @@ class JobRecoveredRule:
             return
         broken = broken_off(context.course)
         attempt = context.attempts[-1]
-        facts = (("Attempt", str(attempt)), *_why(context.attempt(attempt.number - 1)))
+        facts = (("Attempt", number_of(attempt.number, attempt.of)), *_why(context.attempt(attempt.number - 1)))
+        cost = outage(attempt.down, attempt.gpu_hours_down)
         if broken is not None and broken.phase in TERMINAL | RESERVED:
-            headline = f"Running again, though it was {broken.status}{_cost(attempt)}"
+            headline = say(
+                "Running again, though it was {status}{cost}",
+                zh="恢复运行，此前状态为 {status}{cost}",
+                status=broken.status,
+                cost=cost,
+            )
             yield Notify(headline=headline, facts=facts, dedup_key=f"alive-{broken.key}")
         elif attempt.number == 1 or broken is None:
             yield Silence("no restart came before")
@@ -76,8 +85,12 @@ class JobRecoveredRule:
         elif _restarts(context.previous) < attempt.number - 1:
             yield Silence("the restart was told in the same look")
         else:
-            limit = "" if job.restarts.limit is None else f" of {job.restarts.limit}"
-            headline = f"Running again after restart {attempt.number - 1}{limit}{_cost(attempt)}"
+            headline = say(
+                "Running again after restart {number}{cost}",
+                zh="第 {number} 次重启后恢复运行{cost}",
+                number=number_of(attempt.number - 1, job.restarts.limit),
+                cost=cost,
+            )
             yield Notify(headline=headline, facts=facts, dedup_key=f"attempt-{attempt.number}")
 
 
@@ -93,15 +106,7 @@ def _restarts(job: JobSnapshot | None) -> int:
     return max((record.job_restart_count or 0 for record in job.restart_records), default=0)
 
 
-def _cost(attempt: JobAttempt) -> str:
-    if attempt.down is None or attempt.down < timedelta(seconds=1):
-        return ""
-    lost = attempt.gpu_hours_down or 0
-    hours = f", about {lost:.1f} GPU-hours lost" if lost >= 0.05 else ""  # noqa: PLR2004 - shown as 0.1
-    return f", {spell_duration(attempt.down)} down{hours}"
-
-
-def _why(former: JobAttempt | None) -> tuple[tuple[str, str], ...]:
-    if former is None or former.cause in (None, AttemptCause.UNKNOWN):
+def _why(former: JobAttempt | None) -> Facts:
+    if former is None or former.cause is None or former.cause is AttemptCause.UNKNOWN:
         return ()
-    return (("Restarted after", str(former.cause)),)
+    return (("Restarted after", CAUSES[former.cause]),)

@@ -22,9 +22,12 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
     cause_of_end,
     known,
-    spell_duration,
+    number_of,
+    outage,
+    say,
 )
 
 _RELATED = timedelta(minutes=10)
@@ -54,7 +57,8 @@ class JobRestartedRule:
 
     When:
         DLC's count of restarts grew. Each restart is told once, with its number. The first one is a warning; it is critical when
-        the part `loud_at` of the restarts allowed is used, or when `loop_count` of them fell within `loop_within`; else info.
+        the part `loud_at` of the restarts allowed is used, and when a loop begins: when `loop_count` of them fell within
+        `loop_within`. While it goes on in the loop each is a warning; else info.
 
     Why you want to know:
         Every restart throws away the work since the last checkpoint, and the number of them is limited: when it is used up, the
@@ -68,6 +72,7 @@ class JobRestartedRule:
     Options:
         `loud_at` (0.8): the part of the restarts allowed from which on it is critical. `loop_count` (3) and `loop_within` (1h):
         how many restarts in which time are a loop.
+        The rule `flapping` takes in what follows, as far as it is not critical.
     """
 
     name: ClassVar[str] = "job-restarted"
@@ -83,31 +88,37 @@ class JobRestartedRule:
         if not isinstance(event, JobRestarted):
             yield Silence("not a restart")
             return
-        number = str(event.used) if event.limit is None else f"{event.used} of {event.limit}"
-        headline = f"Restart {number}" if event.count == 1 else f"{event.count} restarts at once, now {number}"
         job, record = context.job, None if context.job is None else _record(event, context.job)
-        if job is not None:
-            headline += _after(event, job, context) + _cost(job, record, context.attempt(event.used + 1))
         within = self._within(event, context, record)
         looping = within >= self.options.loop_count
-        if looping:
-            headline += f", {within} within {spell_duration(self.options.loop_within)}"
-        if event.limit is not None and event.used >= event.limit:
-            headline += ", no more are left"
+        headline = say(
+            "{restart}{after}{cost}{loop}{spent}",
+            zh="{restart}{after}{cost}{loop}{spent}",
+            restart=_restart(event),
+            after="" if job is None else _after(event, job, context),
+            cost="" if job is None else _cost(job, record, context.attempt(event.used + 1)),
+            loop=self._loop(within) if looping else "",
+            spent=_SPENT if event.limit is not None and event.used >= event.limit else "",
+        )
         code = (("Reason", event.reason_code),) if event.reason_code else ()
         yield Notify(
             headline=headline,
             facts=code + _causes(record),
             detail=event.reason_message or _error(record) or ("" if record is None else record.reason),
-            severity=self._severity(event, looping=looping),
+            severity=self._severity(event, within),
         )
 
-    def _severity(self, event: JobRestarted, *, looping: bool) -> Severity:
+    def _loop(self, within: int) -> Text:
+        return say(", {n} within {time}", zh="，{time}内共重启 {n} 次", n=within, time=self.options.loop_within)
+
+    def _severity(self, event: JobRestarted, within: int) -> Severity:
         limit = event.limit
         spent = limit is not None and (limit <= max(0, event.used) or event.used / limit >= self.options.loud_at)
-        if spent or looping:
+        looping = within >= self.options.loop_count
+        begins = looping and within - event.count < self.options.loop_count
+        if spent or begins:
             return Severity.CRITICAL
-        return Severity.WARNING if event.used <= event.count else Severity.INFO
+        return Severity.WARNING if looping or event.used <= event.count else Severity.INFO
 
     def _within(self, event: JobRestarted, context: Context, record: RestartRecord | None) -> int:
         """How many restarts there were in the time up to this one, itself included, as far as they are dated."""
@@ -122,13 +133,23 @@ class JobRestartedRule:
 
 
 _AFTER = {
-    AttemptCause.EVICTED: " after eviction",
-    AttemptCause.PREEMPTED: " after preemption",
-    AttemptCause.SPOT_RECLAIMED: " after its spot instance was reclaimed",
-    AttemptCause.NODE_FAULT: " after a node fault",
-    AttemptCause.PROCESS_FAILURE: " after a process failure",
-    AttemptCause.USER: " by a user",
+    AttemptCause.EVICTED: say(" after eviction", zh="（被驱逐）"),
+    AttemptCause.PREEMPTED: say(" after preemption", zh="（被抢占）"),
+    AttemptCause.SPOT_RECLAIMED: say(" after its spot instance was reclaimed", zh="（抢占式实例被回收）"),
+    AttemptCause.NODE_FAULT: say(" after a node fault", zh="（节点故障）"),
+    AttemptCause.PROCESS_FAILURE: say(" after a process failure", zh="（进程失败）"),
+    AttemptCause.USER: say(" by a user", zh="（用户操作）"),
 }
+_SPENT = say(", no more are left", zh="，重启次数已用尽")
+
+
+def _restart(event: JobRestarted) -> Text:
+    number = number_of(event.used, event.limit)
+    if event.count == 1:
+        return say("Restart {number}", zh="第 {number} 次重启", number=number)
+    return say(
+        "{n} restarts at once, now {number}", zh="连续 {n} 次重启，累计 {number} 次", n=event.count, number=number
+    )
 
 
 def _record(event: JobRestarted, job: JobSnapshot) -> RestartRecord | None:
@@ -136,7 +157,7 @@ def _record(event: JobRestarted, job: JobSnapshot) -> RestartRecord | None:
     return next((record for record in job.restart_records if record.job_restart_count == event.used), None)
 
 
-def _after(event: JobRestarted, job: JobSnapshot, context: Context) -> str:
+def _after(event: JobRestarted, job: JobSnapshot, context: Context) -> Text:
     """What put an end to the attempt before."""
     ended = context.attempt(event.used)
     cause = AttemptCause.UNKNOWN if ended is None or ended.cause is None else ended.cause
@@ -164,17 +185,14 @@ def _evicted(job: JobSnapshot) -> dict[PodKey, datetime | None]:
     return {life.key: life.finished_at for life in lives if life.evicted}
 
 
-def _cost(job: JobSnapshot, record: RestartRecord | None, attempt: JobAttempt | None) -> str:
+def _cost(job: JobSnapshot, record: RestartRecord | None, attempt: JobAttempt | None) -> Text:
     """How long it was down and what that cost, as far as it is known by now."""
     down, lost = (None, None) if attempt is None else (attempt.down, attempt.gpu_hours_down)
     if down is None and record is not None and record.duration:
         down = record.duration
         whole = "pod" not in record.level.lower()  # of a restart of single pods nobody knows who waited
         lost = (job.gpus or 0) * (down / timedelta(hours=1)) if whole else None
-    if down is None or down < timedelta(seconds=1):
-        return ""
-    hours = f", about {lost:.1f} GPU-hours lost" if lost is not None and lost >= 0.05 else ""  # noqa: PLR2004 - shown as 0.1
-    return f", {spell_duration(down)} down{hours}"
+    return outage(down, lost)
 
 
 def _error(record: RestartRecord | None) -> str:

@@ -20,7 +20,7 @@ from watcher.api import (
     Severity,
     Silence,
     known,
-    spell_duration,
+    say,
 )
 
 
@@ -79,7 +79,11 @@ class JobStartedRule:
                 yield Silence("not running")
                 return
         waited = _waited(context, began)
-        headline = "Started running" + (f" after {spell_duration(waited)} of waiting" if waited else "")
+        headline = (
+            say("Started running after {waited} of waiting", zh="开始运行，等待了 {waited}", waited=waited)
+            if waited
+            else say("Started running", zh="开始运行")
+        )
         yield Notify(headline=headline, facts=_facts(context), dedup_key="started")
 
 
@@ -98,5 +102,5 @@ def _facts(context: Context) -> Facts:
         ("Pods", roles),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Nodes", ", ".join(nodes) if len(nodes) <= 4 else f"{len(nodes)}"),  # noqa: PLR2004 - more do not fit a line
-        ("Time limit", spell_duration(job.max_running_time) if job.max_running_time else ""),
+        ("Time limit", job.max_running_time or ""),
     )

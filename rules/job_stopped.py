@@ -17,7 +17,7 @@ from watcher.api import (
     Severity,
     Silence,
     known,
-    spell_duration,
+    say,
 )
 
 
@@ -51,7 +51,11 @@ class JobStoppedRule:
         if not isinstance(event, JobStopped):
             yield Silence("not stopped")
             return
-        headline = "Stopped" if event.lived is None else f"Stopped after {spell_duration(event.lived)}"
+        headline = (
+            say("Stopped", zh="已停止")
+            if event.lived is None
+            else say("Stopped after {lived}", zh="已停止，历时 {lived}", lived=event.lived)
+        )
         reason = (("Reason", event.reason_code),) if event.reason_code else ()
         facts = reason if context.job is None else reason + _facts(context.job)
         yield Notify(headline=headline, facts=facts, detail=event.reason_message, dedup_key="stopped")
@@ -60,6 +64,6 @@ class JobStoppedRule:
 def _facts(job: JobSnapshot) -> Facts:
     ended = job.stopped_at or job.finished_at
     return known(
-        ("Ran for", spell_duration(ended - job.running_at) if ended and job.running_at else ""),
-        ("Time limit", spell_duration(job.max_running_time) if job.max_running_time else ""),
+        ("Ran for", ended - job.running_at if ended and job.running_at else None),
+        ("Time limit", job.max_running_time or ""),
     )

@@ -19,8 +19,9 @@ from watcher.api import (
     Severity,
     Silence,
     known,
+    restarts,
     revivals,
-    spell_duration,
+    say,
 )
 
 
@@ -53,12 +54,16 @@ class JobSucceededRule:
         """Speak about a success, decided or final."""
         match event:
             case JobSucceeded():
-                headline = "Succeeded" if event.lived is None else f"Succeeded after {spell_duration(event.lived)}"
+                headline = (
+                    say("Succeeded", zh="成功")
+                    if event.lived is None
+                    else say("Succeeded after {lived}", zh="成功，历时 {lived}", lived=event.lived)
+                )
             case JobStatusChanged(new_phase=Phase.RESERVED_SUCCEEDED):
                 if context.job is not None and context.job.phase is not Phase.RESERVED_SUCCEEDED:
                     yield Silence("it is past that")
                     return
-                headline = "Succeeded, pods are kept for now"
+                headline = say("Succeeded, pods are kept for now", zh="成功，实例暂时保留")
             case _:
                 yield Silence("not a success")
                 return
@@ -69,10 +74,9 @@ class JobSucceededRule:
 
 def _facts(job: JobSnapshot) -> Facts:
     ended = job.succeeded_at or job.finished_at
-    ran = spell_duration(ended - job.running_at) if ended and job.running_at else ""
     kept = job.settings.reserved_minutes if job.phase is Phase.RESERVED_SUCCEEDED else None
     return known(
-        ("Ran for", ran),
-        ("Restarts", str(job.restarts) if job.restarts.used else ""),
-        ("Pods are kept for", f"{kept} min" if kept else ""),
+        ("Ran for", ended - job.running_at if ended and job.running_at else None),
+        ("Restarts", restarts(job.restarts) if job.restarts.used else ""),
+        ("Pods are kept for", say("{n} min", zh="{n} 分钟", n=kept) if kept else ""),
     )

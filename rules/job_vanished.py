@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from watcher.api import Context, Event, Intent, JobVanished, NoOptions, Notify, Severity, Silence, known
+from watcher.api import (
+    Context,
+    Event,
+    Intent,
+    JobVanished,
+    Moment,
+    NoOptions,
+    Notify,
+    Severity,
+    Silence,
+    known,
+    say,
+)
 
 
 class JobVanishedRule:
@@ -43,13 +55,20 @@ class JobVanishedRule:
             ()
             if job is None
             else (
-                ("Last seen", f"{job.observed_at:%Y-%m-%d %H:%M:%S} UTC"),
+                ("Last seen", Moment(job.observed_at, seconds=True)),
                 ("Owner", job.user_name or job.user_id),
                 ("Workspace", job.workspace_name or job.workspace_id),
             )
         )
         yield Notify(
-            headline=f"DLC no longer knows this job; it was {event.last_status or 'without a status'} when last seen",
+            headline=say(
+                "DLC no longer knows this job; it was {status} when last seen",
+                zh="DLC 已查不到该作业，最后可见时状态为 {status}",
+                status=event.last_status or say("without a status", zh="空"),
+            ),
             facts=known(*found),
-            detail="It was deleted, or this account may no longer see its workspace.",
+            detail=say(
+                "It was deleted, or this account may no longer see its workspace.",
+                zh="作业已被删除，或当前账号已无权查看其所在的工作空间。",
+            ),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from watcher.api import (
+    YES,
     Context,
     Event,
     Facts,
@@ -17,9 +18,14 @@ from watcher.api import (
     Severity,
     Silence,
     known,
+    restarts,
+    say,
 )
 
-_OVERSOLD = {"ForceQuotaOverSold": "yes, always", "AcceptQuotaOverSold": "yes, when needed"}
+_OVERSOLD = {
+    "ForceQuotaOverSold": say("yes, always", zh="是，始终使用"),
+    "AcceptQuotaOverSold": say("yes, when needed", zh="是，需要时使用"),
+}
 
 
 class PodEvictedRule:
@@ -54,7 +60,12 @@ class PodEvictedRule:
         if not isinstance(event, PodEvicted):
             yield Silence("not an eviction")
             return
-        headline = f"Pod {event.pod.pod_id} was evicted" + (f" from node {event.node}" if event.node else "")
+        headline = say(
+            "Pod {pod} was evicted{node}",
+            zh="实例 {pod} 被驱逐{node}",
+            pod=event.pod.pod_id,
+            node=say(" from node {node}", zh="（节点 {node}）", node=event.node) if event.node else "",
+        )
         own = known(("Role", event.role), ("Address", event.ip))
         facts = own if context.job is None else own + _facts(context.job)
         yield Notify(headline=headline, facts=facts, detail=event.reason_message)
@@ -62,8 +73,8 @@ class PodEvictedRule:
 
 def _facts(job: JobSnapshot) -> Facts:
     return known(
-        ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
+        ("Spot", YES if any(role.spot for role in job.roles) else ""),
         ("On idle resources of others", _OVERSOLD.get(job.settings.oversold_type, "")),
         ("Priority", "" if job.priority is None else str(job.priority)),
-        ("Restarts", str(job.restarts)),
+        ("Restarts", restarts(job.restarts)),
     )

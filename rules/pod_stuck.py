@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from watcher.api import (
+    PUBLIC_RESOURCES,
+    YES,
     Context,
     Deadline,
     DeadlinePassed,
@@ -30,8 +32,9 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
     known,
-    spell_duration,
+    say,
 )
 
 _KEY = "stuck"
@@ -107,10 +110,18 @@ class PodStuckRule:
 
     def _told(self, stuck: list[PodSnapshot], due: datetime, job: JobSnapshot, context: Context) -> Notify:
         names = sorted(pod.pod_id for pod in stuck)
-        who = f"Pod {names[0]}" if len(names) == 1 else f"{len(names)} of {len(job.pods or ())} pods"
-        waited = context.now - due + self.options.after
+        who = (
+            say("Pod {name}", zh="实例 {name} ", name=names[0])
+            if len(names) == 1
+            else say("{n} of {all} pods", zh="{all} 个实例中有 {n} 个", n=len(names), all=len(job.pods or ()))
+        )
         return Notify(
-            headline=f"{who} Pending for {spell_duration(waited)} while the job runs",
+            headline=say(
+                "{who} Pending for {waited} while the job runs",
+                zh="作业运行中，但{who}已 Pending {waited}",
+                who=who,
+                waited=context.now - due + self.options.after,
+            ),
             facts=_facts(stuck, names, job),
             detail=job.reason_message,
             dedup_key=due.isoformat(),
@@ -119,15 +130,16 @@ class PodStuckRule:
 
 
 def _facts(stuck: list[PodSnapshot], names: list[str], job: JobSnapshot) -> Facts:
-    shown = ", ".join(names[:_MOST_NAMED]) + (
-        f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    )
+    shown: Text = ", ".join(names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        more = len(names) - _MOST_NAMED
+        shown = say("{names} and {n} more", zh="{names}，另有 {n} 个", names=shown, n=more)
     return known(
         ("Pods", shown),
         ("Role", ", ".join(sorted({pod.role for pod in stuck if pod.role}))),
         ("Reason", job.reason_code),
         ("GPUs held", f"{job.gpus:g}" if job.gpus else ""),
-        ("Quota", job.quota_name or job.quota_id or "none (public resources)"),
+        ("Quota", job.quota_name or job.quota_id or PUBLIC_RESOURCES),
         ("Priority", "" if job.priority is None else str(job.priority)),
-        ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
+        ("Spot", YES if any(role.spot for role in job.roles) else ""),
     )

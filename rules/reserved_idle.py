@@ -26,12 +26,14 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
     begun,
     known,
-    spell_duration,
+    say,
 )
 
 _KEY = "reserved"
+_SUCCEEDED, _FAILED = say("succeeded", zh="成功"), say("failed", zh="失败")
 
 
 class ReservedIdleOptions(RuleOptions):
@@ -78,20 +80,30 @@ class ReservedIdleRule:
         if isinstance(found, Deadline):
             yield found
             return
-        what = "its machines are" if not job.gpus else "1 GPU is" if job.gpus == 1 else f"{job.gpus:g} GPUs are"
         yield Notify(
-            headline=f"Result decided {spell_duration(found.lasted)} ago, {what} still held",
+            headline=say(
+                "Result decided {ago} ago, {what} still held",
+                zh="结果在 {ago}前已确定，仍占用{what}",
+                ago=found.lasted,
+                what=_held(job.gpus),
+            ),
             facts=_facts(job, since, context.now),
             dedup_key=found.dedup_key,
             ongoing=Ongoing.HELD,
         )
 
 
+def _held(gpus: float | None) -> Text:
+    if not gpus:
+        return say("its machines are", zh="机器")
+    return say("1 GPU is" if gpus == 1 else "{n} GPUs are", zh=" {n} 个 GPU", n=f"{gpus:g}")
+
+
 def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:
     minutes = job.settings.reserved_minutes
     left = since + timedelta(minutes=minutes) - now if minutes else None
     return known(
-        ("Result", "succeeded" if job.phase is Phase.RESERVED_SUCCEEDED else "failed"),
-        ("Reservation", "" if left is None else f"{minutes} min, {spell_duration(left)} left"),
+        ("Result", _SUCCEEDED if job.phase is Phase.RESERVED_SUCCEEDED else _FAILED),
+        ("Reservation", left and say("{n} min, {left} left", zh="共 {n} 分钟，剩余 {left}", n=minutes or 0, left=left)),
         ("Quota", job.quota_name or job.quota_id),
     )

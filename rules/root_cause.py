@@ -23,7 +23,11 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
+    cause_in_words,
     known,
+    reason_in_words,
+    say,
 )
 
 
@@ -85,8 +89,15 @@ class RootCauseRule:
     def _told(self, found: JobCauseFound) -> Iterator[Intent]:
         if found.missing_permission:
             yield Notify(
-                headline=f"Causes cannot be looked into: {found.missing_permission} is not allowed",
-                facts=(("Allow", found.missing_permission), ("Or set", "evidence, of this source")),
+                headline=say(
+                    "Causes cannot be looked into: {right} is not allowed",
+                    zh="无法查找失败原因：没有 {right} 权限",
+                    right=found.missing_permission,
+                ),
+                facts=(
+                    ("Allow", found.missing_permission),
+                    ("Or set", say("evidence, of this source", zh="该数据源的 evidence")),
+                ),
                 detail=found.unread,
                 severity=Severity.INFO,
                 dedup_key=f"not allowed\x1f{found.job.source}\x1f{found.missing_permission}",
@@ -100,7 +111,7 @@ class RootCauseRule:
             )
             return
         yield Notify(
-            headline=f"Likely cause: {found.summary}",
+            headline=say("Likely cause: {summary}", zh="可能的失败原因：{summary}", summary=cause_in_words(found)),
             facts=_facts(found),
             detail=found.excerpt,
             severity=Severity.INFO if found.confidence is Confidence.LOW else None,
@@ -117,11 +128,20 @@ def _restarts(context: Context, *, before: bool = False) -> int:
     return 0 if job is None else job.restarts.used or 0
 
 
+_SURE = {
+    Confidence.LOW: say("low", zh="低"),
+    Confidence.MEDIUM: say("medium", zh="中"),
+    Confidence.HIGH: say("high", zh="高"),
+}
+
+
 def _facts(found: JobCauseFound) -> Facts:
-    sure = f"{found.confidence}: {found.because}" if found.because else str(found.confidence)
+    sure: Text = _SURE[found.confidence]
+    if found.because:
+        sure = say("{sure}: {because}", zh="{sure}：{because}", sure=sure, because=reason_in_words(found.because))
     return known(
         ("Class", str(found.fault_class)),
         ("Confidence", sure),
-        ("Exit code", "" if found.exit_code is None else str(found.exit_code)),
+        ("Exit code", found.exit_code),
         ("Could not read", found.unread),
     )

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from watcher.api import Context, Event, Intent, NoOptions, Notify, RuleFailed, Severity, Silence
+from watcher.api import (
+    Context,
+    Event,
+    Intent,
+    NoOptions,
+    Notify,
+    RuleFailed,
+    Severity,
+    Silence,
+    say,
+)
 
 
 class RuleFailedRule:
@@ -40,7 +50,11 @@ class RuleFailedRule:
             return
         day = event.when.observed_at.date().isoformat()
         yield Notify(
-            headline=f"Rule {event.rule} failed; what it would have said was not said",
+            headline=say(
+                "Rule {rule} failed; what it would have said was not said",
+                zh="规则 {rule} 执行出错，它要发出的通知未能发出",
+                rule=event.rule,
+            ),
             facts=(("Rule", event.rule), ("Event", event.event_id)),
             detail=event.error,
             dedup_key=f"{event.rule}/{event.error}/{day}",

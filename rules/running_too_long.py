@@ -26,9 +26,11 @@ from watcher.api import (
     RuleOptions,
     Severity,
     Silence,
+    Text,
     begun,
     known,
-    spell_duration,
+    restarts,
+    say,
 )
 
 _KEY = "running"
@@ -104,25 +106,32 @@ class RunningTooLongRule:
 def _said(clock: Dwell, found: Overdue, job: JobSnapshot, since: datetime, now: datetime) -> Notify | Silence:
     limit = job.max_running_time
     if clock.key == _KEY or limit is None:
-        headline, news = f"Running for {spell_duration(found.lasted)}", found.dedup_key
+        headline, news = say("Running for {ran}", zh="已运行 {ran}", ran=found.lasted), found.dedup_key
     elif found.lasted >= limit:
         return Silence("its time limit has passed")
     else:
-        headline = f"Its time limit of {spell_duration(limit)} ends it in {spell_duration(limit - found.lasted)}"
+        headline = say(
+            "Its time limit of {limit} ends it in {left}",
+            zh="{left}后将因达到运行时限（{limit}）而终止",
+            limit=limit,
+            left=limit - found.lasted,
+        )
         news = f"{found.dedup_key}/limit/{limit}"
     return Notify(headline=headline, facts=_facts(job, since, now), dedup_key=news)
 
 
 def _facts(job: JobSnapshot, since: datetime, now: datetime) -> Facts:
-    limit = ""
-    if job.max_running_time:
-        left = since + job.max_running_time - now
-        limit = f"{spell_duration(job.max_running_time)}, " + (
-            f"{spell_duration(left)} left" if left > timedelta(0) else f"passed {spell_duration(-left)} ago"
-        )
     return known(
-        ("Running since", f"{since:%Y-%m-%d %H:%M} UTC"),
-        ("Time limit", limit or "none known"),
+        ("Running since", since),
+        ("Time limit", _time_limit(job.max_running_time, now - since)),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
-        ("Restarts", str(job.restarts) if job.restarts.used else ""),
+        ("Restarts", restarts(job.restarts) if job.restarts.used else ""),
     )
+
+
+def _time_limit(limit: timedelta | None, ran: timedelta) -> Text:
+    if not limit:
+        return say("none known", zh="未知")
+    if ran < limit:
+        return say("{limit}, {left} left", zh="{limit}，剩余 {left}", limit=limit, left=limit - ran)
+    return say("{limit}, passed {ago} ago", zh="{limit}，已超出 {ago}", limit=limit, ago=ran - limit)

@@ -29,8 +29,10 @@ from watcher.api import (
     TooFew,
     begun,
     known,
+    number_of,
     passed_over,
-    spell_duration,
+    restarts,
+    say,
 )
 
 _KEY = "starting"
@@ -82,7 +84,7 @@ class SlowStartRule:
             yield stay
             return
         job, since = stay
-        limit = self.options.limit(job, context, _prepared, "prepared")
+        limit = self.options.limit(job, context, _prepared, say("prepared", zh="启动"))
         if isinstance(limit, TooFew):
             yield from passed_over(limit, _KEY, context.now)
             return
@@ -91,7 +93,13 @@ class SlowStartRule:
             yield found
             return
         yield Notify(
-            headline=f"Starting for {spell_duration(found.lasted)}, now {job.status}{limit.because}",
+            headline=say(
+                "Starting for {lasted}, now {status}{because}",
+                zh="已启动 {lasted}仍未运行，当前为 {status}{because}",
+                lasted=found.lasted,
+                status=job.status,
+                because=limit.because,
+            ),
             facts=_facts(job) + limit.facts,
             detail=job.reason_message,
             dedup_key=found.dedup_key,
@@ -107,9 +115,9 @@ def _facts(job: JobSnapshot) -> Facts:
     waiting = [pod for pod in pods if pod.phase is not PodPhase.RUNNING]
     nodes = sorted({pod.node for pod in waiting if pod.node})
     return known(
-        ("Pods not running", f"{len(waiting)} of {len(pods)}" if pods else ""),
+        ("Pods not running", number_of(len(waiting), len(pods)) if pods else ""),
         ("On nodes", ", ".join(nodes) if len(nodes) <= _MOST_NODES else f"{len(nodes)}"),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Reason", job.reason_code.strip()),
-        ("Restarts", str(job.restarts) if job.restarts.used else ""),
+        ("Restarts", restarts(job.restarts) if job.restarts.used else ""),
     )

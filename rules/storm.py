@@ -32,10 +32,13 @@ from watcher.api import (
     Phase,
     PodEvicted,
     RuleOptions,
+    Said,
     Severity,
     Silence,
+    Text,
+    joined,
     known,
-    spell_duration,
+    say,
 )
 
 Dimension = Literal["node", "quota", "reason", "workspace", "type"]
@@ -45,13 +48,18 @@ _COVERS: Final = 0.8
 _MOST_NAMES: Final = 10
 _MOST_OWNERS: Final = 5
 _MOST_VERDICTS: Final = 50_000
-_WORDS: Final[Mapping[str, str]] = {"evicted": "evicted", "failed": "failed", "queued": "put back into the queue"}
-_PLACES: Final[Mapping[str, str]] = {
-    "node": "on node",
-    "quota": "of quota",
-    "reason": "with reason",
-    "workspace": "of workspace",
-    "type": "on resource type",
+_WORDS: Final[Mapping[str, Said]] = {
+    "evicted": say("evicted", zh="被驱逐"),
+    "failed": say("failed", zh="失败"),
+    "queued": say("put back into the queue", zh="退回排队"),
+}
+_HIT: Final = say("hit", zh="受影响")
+_PLACES: Final[Mapping[str, tuple[str, str]]] = {
+    "node": ("on node {name}", "节点 {name}"),
+    "quota": ("of quota {name}", "资源配额 {name}"),
+    "reason": ("with reason {name}", "原因 {name}"),
+    "workspace": ("of workspace {name}", "工作空间 {name}"),
+    "type": ("on resource type {name}", "资源类型 {name}"),
 }
 _SAY, _OVER = "say", "over"
 
@@ -379,7 +387,12 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
         ("Owners", _owners(members)),
         ("GPUs", _gpus(members)),
         ("Likely pre-emptor", _preemptor(storm, members, fleet, within)),
-        ("Back already", f"{len(back)}: {_names(back)}" if back else "none"),
+        (
+            "Back already",
+            say("{n}: {names}", zh="{n} 个：{names}", n=len(back), names=_names(back))
+            if back
+            else say("none", zh="无"),
+        ),
     )
     return Notify(
         headline=_course(storm, fleet),
@@ -395,8 +408,12 @@ def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
     running = [member for member in members if member.phase is Phase.RUNNING]
     ended = [member for member in members if member.phase in TERMINAL]
     waiting = [member for member in members if member not in running and member not in ended]
-    parts = ((len(running), "running"), (len(waiting), "not running yet"), (len(ended), "ended"))
-    counted = ", ".join(f"{number} {word}" for number, word in parts if number)
+    parts = (
+        (len(running), "{n} running", "{n} 个运行中"),
+        (len(waiting), "{n} not running yet", "{n} 个尚未运行"),
+        (len(ended), "{n} ended", "{n} 个已结束"),
+    )
+    counted = joined([say(english, zh=chinese, n=number) for number, english, chinese in parts if number])
     found: Facts = (
         *_what(storm),
         ("Running", _names(running)),
@@ -406,7 +423,12 @@ def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
         ("Likely pre-emptor", _preemptor(storm, members, fleet, within)),
     )
     return Notify(
-        headline=f"Over: {_course(storm, fleet)}" + (f"; {counted}" if counted else ""),
+        headline=say(
+            "Over: {course}; {counted}" if counted else "Over: {course}",
+            zh="已平息：{course}；{counted}" if counted else "已平息：{course}",
+            course=_course(storm, fleet),
+            counted=counted,
+        ),
         facts=known(*found),
         severity=Severity.INFO,
         dedup_key=_key(_OVER, storm),
@@ -420,23 +442,29 @@ def _members(storm: _Storm, fleet: Fleet) -> list[Member]:
     return [fleet.members[ref] for ref in storm.hits if ref in fleet.members]
 
 
-def _course(storm: _Storm, fleet: Fleet) -> str:
+def _course(storm: _Storm, fleet: Fleet) -> Text:
     length = storm.last_at - storm.first_at
-    time = f"within {spell_duration(length)}" if length >= timedelta(seconds=1) else "at once"
+    at_once = length < timedelta(seconds=1)
     cause, number = storm.name()
-    place = _place(cause, storm, fleet)
-    if number < len(storm.hits):
-        place = f"({number} of them {place})"
-    return f"{len(storm.hits)} jobs {place} {_word(storm)} {time}"
+    part = number < len(storm.hits)
+    return say(
+        "{n} jobs ({part} of them {place}) {hit} {time}" if part else "{n} jobs {place} {hit} {time}",
+        zh="{n} 个作业{time}{hit}（其中 {part} 个：{place}）" if part else "{n} 个作业{time}{hit}（{place}）",
+        n=len(storm.hits),
+        part=number,
+        place=_place(cause, storm, fleet),
+        hit=_word(storm),
+        time=say("at once", zh="同时") if at_once else say("within {length}", zh="在 {length}内", length=length),
+    )
 
 
-def _word(storm: _Storm) -> str:
+def _word(storm: _Storm) -> Said:
     """What all of them have in common; of an eviction and what followed from it, the eviction."""
     hits = storm.hits.values()
-    return next((said for word, said in _WORDS.items() if all(word in hit.words for hit in hits)), "hit")
+    return next((said for word, said in _WORDS.items() if all(word in hit.words for hit in hits)), _HIT)
 
 
-def _place(cause: _Cause, storm: _Storm, fleet: Fleet) -> str:
+def _place(cause: _Cause, storm: _Storm, fleet: Fleet) -> Text:
     """The cause, for people: a quota by its name where it has one."""
     shown = ""
     if cause.dimension == "quota":
@@ -444,29 +472,29 @@ def _place(cause: _Cause, storm: _Storm, fleet: Fleet) -> str:
             fleet.members[ref] for ref, hit in storm.hits.items() if cause in hit.causes and ref in fleet.members
         )
         shown = next((member.quota_name for member in sharing if member.quota_name), "")
-    return f"{_PLACES[cause.dimension]} {shown or cause.value}"
+    english, chinese = _PLACES[cause.dimension]
+    return say(english, zh=chinese, name=shown or cause.value)
 
 
 def _what(storm: _Storm) -> Facts:
-    if _word(storm) != "hit":
+    if _word(storm) is not _HIT:
         return ()
     counts = ((sum(word in hit.words for hit in storm.hits.values()), said) for word, said in _WORDS.items())
-    return (("What", ", ".join(f"{number} {said}" for number, said in counts if number)),)
+    told = [say("{n} {hit}", zh="{n} 个{hit}", n=number, hit=said) for number, said in counts if number]
+    return (("What", joined(told)),)
 
 
-def _names(members: list[Member], *, with_status: bool = False) -> str:
+def _names(members: list[Member], *, with_status: bool = False) -> Text:
     named = [f"{one.title} ({one.status})" if with_status and one.status else one.title for one in members]
-    more = [f"{len(named) - _MOST_NAMES} more"] if len(named) > _MOST_NAMES else []
-    return ", ".join((*named[:_MOST_NAMES], *more))
+    return joined(named, most=_MOST_NAMES)
 
 
-def _owners(members: list[Member]) -> str:
+def _owners(members: list[Member]) -> Text:
     counts: dict[str, int] = {}
     for owner in (member.owner for member in members if member.owner):
         counts[owner] = counts.get(owner, 0) + 1
     first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    more = [f"{len(first) - _MOST_OWNERS} more"] if len(first) > _MOST_OWNERS else []
-    return ", ".join((*(f"{owner} ({number})" for owner, number in first[:_MOST_OWNERS]), *more))
+    return joined([f"{owner} ({number})" for owner, number in first], most=_MOST_OWNERS)
 
 
 def _gpus(members: list[Member]) -> str:
@@ -474,7 +502,7 @@ def _gpus(members: list[Member]) -> str:
     return f"{sum(known):g}" if known else ""
 
 
-def _preemptor(storm: _Storm, victims: list[Member], fleet: Fleet, within: timedelta) -> str:
+def _preemptor(storm: _Storm, victims: list[Member], fleet: Fleet, within: timedelta) -> Text:
     """The job that got machines of that quota or on those nodes at that time, and is none of the storm's own.
 
     A guess: DLC tells that a pod was evicted, never for whom. Machines on the same nodes speak for it more than the same quota,
@@ -485,15 +513,21 @@ def _preemptor(storm: _Storm, victims: list[Member], fleet: Fleet, within: timed
     nodes = {cause.value for hit in storm.hits.values() for cause in hit.causes if cause.dimension == "node"}
     quotas = {victim.quota_id or victim.quota_name for victim in victims} - {""}
     highest = max((victim.priority for victim in victims if victim.priority is not None), default=None)
-    found: list[tuple[tuple[bool, bool, float, float], str]] = []
+    found: list[tuple[tuple[bool, bool, float, float], Text]] = []
     for event, member in _started(storm, fleet, within):
         shared = sorted(nodes & set(member.nodes))
         if shared or (member.quota_id or member.quota_name) in quotas:
             above = highest is not None and member.priority is not None and member.priority > highest
             apart = event.when.at - storm.first_at
-            text = f"{_who(member, above=above)}, started {_where(shared)}, {_relative(apart)}"
+            text = say(
+                "{who}, started {where}, {when}",
+                zh="{who}，{when}启动（{where}）",
+                who=_who(member, above=above),
+                where=_where(shared),
+                when=_relative(apart),
+            )
             found.append(((bool(shared), above, member.gpus or 0.0, -abs(apart).total_seconds()), text))
-    return max(found)[1] if found else ""
+    return max(found, key=lambda one: (one[0], str(one[1])))[1] if found else ""
 
 
 def _started(storm: _Storm, fleet: Fleet, within: timedelta) -> Iterator[tuple[Event, Member]]:
@@ -506,27 +540,30 @@ def _started(storm: _Storm, fleet: Fleet, within: timedelta) -> Iterator[tuple[E
             yield event, fleet.members.get(then.ref, then)
 
 
-def _who(member: Member, *, above: bool) -> str:
+def _who(member: Member, *, above: bool) -> Text:
     gpus = _gpus([member])
-    about = (
+    about: tuple[Text, ...] = (
         member.owner,
-        f"priority {member.priority}, above theirs" if above else "",
-        f"{gpus} GPUs" if gpus else "",
+        say("priority {n}, above theirs", zh="优先级 {n}，高于它们", n=member.priority or 0) if above else "",
+        say("{n} GPUs", zh="{n} 个 GPU", n=gpus) if gpus else "",
     )
-    told = ", ".join(filter(None, about))
-    return f"{member.title} ({told})" if told else member.title
+    told = joined([one for one in about if one])
+    return say("{job} ({told})", zh="{job}（{told}）", job=member.title, told=told) if told else member.title
 
 
-def _where(nodes: list[str]) -> str:
+def _where(nodes: list[str]) -> Text:
     if not nodes:
-        return "on the same quota"
-    return f"on node {nodes[0]}" + (f" and {len(nodes) - 1} more of theirs" if nodes[1:] else "")
+        return say("on the same quota", zh="同一资源配额")
+    more = say(" and {n} more of theirs", zh="，另有 {n} 个相同节点", n=len(nodes) - 1) if nodes[1:] else ""
+    return say("on node {node}{more}", zh="节点 {node}{more}", node=nodes[0], more=more)
 
 
-def _relative(apart: timedelta) -> str:
+def _relative(apart: timedelta) -> Text:
     if abs(apart) < timedelta(seconds=1):
-        return "in the moment of the first"
-    return f"{spell_duration(abs(apart))} {'before' if apart < timedelta(0) else 'after'} the first"
+        return say("in the moment of the first", zh="与首个作业同时")
+    if apart < timedelta(0):
+        return say("{time} before the first", zh="早于首个作业 {time}", time=-apart)
+    return say("{time} after the first", zh="晚于首个作业 {time}", time=apart)
 
 
 def _took_machines(event: Event) -> bool:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import ClassVar
 
 from watcher.api import (
+    PUBLIC_RESOURCES,
+    YES,
     Context,
     Deadline,
     Duration,
@@ -29,7 +31,8 @@ from watcher.api import (
     begun,
     known,
     passed_over,
-    spell_duration,
+    restarts,
+    say,
 )
 
 _KEY = "pending"
@@ -88,7 +91,7 @@ class StuckPendingRule:
             yield stay
             return
         job, since = stay
-        limit = self.options.limit(job, context, _waited, "waited")
+        limit = self.options.limit(job, context, _waited, say("waited", zh="等待"))
         if isinstance(limit, TooFew):
             yield from passed_over(limit, _KEY, context.now)
             return
@@ -100,7 +103,12 @@ class StuckPendingRule:
             return
         yield from found.later
         yield Notify(
-            headline=f"Pending for {spell_duration(found.lasted)}{limit.because}",
+            headline=say(
+                "Pending for {lasted}{because}",
+                zh="已排队 {lasted}{because}",
+                lasted=found.lasted,
+                because=limit.because,
+            ),
             facts=_facts(job) + limit.facts,
             detail=job.reason_message,
             dedup_key=found.dedup_key,
@@ -116,11 +124,11 @@ def _facts(job: JobSnapshot) -> Facts:
     return known(
         ("Status", job.status),
         ("Reason", job.reason_code),
-        ("Quota", job.quota_name or job.quota_id or "none (public resources)"),
+        ("Quota", job.quota_name or job.quota_id or PUBLIC_RESOURCES),
         ("Asks for", ", ".join(f"{role.count} x {role.role}" for role in job.roles)),
         ("GPUs", f"{job.gpus:g}" if job.gpus else ""),
         ("Priority", "" if job.priority is None else str(job.priority)),
         ("Queuing pods", str(queuing) if queuing else ""),
-        ("Spot", "yes" if any(role.spot for role in job.roles) else ""),
-        ("Restarts", str(job.restarts) if job.restarts.used else ""),
+        ("Spot", YES if any(role.spot for role in job.roles) else ""),
+        ("Restarts", restarts(job.restarts) if job.restarts.used else ""),
     )

@@ -9,14 +9,18 @@ from watcher.api import (
     Context,
     Event,
     Intent,
+    Moment,
     NoOptions,
     Notify,
     Severity,
     Silence,
     WatchBlind,
     WatchRecovered,
-    spell_duration,
+    say,
 )
+
+_MUST_ACT = say("no, somebody must act", zh="不能，需要人工处理")
+_GO_ON = say("perhaps; we go on asking", zh="可能，仍在重试")
 
 
 class WatchBlindRule:
@@ -49,22 +53,30 @@ class WatchBlindRule:
         match event:
             case WatchBlind():
                 yield Notify(
-                    headline=f"We cannot see the jobs of {event.source}; this says nothing about your jobs",
+                    headline=say(
+                        "We cannot see the jobs of {source}; this says nothing about your jobs",
+                        zh="无法查看 {source} 的作业；这不说明作业本身有问题",
+                        source=event.source,
+                    ),
                     facts=(
-                        ("Blind since", f"{event.since:%Y-%m-%d %H:%M:%S} UTC"),
-                        (
-                            "Passes by itself",
-                            "no, somebody must act" if event.permanent else "perhaps; we go on asking",
-                        ),
+                        ("Blind since", Moment(event.since, seconds=True)),
+                        ("Passes by itself", _MUST_ACT if event.permanent else _GO_ON),
                     ),
                     detail=event.error,
                 )
             case WatchRecovered():
-                blind_for = spell_duration(event.when.at - event.blind_since)
                 yield Notify(
-                    headline=f"We see the jobs of {event.source} again, after {blind_for}",
-                    facts=(("Blind since", f"{event.blind_since:%Y-%m-%d %H:%M:%S} UTC"),),
-                    detail="What DLC still shows of the time between is told now.",
+                    headline=say(
+                        "We see the jobs of {source} again, after {blind_for}",
+                        zh="已恢复查看 {source} 的作业，中断了 {blind_for}",
+                        source=event.source,
+                        blind_for=event.when.at - event.blind_since,
+                    ),
+                    facts=(("Blind since", Moment(event.blind_since, seconds=True)),),
+                    detail=say(
+                        "What DLC still shows of the time between is told now.",
+                        zh="中断期间的变化，凡 DLC 仍有记录的，现在补发。",
+                    ),
                     severity=Severity.INFO,
                 )
             case _:

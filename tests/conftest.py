@@ -22,6 +22,10 @@ settings.register_profile("explore", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+# Tests of all kinds take their samples from there; whoever is first must not keep its assertions from being readable.
+pytest.register_assert_rewrite("watcher.testing.store_contract")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Production runs on asyncio, so do the tests of the shell."""

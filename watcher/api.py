@@ -10,7 +10,8 @@ from __future__ import annotations
 from watcher.core.attempt_causes import AttemptCause, cause_of_end
 from watcher.core.attempts import JobAttempt, broken_off, revivals
 from watcher.core.bands import Band, TooFew, learn
-from watcher.core.catalog import label_in, phrase, restarts, severity_in
+from watcher.core.catalog import CAUSES, FAULTS, PUBLIC_RESOURCES, YES, label_in, outage, phrase, restarts, severity_in
+from watcher.core.cause_words import cause_in_words, reason_in_words
 from watcher.core.causes import Confidence, FaultClass
 from watcher.core.cohorts import Cohort, Kinship, cohort_of
 from watcher.core.delivery import Receipt
@@ -83,15 +84,20 @@ from watcher.core.rule import (
     Silence,
     known,
 )
+from watcher.core.safe_text import block, clean, link, one_line
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
-from watcher.ports import Capabilities, Notifier, Wire
+from watcher.ports import Capabilities, LastingNotifier, LivingNotifier, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [
+    "CAUSES",
+    "FAULTS",
     "LIVE",
+    "PUBLIC_RESOURCES",
     "RESERVED",
     "TERMINAL",
+    "YES",
     "Absorb",
     "AttemptCause",
     "Band",
@@ -143,8 +149,10 @@ __all__ = [
     "JobVanished",
     "Kinship",
     "Language",
+    "LastingNotifier",
     "Length",
     "Limit",
+    "LivingNotifier",
     "Locale",
     "Member",
     "Message",
@@ -193,8 +201,11 @@ __all__ = [
     "When",
     "Wire",
     "begun",
+    "block",
     "broken_off",
+    "cause_in_words",
     "cause_of_end",
+    "clean",
     "cohort_of",
     "counted",
     "exactly_one",
@@ -202,9 +213,13 @@ __all__ = [
     "known",
     "label_in",
     "learn",
+    "link",
     "number_of",
+    "one_line",
+    "outage",
     "passed_over",
     "phrase",
+    "reason_in_words",
     "restarts",
     "reveal",
     "revivals",

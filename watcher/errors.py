@@ -15,6 +15,7 @@ WatcherError
 │   ├── ServerFault             5xx
 │   ├── Unreachable             DNS, connect, TLS, time-out, reset
 │   └── GarbledAnswer           answered, but not with what was asked for
+├── NothingToTakeOn         nothing about it is open, or somebody took it on before
 ├── StoreError
 │   ├── StaleObservation        somebody else committed first; drop the values and look again
 │   ├── SchemaRefused           the database is newer, or not ours
@@ -169,6 +170,10 @@ class Unreachable(SourceError):
 
 class GarbledAnswer(SourceError):
     """An answer came, but it is not what was asked for: not JSON, wrong types, too large, cut short, a redirect."""
+
+
+class NothingToTakeOn(WatcherError):
+    """Nothing about it is open, or somebody took it on before."""
 
 
 class StoreError(WatcherError):

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from watcher.core.bands import Measure, TooFew, learn
-from watcher.core.duration import spell_duration
+from watcher.core.language import Text, say
 from watcher.core.model import JobSnapshot
 from watcher.core.rule import Context, Deadline, Facts, Intent, RuleOptions, Silence
 from watcher.settings import Duration
@@ -62,7 +62,7 @@ class Limit:
     """
 
     length: timedelta
-    because: str = ""
+    because: Text = ""
     facts: Facts = ()
 
 
@@ -85,7 +85,7 @@ class Patience(RuleOptions):
     least_jobs: Annotated[int, Field(ge=2, le=100_000)] = 20
     """How many jobs a usual length must rest on; for `beyond`."""
 
-    def limit(self, job: JobSnapshot, context: Context, measure: Measure, verb: str) -> Limit | TooFew:
+    def limit(self, job: JobSnapshot, context: Context, measure: Measure, verb: Text) -> Limit | TooFew:
         """How long is too long for this job, by what is known now.
 
         Args:
@@ -108,7 +108,15 @@ class Patience(RuleOptions):
         usual, jobs = found.at(self.beyond), len(found.lengths)
         return Limit(
             max(self.at_least, usual * self.factor),
-            f"; {self.beyond * 100:.4g} % of {jobs} such jobs ({found.sort}) {verb} no longer than {spell_duration(usual)}",
+            say(
+                "; {part} % of {jobs} such jobs ({sort}) {verb} no longer than {usual}",
+                zh="；{jobs} 个同类作业（{sort}）中 {part}% 的{verb}时间不超过 {usual}",
+                part=f"{self.beyond * 100:.4g}",
+                jobs=jobs,
+                sort=found.sort,
+                verb=verb,
+                usual=usual,
+            ),
             (("Usual", found.spread),),
         )
 

@@ -12,10 +12,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from watcher.core.answering import Answer, Press
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import CauseId, Event, EventId
+from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.fleet import Brief
+from watcher.core.inhibition import Inhibiting
 from watcher.core.interventions import Intervention
 from watcher.core.living import CardView, LivingCard
 from watcher.core.message import Message
@@ -170,6 +174,44 @@ class Capabilities:
     reaches: Literal["", "slack", "mail"] = ""
 
 
+@runtime_checkable
+class ListReader(Protocol):
+    """A source whose lists can be asked single questions, which makes watching many jobs a hundred times cheaper.
+
+    Not every source can. One that does not offer this is watched by passes and looks alone.
+    """
+
+    @property
+    def scopes(self) -> int:
+        """How many lists there are: each question is put to one of them, by its number from 0."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Whose request budget it draws on: sources that give the same text share one. No secret is in it."""
+        ...
+
+    def scope_of(self, workspace_id: str) -> int:
+        """The list in which jobs of a workspace stand; -1 when that is not known."""
+        ...
+
+    async def list_some(self, question: ListQuestion, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> ListAnswer:
+        """Put one question, with one request.
+
+        What the far side makes of it is not certain (`core.capabilities`): the answer may show jobs that were not asked for, or
+        leave out some that were.
+
+        Args:
+            question: what is asked.
+            known: see `JobSource.list_jobs`.
+
+        Raises:
+            InvalidRequest: the far side does not take such a question.
+            SourceError: any other leaf.
+        """
+        ...
+
+
 class Notifier(Protocol):
     """One way to tell people. Three small functions; only `send` touches the world.
 
@@ -274,6 +316,20 @@ class AnsweringNotifier(Notifier, Protocol):
         ...
 
 
+@runtime_checkable
+class LastingNotifier(Notifier, Protocol):
+    """A notifier whose far side shows things while they last, as Alertmanager does: it is told of ends, and of what goes on.
+
+    An item with `over_at` says that what an earlier item with the same labels, rule, severity and job told is over. What goes on is
+    sent again through `send`, with the items it was told with; such a repeat must not show as news.
+    """
+
+    renew_every: timedelta
+    """How often what goes on is sent again, so that it is not taken for over."""
+    renew_most: int
+    """How many items one message may have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that follows from one look, committed together or not at all.
@@ -286,6 +342,7 @@ class Observation:
         sight: the source's new state, or None when unchanged.
         deadlines_passed: deadlines that this observation has answered and that end with it.
         absorptions: larger news that was begun: deliveries it covers and that are still PENDING become FOLDED.
+        inhibitions: news that makes other news superfluous: deliveries it covers and that are still PENDING become WITHHELD.
         troubles: those that began, and those that ended.
     """
 
@@ -302,6 +359,7 @@ class Observation:
     deadlines: tuple[RuleDeadline, ...] = ()
     deadlines_passed: tuple[RuleDeadline, ...] = ()
     absorptions: tuple[Absorption, ...] = ()
+    inhibitions: tuple[Inhibiting, ...] = ()
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -379,11 +437,15 @@ class Store(Protocol):
         """Deadlines that have come, earliest first. They stay until an observation names them in `deadlines_passed`."""
         ...
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """All deadlines of one owner, whether they have come or not, earliest first."""
+        ...
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """When the next delivery of this receiver (or, with None, the next deadline) is due; None when nothing waits."""
         ...
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """Take the next due flush of a receiver and mark it SENDING before anything is sent.
 
         Eligible is the group whose oldest waiting delivery is first, if its time has come. If some of a group's deliveries already
@@ -393,6 +455,11 @@ class Store(Protocol):
 
         What was held is compacted first (`core.compaction`), with the jobs as they are held and with what the receiver was told
         meanwhile: what newer news has overtaken becomes FOLDED in the same transaction, and the rest is the flush.
+
+        Args:
+            receiver: whose.
+            now: now.
+            backlog: when the news of many groups, old by now, leaves as one (`core.backlog`); None for never.
         """
         ...
 
@@ -486,6 +553,10 @@ class Store(Protocol):
 
     # troubles
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """What a receiver was told of (DELIVERED) and that goes on, or has ended without its being owed the end; oldest first."""
+        ...
+
     async def troubles(
         self,
         *,
@@ -526,9 +597,14 @@ class Store(Protocol):
         ...
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
-        """Stored deliveries, newest last."""
+        """Stored deliveries, newest last, at most `limit` of the newest; with `since`, only what came to be owed after it."""
         ...
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

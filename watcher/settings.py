@@ -6,6 +6,7 @@ misspelt key is an error with a place and never a silent default.
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import UTC, timedelta, tzinfo
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import AfterValidator
 
+from watcher.core.backlog import Backlog
 from watcher.core.duration import PATTERN, parse_duration
 from watcher.core.language import Language, Locale
 from watcher.templates import NONE as NO_TEMPLATES
@@ -204,9 +206,17 @@ class SourceSettings(Settings):
     select: Select = Select()
     budget: Budget = Budget()
     poll_every: Duration = timedelta(seconds=15)
-    """Time between two GetJob of one live job, before jitter of a tenth. Stretched when the budget does not allow it."""
+    """Least time between two GetJob of one live job, before jitter of a tenth. Where the budget does not allow it for all, jobs
+    that change often keep near to it and quiet ones are asked about more rarely (docs/performance.md)."""
     discover_every: Duration = timedelta(seconds=30)
-    """Time between two passes over ListJobs: how soon a new job is found."""
+    """Least time between two passes over all of ListJobs. Where lists can be asked single questions, what is new or has ended is
+    found between them, and the passes of a large workspace are made rarer: they take at most a twentieth of the budget."""
+    feed_every: Duration = timedelta(seconds=1)
+    """Least time between two questions to lists what has ended, and what was created, lately: how soon an end is seen, however many
+    jobs there are. Together they take at most a twentieth of a budget that is short."""
+    stale_after: Annotated[Duration, Field(ge=timedelta(seconds=30))] = timedelta(minutes=10)
+    """No live job's last look shall be older. Where the budget does not allow it, `watch.behind` says so, and `dlc-watcher plan`
+    how much budget would."""
     evidence: Literal["none", "events", "events+logs"] = "events+logs"
     """What may be read to find the cause of a failure, once a rule asks for it: nothing, the events of the job and its pods
     (paidlc:GetJobEvents, paidlc:GetPodEvents), or also the end of a failed pod's log (paidlc:GetPodLogs). Most causes stand in logs
@@ -287,6 +297,34 @@ TemplateFiles = Annotated[
 """A folder with templates, or a file for each part. Read and tried when the configuration loads; see `watcher.templates`."""
 
 
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME_OF_DAY: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+def _time_of_day(text: str) -> str:
+    if not re.search(_TIME_OF_DAY, text):
+        raise ValueError(f'"{text}" is no time of day; write for example 09:00')
+    return text
+
+
+class DigestSettings(Settings):
+    """How a day or a week went, told at a time of day: what ran, failed and was evicted, GPU-hours, waiting, what is still open."""
+
+    every: Literal["day", "week"] = "day"
+    """day or week."""
+    at: Annotated[str, AfterValidator(_time_of_day), WithJsonSchema({"type": "string", "pattern": _TIME_OF_DAY})] = (
+        "09:00"
+    )
+    """Time of day at which it is told, and up to which it tells."""
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    """With `every: week`, on which day."""
+    zone: Zone | None = None
+    """By whose clock, for example Asia/Shanghai. None: that of the receiver."""
+    match: dict[str, OneOrMany] = {}
+    """Which jobs it is about: label -> globs, of labels that a job has by itself (name, workspace, user, quota, type, owner,
+    tag.<key>). Left out: all jobs."""
+
+
 class ReceiverSettings(Settings):
     """What every receiver has, whatever its kind: written beside the kind."""
 
@@ -301,10 +339,22 @@ class ReceiverSettings(Settings):
     nothing gets through for `fallback_after`, what waits. None: nobody; it stays in `dlc-watcher deliveries list --state dead`."""
     fallback_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
     """How long nothing must get through before the fallback is told what waits. The default outlives a restart of the far side."""
+    backlog_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=30)
+    """How long news must have waited for this receiver to be a backlog, as after an outage; see `backlog_over`."""
+    backlog_over: Annotated[int, Field(ge=1)] | None = 10
+    """What is a backlog and would be more messages than this leaves as one, with what still matters. null: each by itself."""
     templates: TemplateFiles = NO_TEMPLATES
     """Own words for what is told here: a folder with Jinja2 files `title.j2`, `headline.j2`, `detail.j2`, and for e-mail
     `subject.j2`, `text.j2`, `html.j2`, or a mapping from such a part to a file; relative to the configuration file. What is missing
     is worded as built in. docs/templates.md says what templates can show."""
+
+    digest: DigestSettings | None = None
+    """How a day or a week went, told here. None: no digest."""
+
+    @property
+    def backlog(self) -> Backlog | None:
+        """When its backlog is told as one; None for never."""
+        return None if self.backlog_over is None else Backlog(self.backlog_after, self.backlog_over)
 
     @property
     def locale(self) -> Locale:

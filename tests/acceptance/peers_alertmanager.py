@@ -30,12 +30,19 @@ def _program(variable: str, *names: str) -> str:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class Alertmanager:
-    """A running one."""
+    """A running one, whose only receiver is nobody: what it holds is asked through amtool."""
 
-    url: str
+    program: str
     amtool: str
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def alerts(self, *more: str) -> list[dict[str, Any]]:
         """What amtool says is firing."""
@@ -48,6 +55,36 @@ class Alertmanager:
         )
         return json.loads(done.stdout)
 
+    def start(self) -> None:
+        """Run it, and wait until it is ready."""
+        config, log = self.folder / "alertmanager.yml", self.folder / "log"
+        config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
+        command = [
+            self.program,
+            f"--config.file={config}",
+            f"--storage.path={self.folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+        ]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        latest = time.monotonic() + STARTS_WITHIN_S
+        while not _ready(self.url):
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < latest, log.read_text()
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Kill it; it keeps alerts in memory only."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> None:
+        """End it and run it anew, with nothing but its files."""
+        self.end()
+        self.start()
+
 
 def _ready(url: str) -> bool:
     with contextlib.suppress(httpx2.HTTPError):
@@ -57,34 +94,15 @@ def _ready(url: str) -> bool:
 
 @contextlib.contextmanager
 def alertmanager(folder: Path) -> Iterator[Alertmanager]:
-    """Run one whose only receiver is a webhook that nobody listens at: what it holds is asked through amtool."""
+    """Run one until the block ends."""
     program = _program("ALERTMANAGER", "prometheus-alertmanager", "alertmanager")
     amtool = _program("AMTOOL", "amtool")
     folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "alertmanager.yml"
-    config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    real = Alertmanager(program, amtool, folder, port)
     try:
-        latest = time.monotonic() + STARTS_WITHIN_S
-        while not _ready(url):
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < latest, (folder / "log").read_text()
-            time.sleep(0.05)
-        yield Alertmanager(url, amtool)
+        real.start()
+        yield real
     finally:
-        process.kill()
-        process.wait()
+        real.end()

@@ -34,7 +34,7 @@ from watcher.core.events import (
 )
 from watcher.core.message import Message
 from watcher.plugins import discover
-from watcher.ports import Wire
+from watcher.ports import Capabilities, Wire
 from watcher.service.app import assemble, run
 from watcher.settings import Settings
 from watcher.simulator import DEMO_KEY, Scenario, ScriptedJob, Simulator, SimulatorServer, truth
@@ -105,6 +105,7 @@ class Listener:
 
     kind: ClassVar[str] = "listener"
     Settings: ClassVar[type[Settings]] = Settings
+    capabilities: ClassVar[Capabilities] = Capabilities(shows="what it got, to the test")
     pace = timedelta(0)
 
     def __init__(self) -> None:

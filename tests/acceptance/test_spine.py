@@ -101,7 +101,12 @@ def leaks(folder: Path, here: World, log: str, metrics: str) -> list[str]:
         "log": log,
         "metrics": metrics,
     }
-    for command in (["jobs", "--all"], ["events", "-n", "1000"], ["deliveries", "-n", "1000"], ["story", "prod-fail"]):
+    for command in (
+        ["jobs", "--all"],
+        ["events", "-n", "1000"],
+        ["deliveries", "list", "-n", "1000"],
+        ["story", "prod-fail"],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "watcher", *command, "--json", "--store", f"sqlite:///{folder}/watcher.db"],
             capture_output=True,

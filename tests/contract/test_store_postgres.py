@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ _number = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    running = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield running
-    running.cleanup()
+def server() -> Iterator[Any]:
+    # Not in pytest's own folder: the server runs as another user, and every pytest that starts closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="dlc-watcher-pg", ignore_cleanup_errors=True) as folder:
+        running = pgserver.get_server(folder, cleanup_mode="stop")
+        yield running
+        running.cleanup()
 
 
 class TestPostgresStore(StoreContract):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import NOW, at, job, watch
 from watcher.core.bands import Band, TooFew, learn
 from watcher.core.fleet import Fleet, Member, member_of
+from watcher.core.language import say
 from watcher.core.model import Course, JobId, JobRef, SourceName, StatusEntry, StatusPeriod
 from watcher.core.phases import Phase
 
@@ -37,7 +38,7 @@ def test_nearest_rank_gives_lengths_that_were_seen() -> None:
     band = Band(tuple(timedelta(minutes=n) for n in range(1, 11)), "all")
     minutes = {part: band.at(part) / timedelta(minutes=1) for part in (0.001, 0.05, 0.1, 0.5, 0.7, 0.9, 0.95, 1.0)}
     assert minutes == {0.001: 1, 0.05: 1, 0.1: 1, 0.5: 5, 0.7: 7, 0.9: 9, 0.95: 10, 1.0: 10}
-    assert band.spread == "half within 5 m, 90 % within 9 m, 95 % within 10 m"
+    assert str(band.spread) == "half within 5 m, 90 % within 9 m, 95 % within 10 m"
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1).map(sorted), st.floats(0.001, 1))
@@ -58,13 +59,13 @@ def test_a_band_is_learnt_from_the_narrowest_sort_that_has_enough_jobs() -> None
 
     def learnt(least: int) -> tuple[int, str]:
         found = learn(one, fleet, wait, least)
-        return (found.jobs if isinstance(found, TooFew) else len(found.lengths)), found.sort
+        return (found.jobs if isinstance(found, TooFew) else len(found.lengths)), str(found.sort)
 
     # one of the three is the job itself
     assert learnt(2) == (2, "quota q, priority 5, 8 GPUs")
     assert learnt(3) == (4, "quota q, 8 GPUs")
     assert learnt(5) == (6, "quota q")
-    assert learn(one, fleet, wait, 7) == TooFew(6, "quota q")
+    assert learn(one, fleet, wait, 7) == TooFew(6, say("quota {name}", zh="资源配额 {name}", name="q"))
 
 
 def test_lengths_are_put_in_order() -> None:
@@ -86,7 +87,7 @@ def test_lengths_are_put_in_order() -> None:
 )
 def test_a_sort_is_called_by_what_its_jobs_share(members: dict[str, Any], sort: str) -> None:
     found = learn(member(0, **members), [member(1, 1, **members)], wait, 1)
-    assert (found.sort, isinstance(found, Band)) == (sort, True)
+    assert (str(found.sort), isinstance(found, Band)) == (sort, True)
 
 
 # --- what the fleet tells of preparation ----------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import pytest
 from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
 from watcher.core.consequence import Book, Consequences, consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState
-from watcher.core.events import Event, EventId, JobFailed, RuleFailed
+from watcher.core.events import Event, EventId, JobFailed, PodRestarted, RuleFailed
 from watcher.core.matching import Matcher
-from watcher.core.model import JobSettings
+from watcher.core.model import JobSettings, PodKey
 from watcher.core.routing import Route
 from watcher.core.rule import (
     Absorb,
@@ -68,6 +68,9 @@ TREE = Route(
         Route(path="route.routes[1]", receiver="archive", match=Matcher.of({"severity": "warning"})),
     ),
 )
+
+
+ROOT = Route(path="route", receiver="team")
 
 
 def test_nothing_follows_from_nothing() -> None:
@@ -188,6 +191,39 @@ def test_what_may_be_absorbed_is_held_unless_it_is_critical_or_nobody_is_patient
     assert hasty.hold(said) == timedelta(0)
     assert Book((), PLAIN).hold(said) == timedelta(0)
     assert patient.new_fleet().keep == timedelta(hours=9)
+
+
+class GoesBackAndForth(Tell):
+    """Takes in what is said about one pod of this job, as flapping."""
+
+    on = (PodRestarted,)
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        yield Notify(headline="again", dedup_key="again")
+        yield Absorb(
+            into="again",
+            rules=frozenset({"tell"}),
+            jobs=frozenset({REF}),
+            since=NOW,
+            pods=frozenset({"w-0"}),
+            across_jobs=False,
+            flapping=True,
+        )
+
+
+class TellOfPods(Tell):
+    on = (PodRestarted,)
+
+
+def test_what_is_said_of_a_pod_that_goes_back_and_forth_is_folded_with_a_reason_of_its_own() -> None:
+    book = Book((BoundRule(name="tell", rule=TellOfPods()), BoundRule(name="flap", rule=GoesBackAndForth())), ROOT)
+    for pod, reason in (("w-0", DeliveryReason.PART_OF_FLAPPING), ("w-1", DeliveryReason.OWED)):
+        event = happening(PodRestarted, pod=PodKey(pod, "b"), old_incarnation="a")
+        part, news = consequences((event,), CONTEXT, book, NOW).deliveries
+        assert (part.reason, news.reason) == (reason, DeliveryReason.OWED)
+        if pod == "w-0":
+            assert part.error == f"told as part of notification {news.notification.id}"
+        assert news.notification.across_jobs is False
 
 
 def test_the_longer_of_hold_and_group_wait_counts() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.core.docket import CHANGE_EVERY, REPLAN_S, ROUND_EVERY, Docket, Feed, Rank
+from watcher.core.docket import CHANGE_EVERY, MOST_STALE, REPLAN_S, ROUND_EVERY, Docket, Feed, Rank
 from watcher.core.phases import Phase
 from watcher.core.rates import Habit, Rates
 from watcher.core.schedule import JITTER, PAGE, Wish
@@ -164,6 +164,17 @@ def test_where_lists_are_not_asked_by_id_nobody_waits_for_one() -> None:
     assert made.batch(0) == ()
     assert made.list_interval_s(RUNNING) == float("inf")
     assert made.list_interval_s(FRESH) == float("inf"), "nor one whose habit is new"
+
+
+def test_places_that_count_no_longer_do_not_pile_up() -> None:
+    made = docket(300)
+    for round_s in range(20):
+        for turn in made:
+            made.put_off(turn, 1000.0 + round_s)
+            made.listed(turn, float(round_s))
+    kept = sum(len(heap) for heap in (*made._looks, *made._lists.values()))
+    assert kept <= 4 * (MOST_STALE + 1.25 * 300)
+    assert len(taken(made, 5000.0)) == 300
 
 
 # --- the plan -----------------------------------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ def test_the_line_about_the_receiver_stands_once_in_an_hour_for_each_reason() ->
     assert instead("a")[0].id == instead("b", now=NOW + MINUTE)[0].id
     assert instead("a")[0].id != instead("b", now=NOW + AGAIN_AFTER)[0].id
     assert instead("a")[0].id != instead("b", error="another thing")[0].id
+    queued = [instead("a", error=f"550 no such user (queue id 4F{n}A)")[0].id for n in range(3)]
+    assert len(set(queued)) == 1
 
 
 def test_one_that_is_down_for_long_is_told_with_the_time_whatever_the_last_failure_was() -> None:

@@ -364,7 +364,10 @@ def test_an_absence_that_is_over_midnight_on_the_reader_s_clock_has_dates() -> N
 
 def test_a_card_is_in_the_reader_s_language() -> None:
     snapshot = job(quota_name="gold", requested_gpu=8.0, restarts="1/10")
-    assert dict(job_card(snapshot, locale=CHINESE).facts) == {
+    message = compose(
+        (owed("x"),), {REF: job_card(snapshot)}, flush_id=FlushId("f"), attempt=1, thread_reference="", locale=CHINESE
+    )
+    assert dict(message.job.facts) == {
         "资源配额": "gold",
         "GPU 数": "8",
         "重启次数": "1/10",

@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.strategies import NOW, at, job, watch
-from watcher.core.model import Course, PodSnapshot, RestartCount, StatusEntry, Watch
-from watcher.core.phases import LIVE, TERMINAL, Phase
+from tests.core.strategies import at, happening, job, pod, watch
+from watcher.core.events import (
+    Event,
+    JobAppeared,
+    JobPriorityChanged,
+    JobStatusChanged,
+    PodEvicted,
+    WatchRecovered,
+    When,
+)
+from watcher.core.model import RestartCount
+from watcher.core.phases import LIVE, TERMINAL, Phase, phase_of
 from watcher.core.rates import (
     AGES_S,
     PRIOR_CHANGES,
@@ -20,7 +29,7 @@ from watcher.core.rates import (
     habit_of,
     prior,
     size_of,
-    stays_of,
+    stays_in,
 )
 
 
@@ -106,43 +115,47 @@ def test_rates_stay_above_nought_whatever_was_learnt(stays: list[tuple[Phase, fl
             assert min(rates.of(Habit(phase, age))) > 0
 
 
-# --- of a watch ---------------------------------------------------------------------------------------------------------------
-
-
-def entry(status: str, seconds: float, nth: int = 1, *, dated: bool = True) -> StatusEntry:
-    return StatusEntry(status, "k", nth, at(seconds), started_at=at(seconds) if dated else None)
-
-
-def watched(*entries: StatusEntry, status: str = "Running", pods: int = 0, used: int | None = None) -> Watch:
-    names = tuple(PodSnapshot(pod_id=f"p{number}") for number in range(pods))
-    snapshot = job(status, pods=names or None, restarts=RestartCount("" if used is None else str(used), used))
-    return watch(snapshot, course=Course(entries), phase_since=at(0))
+# --- what is stored -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_habit_of_a_job_goes_by_the_time_since_anything_changed() -> None:
-    held = watched(pods=20, used=1)
-    assert habit_of(held, None, at(700)) == Habit(Phase.RUNNING, 2, retried=True, size=1)
-    assert habit_of(held, at(690), at(700)).age == 0
-    assert habit_of(held, at(-50), at(700)).age == 2
-    assert habit_of(watched(), None, at(-5), keen=True) == Habit(Phase.RUNNING, 0, keen=True)
+    names = tuple(pod(f"p{number}") for number in range(20))
+    held = watch(job("Running", pods=names, restarts=RestartCount("1/3", 1, 3)))
+    assert habit_of(held, at(0), at(700)) == Habit(Phase.RUNNING, 2, retried=True, size=1)
+    assert habit_of(watch(job("Queuing")), at(5), at(0), keen=True) == Habit(Phase.PENDING, 0, keen=True)
 
 
-def test_a_course_tells_stays_cut_where_pods_changed() -> None:
-    held = watched(
-        entry("Queuing", 0), entry("Running", 100), entry("Restarting", 500), entry("Running", 530, 2), pods=9
+def when(seconds: float) -> When:
+    return When(observed_at=at(seconds + 5), occurred_at=at(seconds))
+
+
+def moved(seconds: float, old: str, new: str) -> Event:
+    return happening(
+        JobStatusChanged,
+        when=when(seconds),
+        old_status=old,
+        new_status=new,
+        old_phase=phase_of(old),
+        new_phase=phase_of(new),
     )
-    queued, ran, ran_on, again, now = stays_of(held, [at(300), at(5000), at(-1)], at(900))
-    assert (queued.habit.phase, queued.lasted_s, queued.ended_by) == (Phase.PENDING, 100, "moves")
-    assert (ran.lasted_s, ran.ended_by, ran.habit.size) == (200, "details", 1)
-    assert (ran_on.lasted_s, ran_on.ended_by) == (200, "moves")
-    assert (again.habit.phase, again.ended_by) == (Phase.RESTARTING, "moves")
-    assert now == Stay(Habit(Phase.RUNNING, retried=True, size=1), 370, "")
 
 
-def test_the_end_is_an_end_and_lasts_no_more() -> None:
-    held = watched(entry("Running", 0, dated=False), entry("Succeeded", 50), status="Succeeded")
-    assert stays_of(held, [], at(900)) == (Stay(Habit(Phase.RUNNING), 50, "ends"),)
+def test_stored_events_tell_stays_cut_where_anything_changed() -> None:
+    events = [
+        happening(JobAppeared, when=when(0), status="Queuing", phase=Phase.PENDING),
+        moved(100, "Queuing", "Running"),
+        happening(PodEvicted, when=when(100)),
+        happening(PodEvicted, when=when(300)),
+        happening(JobPriorityChanged, when=when(310), old_priority=1, new_priority=2),
+        moved(400, "Running", "Failed"),
+    ]
+    assert list(stays_in(events)) == [
+        Stay(Habit(Phase.PENDING), 100, "moves"),
+        Stay(Habit(Phase.RUNNING), 200, "details"),
+        Stay(Habit(Phase.RUNNING), 100, "ends"),
+    ]
 
 
-def test_dates_that_run_backwards_make_no_time() -> None:
-    assert [stay.lasted_s for stay in stays_of(watched(entry("Queuing", 100), entry("Running", 50)), [], NOW)] == [0, 0]
+def test_what_no_event_has_told_of_yet_tells_nothing() -> None:
+    assert list(stays_in([happening(PodEvicted, when=when(5)), moved(9, "Queuing", "Running")])) == []
+    assert list(stays_in([happening(WatchRecovered, when=when(5), source="s", blind_since=at(0))])) == []

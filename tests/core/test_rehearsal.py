@@ -15,8 +15,19 @@ from tests.drive import SOURCE, START, Drive
 from watcher.config import load
 from watcher.core.consequence import Book
 from watcher.core.delivery import Delivery
-from watcher.core.events import CauseId, DeadlinePassed, Event, EventId, JobFailed, JobStatusChanged, WatchBlind, When
-from watcher.core.model import JobId, JobRef, JobSnapshot
+from watcher.core.events import (
+    CauseId,
+    DeadlinePassed,
+    Event,
+    EventId,
+    JobFailed,
+    JobStatusChanged,
+    PodEvicted,
+    WatchBlind,
+    When,
+)
+from watcher.core.inhibition import DEFAULTS
+from watcher.core.model import JobId, JobRef, JobSnapshot, PodKey
 from watcher.core.phases import Phase
 from watcher.core.rehearsal import Busiest, compare, rehearse
 from watcher.core.routing import Route
@@ -274,3 +285,25 @@ def test_what_larger_news_absorbs_is_folded_where_it_still_waited_and_counts_on_
     difference = compare(alone, owed)
     assert [said.notification.event_id for said in difference.removed] == ["e2", "e3"]
     assert [said.notification.headline for said in difference.added] == ["much failed"]
+
+
+def test_what_is_inhibited_where_it_still_waited_counts_on_neither_side() -> None:
+    evicted = happening(PodEvicted, id=EventId("e1"), when=When(observed_at=at(0)), pod=PodKey("w-0", "u"))
+    failed = happening(JobFailed, id=EventId("e2"), when=When(observed_at=at(20)), status="Failed")
+    tell = BoundRule(name="tell", rule=TellOfPods())
+    book = Book((tell,), Route(path="route", receiver="team", group_wait=timedelta(minutes=1), urgent=()))
+    states = {
+        inhibits: [one.state.value for one in rehearse([evicted, failed], {}, replace(book, inhibits=inhibits))]
+        for inhibits in ((), DEFAULTS)
+    }
+    assert states == {(): ["pending", "pending"], DEFAULTS: ["withheld", "pending"]}
+    alone = rehearse([evicted, failed], {}, book)
+    difference = compare(alone, rehearse([evicted, failed], {}, replace(book, inhibits=DEFAULTS)))
+    assert [said.notification.event_id for said in difference.removed] == ["e1"]
+
+
+class TellOfPods(Tell):
+    on = (JobFailed, PodEvicted)
+
+    def consider(self, event: Event, context: Context) -> Iterable[Intent]:
+        yield Notify(headline=event.kind)

@@ -15,7 +15,7 @@ from watcher.core.events import JobFailed, JobVanished, WatchBlind
 from watcher.core.matching import Matcher
 from watcher.core.model import JobId, JobRef, SourceName
 from watcher.core.rule import Context
-from watcher.core.silencing import Silencing, SilencingId, ended_jobs, silenced
+from watcher.core.silencing import Silencing, SilencingId, ended_jobs, silence_of_job, silenced, standing
 
 HOUR = timedelta(hours=1)
 ALL = Silencing(
@@ -108,3 +108,23 @@ def test_a_silence_has_one_stretch_of_time(begin: int, length: int, cut: int | N
     )
     end = begin + min(length, length if cut is None else cut)
     assert one.covers(at(moment)) is (begin <= moment < end)
+
+
+def test_a_silence_of_one_job_means_exactly_that_job_whatever_its_id_looks_like() -> None:
+    odd = replace(REF, job_id=JobId("dlc[1]*"))
+    one = silence_of_job(
+        SilencingId("s"), odd, now=NOW, until=None, author="ann", match=Matcher.of({"severity": "warning"})
+    )
+    labels = {"source": (odd.source,), "job": (odd.job_id,), "severity": ("warning",)}
+    assert one.match.matches(labels)
+    assert not one.match.matches({**labels, "job": ("dlc1x",)})
+    assert not one.match.matches({**labels, "severity": ("critical",)})
+    assert (one.job, one.covers(NOW)) == (odd, True)
+
+
+def test_where_a_silence_stands_is_said_in_words() -> None:
+    assert standing(ALL, NOW, job_lives=False) == "in force"
+    assert standing(replace(ALL, until=NOW), NOW, job_lives=False) == "ended"
+    assert standing(replace(ALL, ended_at=NOW, ended_by="bob"), NOW, job_lives=False) == "ended by bob"
+    assert standing(replace(ALL, job=REF), NOW, job_lives=True) == "in force"
+    assert standing(replace(ALL, job=REF), NOW, job_lives=False) == "ended with its job"

@@ -63,7 +63,8 @@ def book(*troubles: Trouble, shadow: bool = False, severity: Severity | None = N
 def said(number: int = 1, *, about: JobRef | None = REF, goes_on: Ongoing | None = Ongoing.FAILED) -> Notification:
     labels = () if about is None else (("source", (str(about.source),)),)
     return Notification(
-        id=NotificationId(f"n{number}"), rule="cry", severity=Severity.CRITICAL, headline="Failed", facts=(), detail="",
+        id=NotificationId(f"n{number}"), rule="cry", severity=Severity.CRITICAL, headline="Failed",
+        facts=(("Reason", "OOM"),), detail="",
         event_id=EventId("e1"), kind="job.failed", at=NOW, observed_at=at(5), job=about, cause=CAUSE, labels=labels,
         ongoing=goes_on,
     )  # fmt: skip
@@ -86,6 +87,18 @@ def test_loud_news_of_what_goes_on_opens_a_trouble_that_began_when_it_happened()
     assert one.notification == found.notifications[0]
     assert (one.id, one.ongoing, one.opened_at, one.since) == (one.notification.id, Ongoing.FAILED, at(60), NOW)
     assert (one.job, one.source, one.severity, one.waits_for_answer) == (REF, "hangzhou", Severity.CRITICAL, True)
+
+
+def test_who_has_taken_on_a_matter_has_taken_on_what_is_told_of_it_later_unless_it_is_louder() -> None:
+    taken = replace(trouble(9, goes_on=Ongoing.WAITING), acknowledged_at=NOW, acknowledged_by="ann", comment="on it")
+    later = opened(said(1, goes_on=Ongoing.WAITING), at(60), [taken])
+    assert later is not None
+    assert (later.acknowledged_at, later.acknowledged_by, later.comment) == (at(60), "ann", "on it")
+    mild = replace(taken, notification=replace(taken.notification, severity=Severity.WARNING))
+    for known in (mild, trouble(9, goes_on=Ongoing.WAITING), replace(taken, ongoing=Ongoing.HELD)):
+        louder = opened(said(1, goes_on=Ongoing.WAITING), at(60), [known])
+        assert louder is not None
+        assert louder.acknowledged_at is None
 
 
 def test_quiet_news_opens_none_nor_does_a_rule_on_trial() -> None:

@@ -34,6 +34,7 @@ from watcher.api import (
     When,
 )
 from watcher.core.events import EVENT_TYPES, CauseId, DeadlinePassed
+from watcher.core.language import line_of, spoken
 from watcher.core.model import ReplicaStatus, RestartRecord
 from watcher.core.phases import JOB_PHASES
 from watcher.testing.cases import check, load_cases
@@ -203,9 +204,8 @@ def test_no_event_and_no_context_make_a_rule_raise(name: str, event: Any, contex
     for intent in rule.consider(event, context):
         assert isinstance(intent, Notify | Deadline | Investigate | Silence)
         if isinstance(intent, Notify):
-            assert intent.headline.strip() == intent.headline
-            assert intent.headline
-            assert all(label and value for label, value in intent.facts)
+            assert line_of(intent.headline)
+            assert all(spoken(label) and spoken(value) for label, value in intent.facts)
         if isinstance(intent, Deadline):
             assert intent.at.tzinfo is not None
 

@@ -64,7 +64,7 @@ def test_a_silence_that_was_told_is_asked_about_from_its_beginning_and_told_unde
     still = ask(JobActivityChecked, 3 * HOUR, explains=EventId("d"), since=look.since, logs_read=True)
     again = next(intent for intent in still if isinstance(intent, Notify))
     assert again.dedup_key == told.dedup_key
-    assert again.headline == "Running, but nothing was heard of it for 2 h"
+    assert str(again.headline) == "Running, but nothing was heard of it for 2 h"
 
 
 def test_a_silence_from_before_a_restart_begins_with_the_run() -> None:

@@ -24,6 +24,7 @@ from watcher.api import (
     Silence,
     When,
 )
+from watcher.core.catalog import shown
 from watcher.core.events import CauseId, EventId
 from watcher.core.model import JobId, SourceName, StatusPeriod, Watch
 
@@ -97,8 +98,8 @@ def test_it_speaks_when_the_usual_band_is_left_and_says_what_that_rests_on(
     assert ask(rule, status, fleet_of(*FORTY), timedelta(0), passed=False)[0].at == START + 38 * MINUTE  # type: ignore[union-attr]
     (told,) = ask(rule, status, fleet_of(*FORTY), 40 * MINUTE)
     assert isinstance(told, Notify)
-    assert told.headline == f"{said} than 38 m"
-    assert ("Usual", "half within 20 m, 90 % within 36 m, 95 % within 38 m") in told.facts
+    assert str(told.headline) == f"{said} than 38 m"
+    assert ("Usual", "half within 20 m, 90 % within 36 m, 95 % within 38 m") in shown(told.facts)
 
 
 @BOTH
@@ -124,7 +125,7 @@ def test_too_few_jobs_leave_the_fixed_time_where_there_is_one(rule_type: Any, st
     rule = rule_type(rule_type.Options(beyond="p95", least_jobs=41, after="35m"))
     (told,) = ask(rule, status, fleet_of(*FORTY), 40 * MINUTE)
     assert isinstance(told, Notify)
-    assert told.headline in {"Pending for 40 m", "Starting for 40 m, now EnvPreparing"}
+    assert str(told.headline) in {"Pending for 40 m", "Starting for 40 m, now EnvPreparing"}
 
 
 @BOTH
@@ -133,7 +134,7 @@ def test_a_wider_sort_is_named_where_the_narrow_one_is_too_small(rule_type: Any,
     others = [ran(number, number, priority=1) for number in range(1, 41)]
     (told,) = ask(rule, status, fleet_of(*others), 40 * MINUTE)
     assert isinstance(told, Notify)
-    assert "90 % of 40 such jobs (quota q, 8 GPUs)" in told.headline
+    assert "90 % of 40 such jobs (quota q, 8 GPUs)" in str(told.headline)
 
 
 @pytest.mark.parametrize(

@@ -312,9 +312,13 @@ class FlakyStore(MemoryStore):
         self._refuse("settle")
         await super().settle(*args, **more)
 
-    async def lease(self, receiver: str, now: datetime) -> Any:
+    async def keep_breaker(self, breaker: Any) -> None:
+        self._refuse("keep_breaker")
+        await super().keep_breaker(breaker)
+
+    async def lease(self, receiver: str, now: datetime, **more: Any) -> Any:
         self._refuse("lease")
-        return await super().lease(receiver, now)
+        return await super().lease(receiver, now, **more)
 
     async def due_deadlines(self, now: datetime, limit: int = 100) -> Any:
         self._refuse("due_deadlines")

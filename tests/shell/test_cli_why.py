@@ -114,9 +114,9 @@ def test_of_a_failure_every_rule_s_answer_is_told_with_the_value_that_did_not_fi
 def test_story_and_deliveries_show_what_was_recorded_in_shadow(cli: Cli, database: Path) -> None:
     told = cli("story", "dlc1", "--store", database).out
     assert '-> team  withheld (shadow): rule on-trial is in shadow  "Would be told"' in told
-    rows = json.loads(cli("deliveries", "--state", "withheld", "--store", database, "--json").out)
+    rows = json.loads(cli("deliveries", "list", "--state", "withheld", "--store", database, "--json").out)
     assert {(row["reason"], row["notification"]["rule"]) for row in rows} == {("shadow", "on-trial")}
-    assert "shadow" in cli("deliveries", "--state", "withheld", "--store", database).out
+    assert "shadow" in cli("deliveries", "list", "--state", "withheld", "--store", database).out
 
 
 def test_without_a_configuration_the_rows_alone_are_told(cli: Cli, database: Path) -> None:

@@ -15,6 +15,7 @@ from watcher.config.document import parse
 from watcher.config.nodes import plain_value
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
+from watcher.core.inhibition import DEFAULTS
 from watcher.core.passage import Passage
 from watcher.core.rule import Severity
 from watcher.core.tally import Tally
@@ -286,3 +287,44 @@ rules:
     assert back.rule.passage == Passage(("running",), ("pending",))
     assert back.kinds == {"job.status_changed"}
     jsonschema.validate(parse(HEAD + text, file="FILE", env=None).data, json_schema(installed_kinds()))
+
+
+def test_inhibitions_are_the_built_in_ones_unless_a_list_says_otherwise() -> None:
+    assert loaded(HEAD + "route: {receiver: term}").book.inhibits == DEFAULTS
+    assert loaded(HEAD + "route: {receiver: term}\ninhibit: []").book.inhibits == ()
+    *built_in, own = loaded(
+        HEAD
+        + """
+route: {receiver: term}
+inhibit:
+  - include: default
+  - {source: {kind: job.vanished}, target: {kind: {not: "job.*"}}, equal: [source, job], for: 2h, until: job.reappeared}
+"""
+    ).book.inhibits
+    assert tuple(built_in) == DEFAULTS
+    assert (own.name, own.equal, own.lasts, own.until) == (
+        "inhibit[1]",
+        ("source", "job"),
+        120 * MINUTE,
+        frozenset({"job.reappeared"}),
+    )
+    assert (str(own.source), str(own.target)) == ('kind is "job.vanished"', 'kind is not "job.*"')
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("[{source: {kind: job.faild}, target: {kind: pod.evicted}}]", 'unknown kind "job.faild"'),
+        ("[{source: {kind: job.failed}, target: {knd: pod.evicted}}]", 'unknown label "knd"'),
+        ("[{source: {kind: job.failed}, target: {kind: pod.*}, equal: jb}]", 'unknown label "jb"'),
+        ("[{source: {kind: job.failed}, target: {kind: pod.*}, until: [x]}]", 'unknown event kind "x"'),
+        ("[{source: {kind: job.failed}}]", "name a source and a target"),
+        ("[{include: default, for: 1h}]", "include stands alone"),
+        ("[{source: {kind: job.failed}, target: {kind: pod.*}, for: 8d}]", "7"),
+        ("[x]", "expects"),
+    ],
+)
+def test_an_inhibition_that_could_never_be_meant_is_refused(written: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        loaded(HEAD + f"route: {{receiver: term}}\ninhibit: {written}")
+    assert complaint in str(refused.value)

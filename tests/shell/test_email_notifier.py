@@ -23,6 +23,7 @@ from aiosmtplib import SMTPResponseException, SMTPServerDisconnected
 from pydantic import ValidationError
 
 from watcher.core.message import Message
+from watcher.core.people import Person
 from watcher.errors import NotifierError
 from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.notifiers.mail import compose_mail, message_id, parse_address, render_mail
@@ -132,6 +133,23 @@ def test_each_receiver_is_a_list_of_its_own_whatever_its_name() -> None:
     ]
     assert len(set(ids)) == len(names)
     assert all(re.fullmatch(r"dlc-watcher <[a-z0-9-]{1,63}\.dlc-watcher\.example\.com>", one) for one in ids)
+
+
+async def test_a_mail_for_the_owner_alone_goes_to_nobody_else_and_one_that_names_them_to_all(
+    server: MailServer,
+) -> None:
+    ann = Person(name="ann", mail="ann@example.com")
+    alone = replace(SINGLE, to=ann)
+    everybody = replace(SINGLE, mentions=(ann, Person(name="duty", mail="oncall@example.com")))
+    async with _notifier(server) as notifier:
+        first = await _send(notifier, alone)
+        await _send(notifier, everybody)
+    assert [mail.recipients for mail in server.mails] == [
+        ("ann@example.com",),
+        ("oncall@example.com", "ann@example.com"),
+    ]
+    assert server.mails[0].message["To"] == "ann@example.com"
+    assert first.place == "ann@example.com"
 
 
 async def test_mails_of_one_job_are_one_thread_with_one_subject(server: MailServer) -> None:
@@ -249,14 +267,16 @@ async def test_a_certificate_for_another_name_is_refused(ca_file: Path) -> None:
         assert (await _fail(notifier)).code == "certificate"
 
 
-async def test_a_wrong_password_is_permanent_pauses_and_is_not_repeated_anywhere(ca_file: Path) -> None:
+async def test_a_wrong_password_pauses_the_receiver_loses_no_message_and_is_not_repeated_anywhere(
+    ca_file: Path,
+) -> None:
     server = MailServer(username="dlc", password="right", tls="starttls", tls_context=_certificate())
     async with (
         serve_mail(server),
         _notifier(server, tls="starttls", username="dlc", password="wrong-canary", ca_file=ca_file) as notifier,
     ):
         error = await _fail(notifier)
-    assert (error.code, error.permanent, error.pauses_receiver, error.ambiguous) == ("535", True, True, False)
+    assert (error.code, error.permanent, error.pauses_receiver, error.ambiguous) == ("535", False, True, False)
     assert error.fix
     assert "canary" not in f"{error} {error!r} {notifier!r}"
 
@@ -460,9 +480,9 @@ def test_an_end_before_the_text_is_not_doubtful(stage: Stage) -> None:
 @pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 500, 530, 534, 535, 538, 550, 551, 552, 553, 554, 571])
 def test_the_first_digit_decides_and_what_is_permanent_says_how_to_mend_it(stage: Stage, code: int) -> None:
     error = classify(SMTPResponseException(code, "text"), stage=stage, server="mail:587")
-    assert error.permanent is (code >= 500 and stage is not Stage.CONNECT)
+    assert error.permanent is (code >= 500 and stage not in {Stage.CONNECT, Stage.AUTH})
     assert not error.ambiguous
-    assert error.fix or not error.permanent
+    assert error.fix or code < 500
     assert error.retry_after is None or not error.permanent
 
 

@@ -15,6 +15,7 @@ from tests.shell.test_service_dispatcher import TELL_EVERYTHING, Desk
 from watcher.core.delivery import DeliveryReason, DeliveryState
 from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.service.dispatcher import Dispatcher
+from watcher.settings import ReceiverSettings
 from watcher.store import open_store
 from watcher.testing.smtp import MailServer, serve_mail
 
@@ -105,3 +106,44 @@ async def test_nobody_is_mailed_twice_when_all_who_lack_it_go_on_saying_not_now(
         assert last.state is DeliveryState.DELIVERED, "somebody has it"
         assert "slow@example.com" in last.error
     assert [mail.recipients for mail in told.server.mails] == [("oncall@example.com",)]
+
+
+async def test_a_refused_log_in_pauses_the_receiver_tells_the_fallback_with_the_fix_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("old-canary")
+    common = ReceiverSettings.model_validate({"fallback": "chat", "fallback_after": "30m"})
+    async with serve_mail(MailServer(username="dlc", password="new")) as server:
+        desk = Desk()
+        chat = Dispatcher("chat", desk.notifier, desk.world.ledger, {}, jitter=lambda: 1.0)
+        settings = EmailSettings.model_validate(
+            {"host": "127.0.0.1", "port": server.port, "tls": "none", "from": "dlc@example.com", "to": "a@example.com"}
+            | {"username": "dlc", "password_file": str(password), "timeout": "5s"}
+        )
+        notifier = EmailNotifier("team", settings)
+        mail = Dispatcher("team", notifier, desk.world.ledger, {}, jitter=lambda: 1.0, common=common)
+        for name in ("first", "second"):
+            await desk.owe(f"dlc-{name}", name)
+        assert await mail.send_next()
+        assert mail.breaker.shut
+        assert "535" in mail.breaker.error
+        assert {one.state for one in (await desk.deliveries()).values()} == {
+            DeliveryState.RETRYING,
+            DeliveryState.PENDING,
+        }
+        desk.clock._now += 31 * MINUTE
+        await mail._gate.pass_on()
+        desk.clock._now += MINUTE
+        assert await chat.send_next()
+        (told,) = desk.notifier.taken
+        said = " ".join(f"{item.headline} {item.detail}" for item in told.items)
+        assert "Check username and password" in said
+        assert [name in said for name in ("first", "second", "canary")] == [True, True, False]
+        password.write_text("new")
+        await mail._gate.heed()
+        while await mail.send_next():
+            pass
+        assert not mail.breaker.shut
+        await notifier.aclose()
+    assert [one.message["X-Dlc-Watcher-Job"] for one in server.mails] == ["hz/dlc-first", "hz/dlc-second"]

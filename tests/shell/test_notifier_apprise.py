@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from watcher.core.delivery import MOST_BLIND_ATTEMPTS
 from watcher.notifiers import apprise
 from watcher.notifiers.apprise import AppriseNotifier, AppriseSettings, classify, render_plain
 from watcher.testing.messages import SAMPLES
@@ -41,6 +42,7 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], told: s
 def test_every_failure_may_pass_and_is_doubtful(failure: Exception | None) -> None:
     error = classify(failure)
     assert (error.permanent, error.ambiguous) == (False, True)
+    assert error.most_attempts == MOST_BLIND_ATTEMPTS
     assert "canary" not in str(error)
 
 

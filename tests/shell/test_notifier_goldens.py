@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
+from tests.shell.installed import installed_kinds
 from watcher.core.language import Language, Locale
 from watcher.core.living import CardView
 from watcher.core.message import Message
@@ -29,6 +31,7 @@ from watcher.notifiers.slack_blocks import render_slack
 from watcher.notifiers.slack_card import render_card
 from watcher.testing.cards import CARDS
 from watcher.testing.messages import SAMPLES, reply
+from watcher.testing.previews import message_kinds
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +100,22 @@ RENDERERS: Mapping[str, Callable[[Message], Mapping[str, str]]] = {
 }
 
 
+LANGUAGES = {"en": Locale(), "zh": Locale(Language.ZH, ZoneInfo("Asia/Shanghai"))}
+KINDS = {
+    f"{function.__name__}-kinds-{language}": (function, message_kinds(installed_kinds().rules, locale))
+    for function in (slack, email, webhook, apprise, console)
+    for language, locale in LANGUAGES.items()
+}
+"""One message of each kind, of what the built-in rules say, in each language."""
+
+
+@pytest.mark.parametrize("folder", KINDS)
+@pytest.mark.parametrize("name", next(iter(KINDS.values()))[1])
+def test_each_kind_of_message_reads_as_it_did_in_each_language(folder: str, name: str) -> None:
+    renderer, messages = KINDS[folder]
+    _compare(folder, name, renderer(messages[name]))
+
+
 @pytest.mark.parametrize("name", MESSAGES)
 @pytest.mark.parametrize("kind", RENDERERS)
 def test_each_message_reads_as_it_did(kind: str, name: str) -> None:
@@ -126,5 +145,11 @@ def test_no_golden_file_is_left_over() -> None:
         for name in MESSAGES
         for suffix in RENDERERS[kind](MESSAGES[name])
     }
-    found = {path.relative_to(GOLDEN).as_posix() for kind in RENDERERS for path in (GOLDEN / kind).iterdir()}
-    assert found == wanted
+    wanted |= {
+        f"{folder}/{name}.{suffix}"
+        for folder, (renderer, messages) in KINDS.items()
+        for name, message in messages.items()
+        for suffix in renderer(message)
+    }
+    folders = (GOLDEN / kind for kind in (*RENDERERS, *KINDS))
+    assert {path.relative_to(GOLDEN).as_posix() for folder in folders for path in folder.iterdir()} == wanted

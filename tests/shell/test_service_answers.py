@@ -201,7 +201,7 @@ async def test_the_worker_answers_and_listens_again_where_listening_failed(monke
 async def test_only_what_the_far_side_vouches_for_is_taken_over_http_and_nothing_huge_is_read() -> None:
     desk = Counter()
     assert desk.answers.by_http
-    app = make_app(_Nothing(), host="127.0.0.1", presses=desk.answers.posted)
+    app = make_app(_Nothing(), host="127.0.0.1", taker=desk.answers.posted)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1") as client:
         told = [
             (await client.post("/slack/interactions", content=body)).status_code

@@ -277,6 +277,22 @@ async def test_an_update_that_fails_in_passing_comes_again_and_holds_up_no_news(
     assert desk.showing.statuses == ["Queuing", "Running"]
 
 
+async def test_a_receiver_that_is_gone_gets_no_changes_of_cards_either() -> None:
+    desk = CardDesk()
+    await desk.look()
+    async with desk.dispatching():
+        await desk.owe("dlc1", "first")
+        await desk.clock.advance(seconds(60))
+        desk.showing.fails.append(NotifierError("410", permanent=True, pauses_receiver=True, disables_receiver=True))
+        await desk.look(status="Failed")
+        await desk.clock.advance(seconds(60))
+        tries = len(desk.showing.tries)
+        await desk.look(status="Succeeded")
+        await desk.clock.advance(timedelta(hours=1))
+    assert desk.dispatcher.breaker.shut
+    assert len(desk.showing.tries) == tries
+
+
 async def test_an_update_that_is_refused_for_good_ends_the_card() -> None:
     desk = CardDesk()
     await desk.look(status="Queuing")

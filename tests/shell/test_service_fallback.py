@@ -9,12 +9,12 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from tests.shell.service_world import FakeNotifier, World, passing, refused, seconds, slow_down
+from tests.shell.service_world import FakeNotifier, FlakyStore, World, passing, refused, seconds, slow_down
 from tests.shell.test_service_dispatcher import TELL_EVERYTHING, Desk
 from watcher.core.breaker import BreakerState
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState
 from watcher.core.interventions import Action, Intervention
-from watcher.errors import NotifierError
+from watcher.errors import NotifierError, StoreUnavailable
 from watcher.service.dispatcher import Dispatcher
 from watcher.settings import ReceiverSettings
 
@@ -227,6 +227,20 @@ async def test_a_receiver_that_is_down_for_long_is_told_through_the_fallback_and
         assert len(office.mail.taken) == told_so_far
 
 
+async def test_what_was_told_of_a_receiver_that_is_down_is_not_told_again_after_a_crash_in_between() -> None:
+    office = Office()
+    office.notifier.about["dlc1"] = passing()
+    store = office.world.store
+    assert isinstance(store, FlakyStore)
+    async with office.dispatching():
+        await office.owe("dlc1", "first")
+        await office.clock.advance(29 * MINUTE)
+        store.refuse("keep_breaker", *[StoreUnavailable("disk full")] * 3)
+        await office.clock.advance(10 * MINUTE)
+    assert sum(item == "first" for told in lines(office.mail) for item in told) == 1
+    assert len(office.mail.taken) == 1
+
+
 async def test_one_message_that_fails_alone_says_nothing_of_the_receiver() -> None:
     office = Office()
     office.notifier.about["dlc1"] = passing()
@@ -249,3 +263,23 @@ async def test_a_word_about_what_is_dead_is_heeded_while_nothing_else_happens() 
         await office.say(Action.RETRY, dead.id)
         await office.clock.advance(seconds(1))
     assert office.names == ["first"]
+
+
+async def test_a_receiver_that_comes_back_is_not_flooded_and_hears_of_everything() -> None:
+    office = Office()
+    for n in range(50):
+        office.notifier.about[f"dlc{n:02}"] = passing()
+        office.notifier.about["group:waiting"] = passing()
+    async with office.dispatching():
+        for n in range(50):
+            await office.owe(f"dlc{n:02}", f"news{n}")
+            await office.clock.advance(MINUTE)
+        await office.clock.advance(timedelta(hours=3))
+        assert office.notifier.taken == []
+        office.notifier.about.clear()
+        await office.clock.advance(timedelta(hours=2))
+    assert len(office.notifier.taken) < 15
+    assert max(len(message.items) for message in office.notifier.taken) > 20
+    told = {item.headline.removeprefix("before to ") for message in office.notifier.taken for item in message.items}
+    assert {name for name in told if name.startswith("news")} == {f"news{n}" for n in range(50)}
+    assert {one.state for one in await office.of("team")} == {DeliveryState.DELIVERED}

@@ -26,10 +26,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.shell.test_service_dispatcher import Desk
+from watcher.core.breaker import BreakerState
+from watcher.core.delivery import DeliveryReason
 from watcher.errors import NotifierError
 from watcher.notifiers.outgoing import LARGEST_ANSWER, AddressRefused, Outgoing, Unconnected, classify_broken, forbidden
 from watcher.notifiers.statuses import STATUSES, classify
 from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
+from watcher.service.dispatcher import Dispatcher
 from watcher.testing.messages import SAMPLES, again
 from watcher.testing.servers import Loopback, serve
 
@@ -202,12 +206,44 @@ async def test_redirects_are_not_followed(hook: Hook, status: int) -> None:
     assert hook.others == []
 
 
-async def test_410_is_for_good(hook: Hook) -> None:
+async def test_410_is_for_good_and_disables_the_receiver(hook: Hook) -> None:
     hook.answer = 410
     async with _notifier(hook) as notifier:
         error = await _fail(notifier)
-    assert (error.permanent, error.pauses_receiver) == (True, True)
+    assert (error.permanent, error.pauses_receiver, error.disables_receiver) == (True, True, True)
     assert "gone for good" in error.fix
+
+
+async def test_a_hook_that_is_gone_gets_no_second_request_also_after_a_restart_until_its_address_is_another(
+    hook: Hook,
+) -> None:
+    desk = Desk()
+    hook.answer = 410
+    for target, requests in (("one", 1), ("one", 1), ("another", 2)):
+        await desk.owe("dlc1", f"to {target}")
+        async with _notifier(hook) as notifier:  # a new one each time, as after a restart of the program
+            dispatcher = Dispatcher("team", notifier, desk.world.ledger, {}, target=target)
+            await dispatcher.drain()
+        assert len(hook.got) == requests
+        assert dispatcher.breaker.state is BreakerState.DISABLED
+    reasons = [one.reason for one in (await desk.deliveries()).values()]
+    assert DeliveryReason.DISABLED in reasons
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_hook_that_says_when_is_not_asked_before(hook: Hook, status: int) -> None:
+    desk = Desk()
+    hook.answer = Response(status_code=status, headers={"Retry-After": "120"})
+    for name in ("a", "b", "c"):
+        await desk.owe(f"dlc-{name}", name)
+    async with _notifier(hook) as notifier:
+        dispatcher = Dispatcher("team", notifier, desk.world.ledger, {})
+        assert await dispatcher.drain() == 1
+        assert len(hook.got) == 1
+        assert dispatcher.breaker.until == desk.clock.now() + timedelta(seconds=120)
+        await desk.clock.advance(timedelta(seconds=121))
+        hook.answer = 204
+        assert await dispatcher.drain() == 3
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, look, owners, render, replay, running, simulate, troubles, why
+from watcher.cli import configuration, demo, digest, look, owners, render, replay, running, simulate, troubles, why
+from watcher.cli.deliveries import deliveries
+from watcher.cli.receivers import receivers
 from watcher.cli.routes import routes
 from watcher.cli.rules import rules
 from watcher.cli.silence import silence
@@ -26,13 +28,15 @@ _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health, troubles.ack)),
     ("Configure", (configuration.check, configuration.schema, render.render, running.send_test)),
-    ("Look", (look.jobs, look.events, look.story, why.why, look.deliveries, troubles.troubles, owners.owners)),
+    ("Look", (look.jobs, look.events, look.story, why.why, troubles.troubles, owners.owners, digest.digest)),
 )
 for _panel, _functions in _COMMANDS:
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
 app.add_typer(rules, name="rules", rich_help_panel="Configure")
 app.add_typer(routes, name="routes", rich_help_panel="Configure")
+app.add_typer(deliveries, name="deliveries", rich_help_panel="Look")
+app.add_typer(receivers, name="receivers", rich_help_panel="Watch")
 app.add_typer(silence, name="silence", rich_help_panel="Watch")
 
 

@@ -31,7 +31,8 @@ sources:
     credentials: {{kind: access_key, key_id: {key_id}, secret: {secret}}}
     poll_every: {poll}ms
     discover_every: {poll}ms
-    budget: {{requests_per_second: 20, concurrency: 16}}
+    feed_every: {poll}ms
+    budget: {{requests_per_second: {rate}, concurrency: 16}}
 store: {{url: "{store}"}}
 receivers:
   terminal: {{console: {{cards: true}}}}
@@ -41,6 +42,8 @@ service: {{http: {{port: null}}}}
 _SPEED = 120.0
 _POLL_EVERY = 0.08
 """Real seconds between two looks at a job: what is short in the script is seen even at high speed."""
+_REQUESTS = 300.0
+"""Requests per real second: what one machine answers and asks without effort."""
 _LEAD = 0.6
 """Real seconds before the story begins, for the service to be up: else its first scenes would be missed."""
 _START_AND_END = 2.5
@@ -137,6 +140,7 @@ async def _show(
                 secret=DEMO_KEY.secret,
                 store=f"sqlite:///{database}",
                 poll=round(_POLL_EVERY * pace * 1000),
+                rate=_REQUESTS / pace,
             )
         )
         if aloud:

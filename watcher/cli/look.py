@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
-from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
     from watcher.core.model import JobRef, Watch
@@ -138,54 +137,6 @@ def events(
     )
 
 
-def deliveries(
-    config: ConfigOption = DEFAULT_CONFIG,
-    store: StoreOption = None,
-    receiver: Annotated[str | None, typer.Option("--receiver", help="Only this receiver.")] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option("--state", help="Only this state, for example dead; may be repeated.", metavar="STATE"),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest.")] = 50,
-    json: JsonOption = False,
-) -> None:
-    """What is owed, was delivered, or could not be, and why."""
-    from watcher.cli.terminal import print_table
-    from watcher.core.codec import plain
-    from watcher.core.delivery import DeliveryState
-
-    try:
-        states = frozenset(DeliveryState(one) for one in state or ())
-    except ValueError as exc:
-        word = str(exc).split(" ", 1)[0]
-        raise typer.BadParameter(
-            f"unknown state {word}; there are: {', '.join(DeliveryState)}", param_hint="--state"
-        ) from None
-    found = read_store(
-        store_url(config, store), lambda store: store.deliveries(receiver=receiver, states=states, limit=limit)
-    )
-    if json:
-        print_json([plain(delivery) for delivery in found])
-        return
-    print_table(
-        ("CREATED", "RECEIVER", "STATE", "WHY", "TRY", "JOB", "WHAT", "ERROR"),
-        (
-            (
-                shown_time(delivery.created_at),
-                delivery.receiver,
-                delivery.state,
-                delivery.reason,
-                delivery.attempt or "",
-                delivery.notification.job or "",
-                delivery.notification.headline,
-                delivery.error,
-            )
-            for delivery in found
-        ),
-        empty="No such deliveries.",
-    )
-
-
 def story(
     job: Annotated[str, typer.Argument(help="The job's id, source/id, or its name.", metavar="JOB")],
     config: ConfigOption = DEFAULT_CONFIG,
@@ -238,14 +189,6 @@ async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:
     Raises:
         WatcherError: no job fits, or several do.
     """
-    watches = await store.watches(live_only=False)
-    for key in (lambda w: str(w.snapshot.ref), lambda w: str(w.snapshot.ref.job_id), lambda w: w.snapshot.name):
-        matching = [watch.snapshot.ref for watch in watches if key(watch) == wanted]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            raise WatcherError(
-                f"{wanted!r} fits {len(matching)} jobs: {', '.join(map(str, sorted(matching)))}; name one of them"
-            )
-    neither = f", and {also}" if also else ""
-    raise WatcherError(f"no job {wanted!r} has been seen{neither}; `dlc-watcher jobs --all` lists those that were")
+    from watcher.service import taking_on
+
+    return await taking_on.find_job(store, wanted, also=also)

@@ -224,32 +224,11 @@ def _link(loaded: Loaded, job: JobSnapshot) -> str:
 
 def _message(news: list[Preview], end: str, loaded: Loaded) -> Message:
     """The news as one message, in the receiver's language and its own words."""
-    from watcher.core.delivery import Delivery, DeliveryId, FlushId
-    from watcher.core.message import compose
     from watcher.notifiers.own_words import in_own_words
+    from watcher.testing.previews import preview_message
 
     common = loaded.receivers[end].common
-    deliveries = tuple(
-        Delivery(
-            id=DeliveryId(f"preview-{one.said.id}"),
-            receiver=end,
-            notification=one.said,
-            group_key="preview",
-            thread_key=f"job:{one.said.job}" if one.said.job is not None else "preview",
-            not_before=one.said.observed_at,
-            created_at=one.said.observed_at,
-        )
-        for one in news
-    )
-    cards = {one.card.ref: one.card for one in news if one.card is not None}
-    message = compose(
-        deliveries,
-        cards,
-        flush_id=FlushId("00000000-0000-5000-8000-000000000000"),
-        attempt=1,
-        thread_reference="",
-        locale=common.locale,
-    )
+    message = preview_message(news, end, common.locale)
     worded, faults = in_own_words(message, common.templates)
     for part, fault in faults:
         typer.echo(f"template of {part}: {fault}; shown in the built-in words", err=True)

@@ -62,6 +62,9 @@ def _node(node: Route) -> dict[str, Any]:
         "urgent": list(node.urgent),
         "mute": [interval.name for interval in node.mute],
         "mute_except": list(node.mute_except),
+        "escalate": [{"after_s": step.after.total_seconds(), "to": step.to} for step in node.escalate],
+        "to_owner": node.to_owner,
+        "mention": list(node.mention),
         "shadow": node.shadow,
         "written": sorted(node.written),
     }
@@ -95,6 +98,13 @@ def _branches(node: Route, lead: str = "", own: str = "") -> Iterator[str]:
         names = ", ".join(interval.name for interval in node.mute)
         loud = f", except {', '.join(node.mute_except)}{_from(node, 'mute_except')}" if node.mute_except else ""
         yield f"{inner}muted by {names}{_from(node, 'mute')}{loud}"
+    for step in node.escalate:
+        unanswered = f"critical and not taken on within {spell_duration(step.after)}: told to {step.to}"
+        yield f"{inner}{unanswered}{_from(node, 'escalate')}"
+    if node.to_owner:
+        yield f"{inner}to the owner of the job alone{_from(node, 'to_owner')}"
+    if node.mention:
+        yield f"{inner}the owner is named: {', '.join(node.mention)}{_from(node, 'mention')}"
     for child in node.routes:
         last = child is node.routes[-1]
         yield from _branches(child, lead + ("   " if last else "│  "), lead + ("└─ " if last else "├─ "))

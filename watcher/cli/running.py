@@ -60,7 +60,7 @@ def send_test(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Send one test message to a receiver, past rules, routes and store."""
+    """Send one test message to a receiver, past rules, routes and store; show what was sent and what came back, or the fix."""
     import anyio
 
     from watcher.errors import NotifierError
@@ -79,10 +79,12 @@ def send_test(
     for _, fault in faults:
         typer.echo(f"warning: {fault}; the built-in words are sent", err=True)
 
+    wire = notifier.render(message)
+
     async def send() -> object:
         try:
             with anyio.fail_after(60):
-                return await notifier.send(notifier.render(message), message)
+                return await notifier.send(wire, message)
         except TimeoutError:
             raise WatcherError(f"receiver {receiver!r}: no outcome after 60 s") from None
         finally:
@@ -96,8 +98,9 @@ def send_test(
 
     facts = plain(receipt)
     if json:
-        print_json({"receiver": receiver, "receipt": facts})
+        print_json({"receiver": receiver, "sent": dict(wire), "receipt": facts})
         return
+    typer.echo(f"{receiver}: sent: {message.title}")
     shown = ", ".join(f"{name} {value}" for name, value in facts.items() if value)
     typer.echo(f"{receiver}: accepted" + (f" ({shown})" if shown else ""))
 

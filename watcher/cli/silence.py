@@ -14,7 +14,6 @@ from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
     from watcher.core.matching import Matcher
-    from watcher.core.model import JobRef
     from watcher.core.silencing import Silencing
     from watcher.ports import Store
 
@@ -57,8 +56,7 @@ def add(
     """
     from uuid import uuid4
 
-    from watcher.core.matching import LabelTest, Matcher, Operator
-    from watcher.core.silencing import Silencing, SilencingId
+    from watcher.core.silencing import Silencing, SilencingId, silence_of_job
 
     now = datetime.now(UTC)
     end = _end(length, until, now, needed=job is None)
@@ -68,15 +66,12 @@ def add(
 
     async def question(opened: Store) -> Silencing:
         ref = None if job is None else await find_job(opened, job)
-        own = () if ref is None else _about(ref)
-        made = Silencing(
-            id=SilencingId(uuid4().hex[:8]),
-            match=Matcher((*(LabelTest(label, Operator.IS, (value,)) for label, value in own), *match.tests)),
-            created_at=now,
-            until=end,
-            author=author or this_user(),
-            comment=comment,
-            job=ref,
+        own = SilencingId(uuid4().hex[:8])
+        who = author or this_user()
+        made = (
+            Silencing(id=own, match=match, created_at=now, until=end, author=who, comment=comment)
+            if ref is None
+            else silence_of_job(own, ref, now=now, until=end, author=who, comment=comment, match=match)
         )
         await opened.add_silence(made)
         return made
@@ -102,17 +97,16 @@ def list_silences(
 ) -> None:
     """The silences there are: what each covers, until when, who said so and why."""
     from watcher.core.codec import plain
+    from watcher.core.silencing import IN_FORCE, standing
 
     now = datetime.now(UTC)
 
     async def question(opened: Store) -> list[tuple[Silencing, str]]:
         told = []
         for one in await opened.silences(None if everything else now):
-            state = "in force" if one.covers(now) else "ended" + (f" by {one.ended_by}" if one.ended_at else "")
-            if one.job is not None and one.covers(now):
-                watch = await opened.watch(one.job)
-                state = state if watch is not None and watch.live else "ended with its job"
-            if everything or state == "in force":
+            watch = None if one.job is None else await opened.watch(one.job)
+            state = standing(one, now, job_lives=watch is not None and watch.live)
+            if everything or state == IN_FORCE:
                 told.append((one, state))
         return told
 
@@ -166,18 +160,10 @@ def end(
     typer.echo(safe(f"silence {silence_id} ended"))
 
 
-def _about(ref: JobRef) -> tuple[tuple[str, str], ...]:
-    """The job's own labels, as globs that mean exactly them."""
-    from glob import escape
-
-    return (("source", escape(ref.source)), ("job", escape(ref.job_id)))
-
-
 def _matcher(texts: list[str], config: Path, store: str | None) -> Matcher:
     """What was written, checked against the configuration where one is at hand, else against the labels that always are."""
     from watcher.cli.options import load_configuration
-    from watcher.config.matches import ROUTE_LABELS, Vocabulary, is_label, vocabulary
-    from watcher.config.wording import unknown
+    from watcher.config.matches import ROUTE_LABELS, Vocabulary, mistake, vocabulary
     from watcher.core.matching import matcher_from
 
     try:
@@ -191,13 +177,9 @@ def _matcher(texts: list[str], config: Path, store: str | None) -> Matcher:
     else:
         loaded = load_configuration(config)
         labels, known = loaded.labels, loaded.vocabulary
-    for test in match.tests:
-        if not is_label(test.label, labels):
-            raise typer.BadParameter(unknown("label", test.label, labels), param_hint=str(test))
-        for pattern in test.patterns:
-            words = known.get(test.label)
-            if words is not None and not any(test.operator.fits(pattern, word) for word in words):
-                raise typer.BadParameter(unknown(test.label, pattern, words), param_hint=str(test))
+    wrong = mistake(match, labels, known)
+    if wrong is not None:
+        raise typer.BadParameter(wrong[1], param_hint=str(wrong[0]))
     return match
 
 

@@ -9,7 +9,6 @@ import typer
 
 from watcher.cli.look import find_job, read_store, shown_time, this_user, write_beside
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreOption, print_json, store_url
-from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
     from watcher.core.trouble import Trouble
@@ -80,40 +79,18 @@ def ack(
     watcher heeds it within 5 s. Exit code 1 when there was nothing to take on.
     """
     from watcher.core.codec import plain
-    from watcher.core.rule import NotificationId
+    from watcher.service.taking_on import take_on
 
     now, who = datetime.now(UTC), author or this_user()
-
-    async def work(opened: Store) -> tuple[tuple[Trouble, ...], tuple[Trouble, ...]]:
-        meant = await opened.troubles(open_only=False, trouble_id=NotificationId(which))
-        if not meant:
-            job = await find_job(opened, which, also="no notification of something that goes on has this id either")
-            meant = await opened.troubles(job=job)
-        taken = [one for one in meant if await opened.acknowledge(one.id, now, who, comment)]
-        alike = {one.matter for one in taken}
-        after = [await opened.troubles(open_only=False, trouble_id=one.id) for one in meant if one.matter in alike]
-        return meant, tuple(one for found in after for one in found)
-
-    meant, taken = write_beside(store_url(config, store), work)
+    url = store_url(config, store)
+    taken = write_beside(url, lambda opened: take_on(opened, which, at=now, by=who, comment=comment))
     if json:
         print_json([{"id": one.id, **plain(one)} for one in taken])
-    else:
-        from watcher.cli.terminal import safe
+        return
+    from watcher.cli.terminal import safe
 
-        for one in taken:
-            typer.echo(safe(f"{who} takes on: {one.job or one.source or one.id}: {one.notification.headline}"))
-    if not taken:
-        raise WatcherError(_nothing(which, meant))
-
-
-def _nothing(which: str, meant: tuple[Trouble, ...]) -> str:
-    """Why there is nothing to take on."""
-    for one in meant:
-        if one.acknowledged_at is not None:
-            return f"{which!r} was taken on already, by {one.acknowledged_by} at {shown_time(one.acknowledged_at)}"
-    if meant:
-        return f"{which!r} ended at {shown_time(meant[-1].ended_at)} ({meant[-1].end}); nothing is left to take on"
-    return f"nothing is wrong with {which!r} that could be taken on; `dlc-watcher troubles` shows what is"
+    for one in taken:
+        typer.echo(safe(f"{who} takes on: {one.job or one.source or one.id}: {one.notification.headline}"))
 
 
 def _answer(trouble: Trouble) -> str:

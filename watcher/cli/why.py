@@ -282,7 +282,9 @@ def _delivery(data: Mapping[str, Any]) -> str:
     }[data["state"]]
     tries = f", {data['attempt']} tries" if data["attempt"] > 1 else ""
     error = f": {data['error']}" if data["error"] else ""
-    return f"{data['receiver']}  {data['state']} ({data['reason']}{tries}), {told}{error}"
+    said = data["notification"].get("occasion", "news")
+    again = "" if said == "news" else f"  {said}"
+    return f"{data['receiver']}{again}  {data['state']} ({data['reason']}{tries}), {told}{error}"
 
 
 def _clock(text: str | None) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from watcher.config.digests import check_digests, schedules_of
 from watcher.config.document import Document, parse, read_text
 from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
+from watcher.config.inhibits import check_inhibits, inhibits_of
 from watcher.config.matches import ROUTE_LABELS, Vocabulary, vocabulary
 from watcher.config.model import Outline, ServiceSettings, StoreSettings
 from watcher.config.mutes import check_mutes
@@ -17,6 +19,8 @@ from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
 from watcher.config.wording import listed
 from watcher.core.consequence import Book
+from watcher.core.digest import Schedule
+from watcher.core.inhibition import DEFAULTS, Inhibit
 from watcher.core.people import Directory
 from watcher.core.routing import Route
 from watcher.core.rule import BoundRule
@@ -37,6 +41,7 @@ class Loaded:
         store: where everything is kept.
         service: how the service itself behaves.
         people: who jobs belong to.
+        inhibits: which news makes which other news superfluous.
         warnings: what is allowed and probably not meant.
     """
 
@@ -48,12 +53,24 @@ class Loaded:
     store: StoreSettings = field(default_factory=StoreSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
     people: Directory = Directory()
+    inhibits: tuple[Inhibit, ...] = DEFAULTS
     warnings: tuple[Problem, ...] = ()
 
     @property
     def book(self) -> Book:
         """What it says about telling."""
-        return Book(self.rules, self.route, frozenset(self.service.job_wishes), people=self.people)
+        return Book(
+            self.rules,
+            self.route,
+            frozenset(self.service.job_wishes),
+            people=self.people,
+            inhibits=self.inhibits,
+        )
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Receiver -> when it wants its digest."""
+        return schedules_of(self.receivers)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -93,7 +110,13 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     _check_route(found, named_receivers, vocabulary(named_sources, binder.names), binder.labels)
     mutes = {} if outline is None else {name: one.interval(name) for name, one in outline.mute_intervals.items()}
     check_mutes(found, mutes)
+    check_inhibits(
+        found,
+        {label: tuple(known) for label, known in {**vocabulary(named_sources, binder.names), **binder.labels}.items()},
+        ROUTE_LABELS | frozenset(binder.labels),
+    )
     check_owners(found, kinds, vocabulary(named_sources))
+    check_digests(found, vocabulary(named_sources))
     problems = [*document.problems, *found.problems]
     if problems or outline is None:
         raise ConfigurationError(_in_order(problems, file))
@@ -110,6 +133,7 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
         store=outline.store,
         service=outline.service,
         people=directory_of(outline.owners),
+        inhibits=inhibits_of(outline.inhibit),
         warnings=tuple(_in_order([*found.warnings, *_unused(document, receivers, tree)], file)),
     )
 

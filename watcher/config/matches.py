@@ -29,6 +29,9 @@ ROUTE_LABELS: Final = frozenset(LABELS)
 RULE_LABELS: Final = ROUTE_LABELS - {"rule", "severity"}
 """What rules choose by: nobody has spoken yet, so there is no rule and no severity."""
 
+LABELS_OF_JOBS: Final = RULE_LABELS - {"kind", "pod", "node", "status", "phase"}
+"""Labels that a job has whatever happens to it."""
+
 _KNOWN: Final[Vocabulary] = {"severity": frozenset(Severity), "kind": KINDS | {KIND}, "phase": frozenset(Phase)}
 _NEVER_ABSENT: Final = frozenset({"severity", "kind", "rule"})
 """Labels that every notification has. Any other may be missing, which a negated test takes."""
@@ -78,6 +81,18 @@ def check_match(found: Findings, place: Place, allowed: Collection[str], words: 
             tests.append(LabelTest(label, operator, tuple(spots.values())))
         if known and len(found.problems) == before and tests:
             _check_together(found, tests, (*place, label), known)
+
+
+def mistake(match: Matcher, labels: Collection[str], known: Vocabulary) -> tuple[LabelTest, str] | None:
+    """The first test of a matcher that names a label which does not exist or a pattern that can fit nothing, and what is wrong."""
+    for test in match.tests:
+        if not is_label(test.label, labels):
+            return test, unknown("label", test.label, labels)
+        words = known.get(test.label)
+        for pattern in test.patterns:
+            if words is not None and not any(test.operator.fits(pattern, word) for word in words):
+                return test, unknown(test.label, pattern, words)
+    return None
 
 
 def _tests(given: object, place: Place) -> Iterator[tuple[Operator, Place, object]]:

@@ -22,7 +22,7 @@ from watcher.core.language import Language
 from watcher.core.rule import Severity
 from watcher.core.tally import FEWEST
 from watcher.core.wishes import Wish
-from watcher.settings import Duration, OneOrMany, Settings, Zone
+from watcher.settings import Duration, OneOrMany, SecretFile, Settings, Zone
 
 NAME_PATTERN: Final = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
 
@@ -97,12 +97,14 @@ class StoreSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """The small HTTP server with /healthz, /readyz and /metrics. It has no login: keep it on an address only you can reach."""
+    """The small HTTP server with /healthz, /readyz and /metrics. These have no login: keep it on an address only you can reach."""
 
     host: str = "127.0.0.1"
     """Address to listen on. The default is this machine alone; a container needs 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = 9464
     """TCP port; 0 takes a free one, null turns the server off."""
+    api_token_file: SecretFile | None = None
+    """A file with the token of those who may change something through it, under /api. None: nobody may."""
 
 
 class LogSettings(Settings):
@@ -129,6 +131,19 @@ class ServiceSettings(Settings):
     failures from the people who look after it. An empty list heeds none."""
 
 
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
+
+
+class EscalationSettings(Settings):
+    """One step of an escalation."""
+
+    after: Annotated[Duration, Field(gt=timedelta(0))]
+    """How long after the first word, for example 15m."""
+    to: str
+    """Name of the receiver that is told then, and who did not answer."""
+
+
 class RouteSettings(Settings):
     """One node of the route tree. The first fitting child takes a notification; when none fits, the node's own receiver does."""
 
@@ -152,6 +167,9 @@ class RouteSettings(Settings):
     urgent: Severities | None = None
     """Severities that leave at once where they are alone, whatever the group waits for. Where their group has just spoken they wait
     `group_wait` at most, and never `group_interval`. Inherited; the root's default is critical. An empty list: none."""
+    escalate: Annotated[tuple[EscalationSettings, ...], BeforeValidator(_one_or_several)] | None = None
+    """Who is told of critical news that nobody takes on (`dlc-watcher ack`): {after: 15m, to: oncall}, or a list of such steps.
+    Inherited; an empty list: nobody."""
     mute: OneOrMany | None = None
     """Names of mute intervals: what would leave then is held and goes out as one message at their end. Inherited."""
     mute_except: OneOrMany | None = None
@@ -192,7 +210,7 @@ class OwnerSettings(Settings):
     `match` fits.
     """
 
-    match: Annotated[tuple[Match, ...], BeforeValidator(lambda one: (one,) if isinstance(one, dict) else one)] = ()
+    match: Annotated[tuple[Match, ...], BeforeValidator(_one_or_several)] = ()
     """Label -> glob, list of globs, or {is, not, regex, not_regex}; all must fit. A list of such: any of them. For example
     `[{user: "1234567"}, {tag.team: vision}]`."""
     slack: Annotated[str, AfterValidator(_slack)] | None = None
@@ -211,6 +229,19 @@ class OwnerSettings(Settings):
         return self
 
 
+class SummarySettings(Settings):
+    """A headline in each language. A receiver of the other language reads the English one where it is all there is."""
+
+    en: str
+    """In English; it is also what is logged and listed."""
+    zh: str
+    """In Simplified Chinese."""
+
+
+def _summary_form(value: object) -> str:
+    return "languages" if isinstance(value, dict | SummarySettings) else "text"
+
+
 class _Narrowing(Settings):
     match: Match = Field(default={})
     """Label -> glob, list of globs, or {is, not, regex, not_regex}; the event and its job must fit all of them."""
@@ -218,8 +249,14 @@ class _Narrowing(Settings):
     """A CEL expression over `event`, `job` and `pod` that must come to true."""
     severity: Severity | None = None
     """info, warning or critical, instead of the rule's own."""
-    summary: str | None = None
-    """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
+    summary: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[SummarySettings, Tag("languages")], Discriminator(_summary_form)
+        ]
+        | None
+    ) = None
+    """A headline instead of the rule's own, with names from event, job and pod in {{ }}; `{en: ..., zh: ...}` for both
+    languages."""
     labels: dict[Name, str] = Field(default={})
     """Labels of your own on what the rule says, for routes to choose and group by: `{team: vision}`."""
     shadow: bool = False
@@ -271,6 +308,36 @@ class IncludeRules(Settings):
     """Name of the rule file; `default` is what applies when `rules` is left out."""
 
 
+class InhibitSettings(Settings):
+    """One inhibition: news that fits `target` is withheld while the same receiver has heard news that fits `source`."""
+
+    include: Literal["default"] | None = None
+    """`default`: the built-in inhibitions, in this place. Stands alone."""
+    name: str | None = None
+    """What it is called in the rows it leaves; by default its place in the list."""
+    source: Match = Field(default={})
+    """Label -> globs or tests, as in a route: the news that inhibits."""
+    target: Match = Field(default={})
+    """The news that is inhibited."""
+    equal: OneOrMany = ()
+    """Labels that must have a value in common, for example `[source, job]`; what both do not have counts as equal."""
+    for_: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = Field(
+        default=timedelta(hours=1), alias="for"
+    )
+    """How long, from when the source was owed; at most 7 days. The default is an hour."""
+    until: OneOrMany = ()
+    """Event kinds that end it before, for example watch.recovered, where source, job, pod and node agree as `equal` demands."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> InhibitSettings:
+        if self.include is not None:
+            if self.model_fields_set != {"include"}:
+                raise ValueError("include stands alone")
+        elif not self.source or not self.target:
+            raise ValueError("name a source and a target, each with at least one label; or include: default")
+        return self
+
+
 class Outline(Settings):
     """The whole file."""
 
@@ -282,6 +349,8 @@ class Outline(Settings):
     """Which notification goes to whom. May be left out when there is one receiver."""
     mute_intervals: dict[Name, MuteSettings] = Field(default={})
     """Times at which routes may hold what they have to tell: name -> zone, weekdays, dates, from, to."""
+    inhibit: tuple[InhibitSettings, ...] | None = None
+    """Which news makes which other news superfluous, as Alertmanager's. Left out: the built-in ones. An empty list: none."""
     owners: dict[Name, OwnerSettings] = Field(default={})
     """Who jobs belong to, and how they are reached: name -> match, slack, mail, language, zone. The first that fits is it."""
     rules: tuple[dict[str, Any], ...] = ()

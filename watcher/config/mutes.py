@@ -14,9 +14,8 @@ from watcher.config.findings import Findings, as_mapping
 from watcher.config.wording import unknown
 from watcher.core.muting import MuteInterval, muted_until
 from watcher.core.rule import Severity
-from watcher.settings import OneOrMany, Settings, Zone
+from watcher.settings import WEEKDAYS, OneOrMany, Settings, Zone
 
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _START_PATTERN: Final = r"^([01]\d|2[0-3]):[0-5]\d$"
 _END_PATTERN: Final = rf"{_START_PATTERN}|^24:00$"
 _MOST_DAYS: Final = 400

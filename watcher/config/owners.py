@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 from watcher.config.document import Place
 from watcher.config.findings import Findings, as_mapping
-from watcher.config.matches import RULE_LABELS, Vocabulary, check_match, matcher_of
+from watcher.config.matches import LABELS_OF_JOBS, Vocabulary, check_match, matcher_of
 from watcher.config.model import OwnerSettings
 from watcher.config.wording import listed
 from watcher.core.people import Directory, Entry, Person
 from watcher.kinds import Kinds
-
-_OF_JOBS: Final = RULE_LABELS - {"kind", "pod", "node", "status", "phase"}
-"""Labels that a job has whatever happens to it."""
 
 
 def directory_of(owners: Mapping[str, OwnerSettings]) -> Directory:
@@ -46,7 +42,7 @@ def check_owners(found: Findings, kinds: Kinds, words: Vocabulary) -> None:
             if isinstance(match, list)
             else [("owners", name, "match")]
         ):
-            check_match(found, place, _OF_JOBS, words)
+            check_match(found, place, LABELS_OF_JOBS, words)
     _check_route(found, found.document.data.get("route"), ("route",), owners, _reaching(found, kinds))
 
 

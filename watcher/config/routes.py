@@ -13,7 +13,7 @@ from watcher.config.matches import Vocabulary, check_labels, check_match, matche
 from watcher.config.model import RouteSettings
 from watcher.config.wording import listed, unknown
 from watcher.core.muting import MuteInterval
-from watcher.core.routing import Route
+from watcher.core.routing import Escalation, Route
 
 _ROOT: Place = ("route",)
 _INHERITED: Final = (
@@ -23,6 +23,7 @@ _INHERITED: Final = (
     "group_interval",
     "repeat_interval",
     "urgent",
+    "escalate",
     "mute",
     "mute_except",
     "to_owner",
@@ -48,6 +49,7 @@ def check_routes(
     receiver = node.get("receiver")
     if isinstance(receiver, str) and receiver not in receivers:
         found.add(unknown("receiver", receiver, receivers), (*place, "receiver"))
+    _check_escalation(found, node, (*place, "escalate"), receivers)
     if place == _ROOT:
         _check_root(found, node, receivers)
     check_match(found, (*place, "match"), labels, words)
@@ -96,6 +98,16 @@ def _warn_of_the_unheard(found: Findings, children: Sequence[object], place: Pla
             takers.setdefault(repr(match), index)
 
 
+def _check_escalation(found: Findings, node: dict[str, object], place: Place, receivers: Collection[str]) -> None:
+    written = node.get("escalate")
+    steps = enumerate(written) if isinstance(written, list) else [(None, written)]
+    for index, step in steps:
+        to = step.get("to") if isinstance(step, dict) else None
+        if isinstance(to, str) and to not in receivers:
+            spot = (*place, "to") if index is None else (*place, index, "to")
+            found.add(unknown("receiver", to, receivers), spot)
+
+
 def _check_root(found: Findings, node: dict[str, object], receivers: Collection[str]) -> None:
     if "receiver" not in node:
         found.add_at_key(f"the root of the routes needs a receiver; there are: {listed(receivers)}", _ROOT)
@@ -128,6 +140,11 @@ def route_tree(
         group_interval=above.group_interval if settings.group_interval is None else settings.group_interval,
         repeat_interval=above.repeat_interval if settings.repeat_interval is None else settings.repeat_interval,
         urgent=above.urgent if settings.urgent is None else settings.urgent,
+        escalate=(
+            above.escalate
+            if settings.escalate is None
+            else tuple(Escalation(step.after, step.to) for step in settings.escalate)
+        ),
         mute=above.mute if settings.mute is None else tuple(mutes[name] for name in settings.mute),
         mute_except=above.mute_except if settings.mute_except is None else settings.mute_except,
         to_owner=above.to_owner if settings.to_owner is None else settings.to_owner,
@@ -143,4 +160,5 @@ def route_tree(
 
 def receivers_of(tree: Route) -> frozenset[str]:
     """Every receiver that something can be sent to."""
-    return frozenset(node.receiver for node in tree.walk())
+    steps = (step.to for node in tree.walk() for step in node.escalate)
+    return frozenset(node.receiver for node in tree.walk()).union(steps)

@@ -12,15 +12,21 @@ from typing import Final
 
 from watcher.core.delivery import Delivery, DeliveryState
 from watcher.core.events import deterministic_id
-from watcher.core.language import Text, say
+from watcher.core.language import Text, line_of, say, spoken
 from watcher.core.people import Address, Directory, Person, claimed
 from watcher.core.routing import Route
-from watcher.core.rule import Notification, NotificationId, Severity
+from watcher.core.rule import Notification, NotificationId, Severity, Wording
 
 RULE: Final = "owners"
 """Under this name the directory itself speaks, of owners it does not know."""
 KIND: Final = "owner.unknown"
 """The kind of that news."""
+
+_MISSING: Final = say(
+    "News for them goes to the receiver of the route instead. Add them under `owners` in the configuration; `dlc-watcher owners` "
+    "lists all that are missing.",
+    zh="相关通知已改发到路由的接收者。请在配置的 `owners` 中补充；`dlc-watcher owners` 可列出所有缺失者。",
+)
 
 
 def addressed(delivery: Delivery, route: Route, people: Directory) -> Delivery:
@@ -56,25 +62,34 @@ def unknown_owners(deliveries: Iterable[Delivery]) -> Iterator[Notification]:
         said = delivery.notification
         if delivery.address is not Address.UNKNOWN or delivery.state is not DeliveryState.PENDING or said.job is None:
             continue
-        who = delivery.person or f"jobs of {said.job.source} that name nobody"
-        if who in told:
+        who: Text = delivery.person
+        if not who:
+            who = say(
+                "jobs of {source} that name nobody", zh="{source} 中未注明归属的作业", source=str(said.job.source)
+            )
+        if str(who) in told:
             continue
-        told.add(who)
+        told.add(str(who))
         kept = {"source", "owner", "user", "workspace"}
+        wording = Wording(
+            headline=say("Not in the directory of owners: {who}", zh="所有者名录中没有：{who}", who=who),
+            facts=(("First job", str(said.job)),),
+            detail=_MISSING,
+        )
         yield Notification(
-            id=NotificationId(deterministic_id("notification", RULE, who)),
+            id=NotificationId(deterministic_id("notification", RULE, str(who))),
             rule=RULE,
             severity=Severity.WARNING,
-            headline=f"Not in the directory of owners: {who}",
-            facts=(("First job", str(said.job)),),
-            detail="News for them goes to the receiver of the route instead. Add them under `owners` in the configuration; "
-            "`dlc-watcher owners` lists all that are missing.",
+            headline=line_of(wording.headline),
+            facts=tuple((spoken(label), spoken(value)) for label, value in wording.facts),
+            detail=spoken(wording.detail),
             event_id=said.event_id,
             kind=KIND,
             at=said.observed_at,
             observed_at=said.observed_at,
             job=None,
             cause=said.cause,
+            wording=wording,
             labels=(
                 ("kind", (KIND,)),
                 ("rule", (RULE,)),

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
 
-from watcher.core.duration import spell_duration
 from watcher.core.fleet import Member
+from watcher.core.language import Text, joined, say
 
 Measure = Callable[[Member], timedelta | None]
 """The length in question of one job; None where it is not known."""
@@ -32,7 +32,7 @@ class Band:
     """
 
     lengths: tuple[timedelta, ...]
-    sort: str
+    sort: Text
 
     def at(self, part: float) -> timedelta:
         """The length that this part of the jobs, above 0 and at most 1, did not exceed (nearest rank: a length that was seen)."""
@@ -40,10 +40,15 @@ class Band:
         return self.lengths[max(1, ceil(round(part * len(self.lengths), 9))) - 1]
 
     @property
-    def spread(self) -> str:
+    def spread(self) -> Text:
         """The usual lengths, for a fact: "half within 4 m, 90 % within 20 m, 95 % within 35 m"."""
-        half, most, nearly_all = (spell_duration(self.at(part)) for part in (0.5, 0.9, 0.95))
-        return f"half within {half}, 90 % within {most}, 95 % within {nearly_all}"
+        return say(
+            "half within {half}, 90 % within {most}, 95 % within {nearly_all}",
+            zh="一半在 {half}内，90% 在 {most}内，95% 在 {nearly_all}内",
+            half=self.at(0.5),
+            most=self.at(0.9),
+            nearly_all=self.at(0.95),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class TooFew:
     """
 
     jobs: int
-    sort: str
+    sort: Text
 
 
 def learn(job: Member, fleet: Iterable[Member], measure: Measure, least: int) -> Band | TooFew:
@@ -90,8 +95,20 @@ def _traits(job: Member) -> tuple[float, int | None]:
     return job.gpus or 0.0, job.priority
 
 
-def _words(job: Member, shared: int) -> str:
-    quota = f"quota {job.quota_name or job.quota_id}" if job.quota_id else "public resources"
-    size = f"{job.gpus:g} GPU{'' if job.gpus == 1 else 's'}" if job.gpus else "no GPUs"
-    urgency = "no priority" if job.priority is None else f"priority {job.priority}"
-    return ", ".join(((quota,), (quota, size), (quota, urgency, size))[shared])
+def _words(job: Member, shared: int) -> Text:
+    quota = (
+        say("quota {name}", zh="资源配额 {name}", name=job.quota_name or job.quota_id)
+        if job.quota_id
+        else say("public resources", zh="公共资源")
+    )
+    size = (
+        say("{n} GPU" if job.gpus == 1 else "{n} GPUs", zh="{n} 个 GPU", n=f"{job.gpus:g}")
+        if job.gpus
+        else say("no GPUs", zh="无 GPU")
+    )
+    urgency = (
+        say("no priority", zh="无优先级")
+        if job.priority is None
+        else say("priority {n}", zh="优先级 {n}", n=job.priority)
+    )
+    return joined(((quota,), (quota, size), (quota, urgency, size))[shared])

@@ -9,11 +9,13 @@ A test holds that every entry has both languages and the same names in both.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+from watcher.core.attempt_causes import AttemptCause
 from watcher.core.causes import FaultClass
-from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, number_of, spoken, text_of
+from watcher.core.language import PLAIN, Language, Locale, Said, Text, Value, number_of, say, spoken, text_of
 from watcher.core.model import RestartCount
 from watcher.core.phases import Phase, PodPhase
 from watcher.core.rule import Facts, Severity, Shown
@@ -74,10 +76,10 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Error message": "错误信息",
         "Errors": "错误",
         "Event": "事件",
-        "Evictions": "被驱逐实例",
         "Exit code": "退出码",
         "Failed": "失败",
         "Failed pods": "失败实例",
+        "First job": "首个作业",
         "First made": "最早创建",
         "GPU-hours": "GPU 时",
         "GPUs": "GPU 数",
@@ -124,6 +126,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Restarted after": "重启原因",
         "Restarts": "重启次数",
         "Receiver": "接收端",
+        "What follows": "后续处理",
         "Result": "结果",
         "Role": "角色",
         "Rule": "规则",
@@ -135,6 +138,12 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Status": "状态",
         "Time limit": "运行时限",
         "Took": "总耗时",
+        "Stopped": "已停止",
+        "Evicted pods": "被驱逐实例",
+        "GPU-hours lost": "损失 GPU 时",
+        "Running now": "正在运行",
+        "Waiting now": "正在排队",
+        "Told first": "最先通知",
         "Type": "类型",
         "User": "用户",
         "Usual": "通常",
@@ -169,6 +178,25 @@ FAULTS: Final[Mapping[FaultClass, str]] = MappingProxyType(
     }
 )
 """Each class of cause in Chinese; in English it is `core.causes.WORDS`."""
+
+CAUSES: Final[Mapping[AttemptCause, Said]] = MappingProxyType(
+    {
+        AttemptCause.EVICTED: Said("evicted", "被驱逐"),
+        AttemptCause.PREEMPTED: Said("preempted", "被抢占"),
+        AttemptCause.SPOT_RECLAIMED: Said("spot-reclaimed", "抢占式实例被回收"),
+        AttemptCause.NODE_FAULT: Said("node-fault", "节点故障"),
+        AttemptCause.PROCESS_FAILURE: Said("process-failure", "进程失败"),
+        AttemptCause.USER: Said("user", "用户操作"),
+        AttemptCause.COMPLETED: Said("completed", "正常完成"),
+        AttemptCause.UNKNOWN: Said("unknown", "未知"),
+    }
+)
+"""Why an attempt ended."""
+
+YES: Final = Said("yes", "是")
+NO: Final = Said("no", "否")
+PUBLIC_RESOURCES: Final = Said("none (public resources)", "无（公共资源）")
+"""The quota of a job that has none."""
 
 PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
     {
@@ -213,8 +241,6 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
         "mail-console": Said("Open in the PAI console", "在 PAI 控制台中打开"),
         "mail-as-of": Said("as of {time}", "截至 {time}"),
         "mail-gone": Said("DLC does not know it any more", "DLC 中已无此作业"),
-        "mail-attempt-n": Said("attempt {n}", "第 {n} 次运行"),
-        "mail-attempt-of": Said("attempt {n} of {of}", "第 {n} 次运行，共 {of} 次"),
         "mail-earlier": Said("{n} earlier", "此前 {n} 段"),
         "mail-reason": Said("Last reason", "最近原因"),
         "mail-more": Said("… and {n} more", "… 另有 {n} 条"),
@@ -224,6 +250,7 @@ PHRASES: Final[Mapping[str, Said]] = MappingProxyType(
             "Not delivered to {who}, whom the mail server refuses: {answer}",
             "未能送达 {who}，邮件服务器拒收：{answer}",
         ),
+        "labelled": Said("{label}: {text}", "{label}：{text}"),
         "semicolon": Said("; ", "；"),
         "span": Said("{since} to {until}", "{since} 至 {until}"),
     }
@@ -257,6 +284,16 @@ def label_in(label: Text, locale: Locale = PLAIN) -> str:
 def shown(facts: Facts, locale: Locale = PLAIN) -> Shown:
     """Facts, spoken."""
     return tuple((label_in(label, locale), spoken(value, locale)) for label, value in facts)
+
+
+def outage(down: timedelta | None, gpu_hours: float | None) -> Text:
+    """How long a job was down and what that cost, to end a headline with: `, 5 m down, about 1.3 GPU-hours lost`; else ""."""
+    if down is None or down < timedelta(seconds=1):
+        return ""
+    lost: Text = ""
+    if gpu_hours is not None and gpu_hours >= 0.05:  # noqa: PLR2004 - shown as 0.1
+        lost = say(", about {n} GPU-hours lost", zh="，约损失 {n} GPU 时", n=f"{gpu_hours:.1f}")
+    return say(", {down} down{lost}", zh="，中断 {down}{lost}", down=down, lost=lost)
 
 
 def restarts(count: RestartCount) -> Text:

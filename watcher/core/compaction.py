@@ -87,7 +87,7 @@ def subject_of(said: Notification) -> Subject:
     """What news is about, as far as newer news can overtake it."""
     if said.series:
         return ("series", said.rule, said.series)
-    if said.across_jobs:
+    if said.across_jobs or said.over_at is not None:
         return ("itself", said.id)
     if said.job is not None:
         return ("job", str(said.job))

@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from functools import reduce
 
 from watcher.core.addressing import addressed, unknown_owners
+from watcher.core.calls import calls
 from watcher.core.delivery import Delivery, absorbed
 from watcher.core.evaluation import evaluate
 from watcher.core.events import Event
 from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
+from watcher.core.inhibition import Inhibit, Inhibiting, begun, inhibited, lasting
 from watcher.core.model import JobRef
 from watcher.core.people import Directory
 from watcher.core.routing import Route, routes_of
@@ -40,6 +42,8 @@ class Book:
         silencings: the silences there are.
         troubles: what is still wrong.
         people: who jobs belong to.
+        inhibits: which news makes which other news superfluous.
+        inhibiting: the news that does so now.
         patient: news that may be absorbed is held for a while (see `Rule`); off where nobody comes back to send it.
     """
 
@@ -50,6 +54,14 @@ class Book:
     silencings: tuple[Silencing, ...] = ()
     troubles: Register = field(default_factory=Register, compare=False)
     people: Directory = Directory()
+    inhibits: tuple[Inhibit, ...] = ()
+    inhibiting: tuple[Inhibiting, ...] = ()
+
+    def after(self, events: Sequence[Event], inhibitions: tuple[Inhibiting, ...], now: datetime) -> Book:
+        """The book once these events are on record, with the inhibitions that began with them."""
+        if not inhibitions and not self.inhibiting:
+            return self
+        return replace(self, inhibiting=(*lasting(self.inhibiting, events, now), *inhibitions))
 
     def new_fleet(self) -> Fleet:
         """An empty fleet that remembers what these rules want to look back at."""
@@ -78,6 +90,8 @@ class Consequences:
     absorptions: tuple[Absorption, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     """Those that began or ended."""
+    inhibitions: tuple[Inhibiting, ...] = ()
+    """Those that began."""
 
 
 def owed(
@@ -121,20 +135,28 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
         for delivery in owed(evaluation.notifications, book, now, over)
     )
+    inhibitions = begun(book.inhibits, deliveries)
+    inhibiting = (*lasting(book.inhibiting, events, now), *inhibitions)
+    deliveries = tuple(inhibited(delivery, inhibiting, now) for delivery in deliveries)
     notices = tuple(unknown_owners(deliveries))
+    known = book.troubles.about(events, context.job)
+    over_now = ended(known, events, context.job, now)
+    goes_on = [one for one in known if one.id not in {gone.id for gone in over_now}]
+    opening = [
+        one
+        for said in evaluation.notifications
+        if said.rule not in on_trial and (one := opened(said, now, goes_on)) is not None
+    ]
     return Consequences(
         events=(*events, *evaluation.faults),
         decisions=evaluation.decisions,
         notifications=(*evaluation.notifications, *notices),
         deliveries=(*deliveries, *owed(notices, book, now)),
-        deadlines=evaluation.deadlines,
-        absorptions=evaluation.absorptions,
-        troubles=(
-            *ended(book.troubles.about(events, context.job), events, context.job, now),
-            *(
-                begun
-                for said in evaluation.notifications
-                if said.rule not in on_trial and (begun := opened(said, now)) is not None
-            ),
+        deadlines=(
+            *evaluation.deadlines,
+            *(call for one in opening for call in calls(one, book.tree, now, deliveries)),
         ),
+        absorptions=evaluation.absorptions,
+        inhibitions=inhibitions,
+        troubles=(*over_now, *opening),
     )

@@ -3,7 +3,8 @@
     PENDING --lease--> SENDING --ok--> DELIVERED
                           |---permanent----------> DEAD
        |                  `---transient/unknown--> RETRYING --lease--> SENDING ...   (DEAD when a day has passed)
-       `--part of larger news, or overtaken while it was held--> FOLDED
+       |--part of larger news, or overtaken while it was held--> FOLDED
+       `--larger news says why (see `core.inhibition`)---------> WITHHELD
 
     A person may take up what is DEAD (then it is PENDING once more), or drop what is not told yet (then it is WITHHELD).
 
@@ -64,6 +65,8 @@ class DeliveryReason(StrEnum):
     """It was tried for as long as the schedule allows."""
     PART_OF_STORM = "part-of-storm"
     """A rule that looks at many jobs tells it with others; the row names that notification."""
+    PART_OF_FLAPPING = "part-of-flapping"
+    """Its job or pod goes back and forth, which is told as one thing; the row names that notification."""
     OVERTAKEN = "overtaken"
     """It was held, and newer news says how things stand; the row names that notification and its message."""
     SHADOW = "shadow"
@@ -76,6 +79,8 @@ class DeliveryReason(StrEnum):
     """It was dead, and a person asked for another row of attempts; the row names who and why."""
     DROPPED = "dropped"
     """A person does not want it told any more; the row names who and why."""
+    INHIBITED = "inhibited"
+    """Larger news that the same receiver hears says why; the row names that notification."""
     SILENCED = "silenced"
     """A person did not want to hear it for a while; the row names the silence."""
 
@@ -85,7 +90,7 @@ TERMINAL_STATES: Final = frozenset(
 )
 
 LEGAL: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
-    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED}),
+    DeliveryState.PENDING: frozenset({DeliveryState.SENDING, DeliveryState.FOLDED, DeliveryState.WITHHELD}),
     DeliveryState.RETRYING: frozenset({DeliveryState.SENDING}),
     DeliveryState.SENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.RETRYING, DeliveryState.DEAD}),
     DeliveryState.DELIVERED: frozenset(),
@@ -248,7 +253,7 @@ def absorbed(delivery: Delivery, absorption: Absorption, now: datetime) -> Deliv
     return replace(
         delivery,
         state=DeliveryState.FOLDED,
-        reason=DeliveryReason.PART_OF_STORM,
+        reason=DeliveryReason.PART_OF_FLAPPING if absorption.flapping else DeliveryReason.PART_OF_STORM,
         settled_at=now,
         error=f"told as part of notification {absorption.into}",
     )

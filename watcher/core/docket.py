@@ -31,6 +31,9 @@ REPLAN_S: Final = 30.0
 GROWN: Final = 1.1
 """... or when there are so many times as many jobs, or fewer."""
 
+MOST_STALE: Final = 100
+"""So many places that count no longer, as their time was changed, are borne beside a quarter of the number of jobs."""
+
 _LEFT: Final = 0.01
 """Where no more than this share of the budget is left over, nothing is."""
 
@@ -230,13 +233,21 @@ class Docket(Generic[K]):
         self._relist(turn, now_s)
 
     def _push(self, turn: Turn[K]) -> None:
-        heapq.heappush(self._looks[turn.rank], (turn.due_s, next(self._order), turn))
+        heap = self._looks[turn.rank]
+        heapq.heappush(heap, (turn.due_s, next(self._order), turn))
+        if len(heap) > MOST_STALE + 1.25 * len(self):
+            heap[:] = [place for place in heap if place[0] == place[2].due_s and place[2].rank is turn.rank]
+            heapq.heapify(heap)
 
     def _relist(self, turn: Turn[K], now_s: float) -> None:
         every = self.list_interval_s(turn.habit) if turn.scope >= 0 else _NEVER
         turn.list_due_s = now_s + every
         if every < _NEVER:
-            heapq.heappush(self._lists.setdefault(turn.scope, []), (turn.list_due_s, next(self._order), turn))
+            heap = self._lists.setdefault(turn.scope, [])
+            heapq.heappush(heap, (turn.list_due_s, next(self._order), turn))
+            if len(heap) > MOST_STALE + 1.25 * len(self):
+                heap[:] = [place for place in heap if place[0] == place[2].list_due_s and place[2].scope == turn.scope]
+                heapq.heapify(heap)
 
     # --- what is next -----------------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
             if job is not None:
                 deadlines.extend(_deadlines(bound, intents, event, job, context.now))
             absorptions.extend(
-                _absorption(bound, intent) for intent in intents if isinstance(intent, Absorb) and not bound.shadow
+                _absorption(bound, intent, job) for intent in intents if isinstance(intent, Absorb) and not bound.shadow
             )
             if reason is RuleReason.FAILED:
                 yield _fault(bound, event, note)
@@ -257,9 +257,16 @@ def _news_id(bound: BoundRule, about: JobRef | None, key: str) -> NotificationId
     return NotificationId(deterministic_id("notification", bound.name, "" if about is None else about, key))
 
 
-def _absorption(bound: BoundRule, intent: Absorb) -> Absorption:
-    into = _news_id(bound, None, intent.into)
-    return Absorption(into=into, rules=intent.rules, jobs=intent.jobs, since=intent.since, critical=intent.critical)
+def _absorption(bound: BoundRule, intent: Absorb, job: JobRef | None) -> Absorption:
+    return Absorption(
+        into=_news_id(bound, None if intent.across_jobs else job, intent.into),
+        rules=intent.rules,
+        jobs=intent.jobs,
+        since=intent.since,
+        critical=intent.critical,
+        pods=intent.pods,
+        flapping=intent.flapping,
+    )
 
 
 def _fault(bound: BoundRule, event: Event, error: str) -> RuleFailed:

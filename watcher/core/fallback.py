@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from watcher.core.catalog import shown
 from watcher.core.delivery import Delivery, DeliveryId, DeliveryState
 from watcher.core.events import CauseId, EventId, deterministic_id
-from watcher.core.rule import Notification, NotificationId, Severity
+from watcher.core.language import line_of, say
+from watcher.core.rule import Notification, NotificationId, Severity, Wording
 
 RULE: Final = "fallback"
 """Stands as the rule of the line about the receiver."""
@@ -34,13 +36,35 @@ class Why(StrEnum):
     """It waits, as nothing has got through for long."""
 
 
-_WORDS: Final = {
-    Why.DEAD: ("cannot be told this", "It is a dead letter there: dlc-watcher deliveries list --state dead"),
-    Why.DOWN: (
-        "has not been reached since {since}",
-        "It waits, and will be told there too, once something gets through",
-    ),
-}
+def _words(why: Why, receiver: str, error: str, since: datetime) -> Wording:
+    headline, meaning = {
+        Why.DEAD: (
+            say(
+                "Receiver {receiver} cannot be told this: {error}",
+                zh="接收端 {receiver} 无法收到以下通知：{error}",
+                receiver=receiver,
+                error=error,
+            ),
+            say(
+                "It is a dead letter there: dlc-watcher deliveries list --state dead",
+                zh="已成为死信：dlc-watcher deliveries list --state dead",
+            ),
+        ),
+        Why.DOWN: (
+            say(
+                "Receiver {receiver} has not been reached since {since}: {error}",
+                zh="自 {since} 起无法送达接收端 {receiver}：{error}",
+                receiver=receiver,
+                since=since,
+                error=error,
+            ),
+            say(
+                "It waits, and will be told there too, once something gets through",
+                zh="通知在排队，恢复后仍会送达原接收端",
+            ),
+        ),
+    }[why]
+    return Wording(headline=headline, facts=(("Receiver", receiver), ("What follows", meaning)))
 
 
 def told_instead(
@@ -88,14 +112,15 @@ def told_instead(
 
 def _line(receiver: str, why: Why, error: str, *, since: datetime, now: datetime, cause: CauseId) -> Notification:
     hour = int(now.timestamp() // AGAIN_AFTER.total_seconds())
-    news_id = deterministic_id(KIND, receiver, why, error if why is Why.DEAD else since.isoformat(), str(hour))
-    told, meaning = _WORDS[why]
+    matter = _matter(error) if why is Why.DEAD else since.isoformat()
+    news_id = deterministic_id(KIND, receiver, why, matter, str(hour))
+    wording = _words(why, receiver, error, since)
     return Notification(
         id=NotificationId(news_id),
         rule=RULE,
         severity=Severity.WARNING,
-        headline=f"Receiver {receiver} {told.format(since=f'{since:%Y-%m-%d %H:%M} UTC')}: {error}",
-        facts=(("Receiver", receiver), ("What follows", meaning)),
+        headline=line_of(wording.headline),
+        facts=shown(wording.facts),
         detail="",
         event_id=EventId(news_id),
         kind=KIND,
@@ -103,8 +128,19 @@ def _line(receiver: str, why: Why, error: str, *, since: datetime, now: datetime
         observed_at=now,
         job=None,
         cause=cause,
-        labels=(("kind", (KIND,)), ("rule", (RULE,)), ("severity", (Severity.WARNING.value,))),
+        wording=wording,
+        labels=(
+            ("kind", (KIND,)),
+            ("receiver", (receiver,)),
+            ("rule", (RULE,)),
+            ("severity", (Severity.WARNING.value,)),
+        ),
     )
+
+
+def _matter(error: str) -> str:
+    """What an error is about, without what is another number each time (queue ids, request ids, times)."""
+    return " ".join(word for word in error.split() if not any(char.isdigit() for char in word))
 
 
 def waiting_news(deliveries: Iterable[Delivery], now: datetime) -> Iterator[Delivery]:

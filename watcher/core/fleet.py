@@ -3,14 +3,17 @@
 A storm, a cohort and a usual waiting time are facts about many jobs. Rules stay pure: they are shown the fleet as it is at the
 moment of their question (`Context.fleet`) and read it. The shell keeps it: filled from the store at the start, then told of each
 observation before its rules are asked. Telling it the same twice changes nothing, so a commit that is repeated does no harm.
+
+There may be very many jobs. What many of them say in the same words (owner, quota, nodes) is kept once, by interning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
+from sys import intern
 from types import MappingProxyType
 from typing import Final
 
@@ -119,31 +122,56 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
     return Member(
         ref=job.ref,
         title=job.title,
-        status=job.status,
+        status=intern(job.status),
         phase=job.phase,
         phase_since=phase_since,
-        owner=job.user_name or job.user_id,
-        workspace_id=job.workspace_id,
-        quota_id=job.quota_id,
-        quota_name=job.quota_name,
-        resource_type=job.resource_type,
+        owner=intern(job.user_name or job.user_id),
+        workspace_id=intern(job.workspace_id),
+        quota_id=intern(job.quota_id),
+        quota_name=intern(job.quota_name),
+        resource_type=intern(job.resource_type),
         priority=job.priority,
         gpus=job.gpus,
         pods=sum(role.count for role in job.roles),
-        nodes=tuple(sorted({pod.node for pod in job.pods or () if pod.node})),
-        tags=job.settings.tags,
-        pipeline_id=job.settings.pipeline_id,
-        reason_code=job.reason_code,
+        nodes=tuple(sorted({intern(pod.node) for pod in job.pods or () if pod.node})),
+        tags=_shared_tags(job.settings.tags),
+        pipeline_id=intern(job.settings.pipeline_id),
+        reason_code=intern(job.reason_code),
         created_at=job.created_at,
         running_at=job.running_at,
         ended_at=job.finished_at,
         waited=_waited(job),
-        template_id=job.template_id,
+        template_id=intern(job.template_id),
         prepared=_prepared(job, course),
         vanished=vanished,
-        sub_status=job.sub_status,
+        sub_status=intern(job.sub_status),
         restarts=job.restarts.used,
     )
+
+
+def _shared(member: Member) -> Member:
+    """The same, with one text where many jobs say the same. `_member` makes it so from the beginning."""
+    same = member.running_at == member.phase_since
+    return replace(
+        member,
+        running_at=member.phase_since if same else member.running_at,
+        status=intern(member.status),
+        owner=intern(member.owner),
+        workspace_id=intern(member.workspace_id),
+        quota_id=intern(member.quota_id),
+        quota_name=intern(member.quota_name),
+        resource_type=intern(member.resource_type),
+        nodes=tuple(map(intern, member.nodes)),
+        tags=_shared_tags(member.tags),
+        pipeline_id=intern(member.pipeline_id),
+        reason_code=intern(member.reason_code),
+        template_id=intern(member.template_id),
+        sub_status=intern(member.sub_status),
+    )
+
+
+def _shared_tags(tags: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((intern(name), intern(value)) for name, value in tags)
 
 
 def _waited(job: JobSnapshot) -> timedelta | None:
@@ -233,7 +261,7 @@ class Fleet:
 
     def know(self, member: Member) -> None:
         """A job that is stored, as it was last seen."""
-        self._members[member.ref] = member
+        self._members[member.ref] = _shared(member)
 
     def recall(self, events: Iterable[Event], jobs: Mapping[JobRef, JobSnapshot], now: datetime) -> None:
         """Take in what happened before this program started, in the order in which it was learnt.

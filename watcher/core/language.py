@@ -150,6 +150,8 @@ def joined(parts: Sequence[Text], most: int | None = None) -> Text:
     more = len(parts) - len(named)
     if more:
         named.append(say("{n} more", zh="另有 {n} 个", n=more))
+    if len(named) == 1:
+        return named[0]
     if all(isinstance(part, str) for part in named):
         return ", ".join(map(str, named))
     names = [f"{{part{number}}}" for number in range(len(named))]

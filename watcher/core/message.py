@@ -26,7 +26,7 @@ from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.people import Directory, Person
 from watcher.core.phases import phase_of
 from watcher.core.recipients import Outcomes
-from watcher.core.rule import NotificationId, Severity, Shown, known
+from watcher.core.rule import Facts, NotificationId, Occasion, Severity, Shown, known
 
 _LOUDNESS = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
@@ -49,6 +49,8 @@ class JobCard:
     status: str = ""
     facts: Shown = ()
     """Workspace, quota, user, type, size, restarts, attempt: what is known of them."""
+    said: Facts = ()
+    """The same, not yet in words; empty where the facts are plain text. `compose` puts them into words for the reader."""
     card: Card | None = None
     """All of it, for ends that draw; None where nothing is held about the job."""
 
@@ -66,8 +68,11 @@ class Item:
         rule: the rule that spoke.
         job: whose news it is; None for news of the watcher itself.
         away: the absence of the watcher in which it happened; None for news that is told as it happens.
-        notification_id: which notification says it, for whoever wants to answer it; "" for an item made by hand.
+        notification_id: which notification it is about, for whoever wants to answer it: of a reminder the first one; "" for an item
+            made by hand.
+        occasion: whether it is news, a reminder, or an escalation.
         labels: those that the notification was routed by.
+        over_at: since when that which it tells of is over; only in what `LastingNotifier`s are told.
     """
 
     severity: Severity
@@ -80,7 +85,9 @@ class Item:
     job: JobCard | None
     away: Absence | None = None
     notification_id: NotificationId = NotificationId("")
+    occasion: Occasion = Occasion.NEWS
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +148,6 @@ def job_card(
     *,
     as_of: datetime | None = None,
     gone: bool = False,
-    locale: Locale = PLAIN,
 ) -> JobCard:
     """What a message shows of a job; which attempt it is, once it is not the first.
 
@@ -151,7 +157,6 @@ def job_card(
         course: the way it went.
         as_of: the last time at which it was seen to be so; that of the answer when not given.
         gone: it is known to be gone.
-        locale: how whoever reads it is spoken to.
     """
     card = status_card(job, course, url=url, as_of=as_of, gone=gone)
     facts = known(
@@ -168,7 +173,8 @@ def job_card(
         title=job.title,
         url=url,
         status=job.status,
-        facts=shown(facts, locale),
+        facts=shown(facts),
+        said=facts,
         card=card,
     )
 
@@ -240,6 +246,8 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
     said = delivery.notification
     wording = said.for_readers
     card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
+    if card is not None and card.said:
+        card = replace(card, facts=shown(card.said, locale))
     return Item(
         severity=said.severity,
         headline=line_of(wording.headline, locale),
@@ -250,7 +258,10 @@ def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, local
         rule=said.rule,
         job=card,
         away=said.away,
-        notification_id=said.id,
+        notification_id=said.about or said.id,
+        occasion=said.occasion,
+        labels=said.labels,
+        over_at=said.over_at,
     )
 
 

@@ -13,12 +13,13 @@ A rate is learnt from stays: so many changes in so much time. Before there are a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from watcher.core.model import Watch
+from watcher.core.events import Event, JobAppeared, JobStatusChanged
+from watcher.core.model import JobRef, Watch
 from watcher.core.phases import TERMINAL, Phase
 
 AGES_S: Final = (60.0, 600.0, 3600.0, 21600.0)
@@ -203,16 +204,15 @@ def _posterior(assumed: float, changes: float, seconds: float) -> float:
     return (PRIOR_CHANGES + changes) / (PRIOR_CHANGES / assumed + seconds) if assumed else 0.0
 
 
-def habit_of(watch: Watch, changed_at: datetime | None, now: datetime, *, keen: bool = False) -> Habit:
+def habit_of(watch: Watch, since: datetime, now: datetime, *, keen: bool = False) -> Habit:
     """The habit of a job.
 
     Args:
         watch: what is held about it.
-        changed_at: when a look of ours last showed a change; None when none did.
+        since: when anything about it last changed.
         now: now.
         keen: somebody waits for news of it.
     """
-    since = max(watch.phase_since, changed_at or watch.phase_since)
     return Habit(
         watch.snapshot.phase,
         age_of((now - since).total_seconds()),
@@ -222,24 +222,30 @@ def habit_of(watch: Watch, changed_at: datetime | None, now: datetime, *, keen: 
     )
 
 
-def stays_of(watch: Watch, details: Iterable[datetime], now: datetime) -> tuple[Stay, ...]:
-    """The stays of one stored job: the way through its statuses, cut where something else about it changed.
+def stays_in(events: Iterable[Event]) -> Iterator[Stay]:
+    """The stays that stored events tell of, oldest first: what happened to each job, cut where anything changed.
 
-    Args:
-        watch: what is held about it.
-        details: when its pods and the like changed, as far as that is on record.
-        now: now; until then the last stay lasts, unless the job has ended.
+    What happened to a job in one second counts once. A job whose phase no event has told yet is passed over.
     """
-    size = size_of(len(watch.snapshot.pods or ()))
-    entries = [(entry.started_at or entry.seen_by, entry) for entry in watch.course.entries]
-    following = [*((at, "ends" if entry.phase in TERMINAL else "moves") for at, entry in entries[1:]), (now, "")]
-    found: list[Stay] = []
-    noted = sorted(details)
-    for (began, entry), (ended, by) in zip(entries, following, strict=bool(entries)):
-        if entry.phase in TERMINAL:
-            continue
-        habit = Habit(entry.phase, retried=entry.nth > 1, size=size)
-        cuts = [at for at in noted if began < at < ended]
-        for start, end, cause in zip([began, *cuts], [*cuts, ended], ["details"] * len(cuts) + [by], strict=True):
-            found.append(Stay(habit, max(timedelta(0), end - start).total_seconds(), cause))
-    return tuple(found)
+    known: dict[JobRef, tuple[Phase, datetime]] = {}
+    for event in events:
+        match event:
+            case JobAppeared():
+                known[event.job] = event.phase, event.when.at
+            case JobStatusChanged():
+                phase, since = known.get(event.job, (event.old_phase, event.when.at))
+                if event.when.at > since:
+                    yield Stay(Habit(phase), _seconds(since, event), "ends" if event.new_phase in TERMINAL else "moves")
+                known[event.job] = event.new_phase, event.when.at
+            case _ if event.kind.startswith("pod."):
+                job: JobRef | None = getattr(event, "job", None)
+                if job is not None and job in known and event.when.at > known[job][1]:
+                    phase, since = known[job]
+                    yield Stay(Habit(phase), _seconds(since, event), "details")
+                    known[job] = phase, event.when.at
+            case _:
+                pass
+
+
+def _seconds(since: datetime, event: Event) -> float:
+    return (event.when.at - since).total_seconds()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from watcher.core.model import Doubts, JobSummary, Listed, Watch
 from watcher.core.observation import Observed
@@ -52,7 +53,7 @@ def known_by(
         and before.doubts == Doubts() == observed.watch.doubts
         and not (observed.stale or observed.changed or observed.events)
     )
-    return Known(digest, lent(summary)) if quiet and digest else None
+    return Known(digest, _same(lent(summary))) if quiet and digest else None
 
 
 def digest_to_ask_with(known: Known | None, summary: JobSummary | Listed | None) -> bytes:
@@ -65,6 +66,12 @@ def lent(summary: JobSummary | Listed | None) -> Lent:
     if summary is None:
         return ("", "", "", None)
     return (summary.user_name, summary.quota_name, summary.template_id, summary.max_running_time)
+
+
+@lru_cache(maxsize=4096)
+def _same(lent_: Lent) -> Lent:
+    """One for all jobs that are lent the same."""
+    return lent_
 
 
 def confirmed(watch: Watch, seen_at: datetime | None) -> Watch:

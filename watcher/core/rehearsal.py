@@ -32,6 +32,7 @@ from watcher.core.events import (
 )
 from watcher.core.fleet import Fleet
 from watcher.core.history import baseline, follow
+from watcher.core.inhibition import inhibited
 from watcher.core.model import Course, JobRef, JobSnapshot
 from watcher.core.observation import first_phase_since, phase_since
 from watcher.core.rule import Context, Notification, NotificationId, RuleDeadline
@@ -124,7 +125,10 @@ def rehearse(
     owed: dict[str, Delivery] = {}
     fleet = book.new_fleet()
 
-    def take(follows: Consequences, now: datetime) -> None:
+    def take(events: Sequence[Event], context: Context, now: datetime) -> None:
+        nonlocal book
+        follows = consequences(events, context, book, now)
+        book = book.after(follows.events, follows.inhibitions, now)
         for delivery in follows.deliveries:
             owed.setdefault(delivery.id, delivery)
         _absorb(owed, follows, now)
@@ -135,7 +139,7 @@ def rehearse(
         for at, deadline in agenda.due(until):
             held = jobs.setdefault(deadline.job, _Job([]))
             context = Context(now=at, job=held.held, phase_since=held.phase_since, course=held.course, fleet=fleet)
-            take(consequences((_passed(deadline, at),), context, book, at), at)
+            take((_passed(deadline, at),), context, at)
 
     told = (event for event in record if not isinstance(event, DeadlinePassed | RuleFailed))
     for (at, _, job), look in groupby(told, key=lambda event: (event.when.observed_at, event.cause, job_of(event))):
@@ -146,7 +150,7 @@ def rehearse(
             context = Context(now=at, fleet=fleet)
         else:
             context = jobs.setdefault(job, _Job([])).look(at, seen, fleet)
-        take(consequences(seen, context, book, at), at)
+        take(seen, context, at)
     pass_deadlines(record[-1].when.observed_at)
     return tuple(owed.values())
 
@@ -157,6 +161,9 @@ def _absorb(owed: dict[str, Delivery], follows: Consequences, now: datetime) -> 
         for one, delivery in owed.items():
             if delivery.not_before > now:
                 owed[one] = absorbed(delivery, absorption, now)
+    for one, delivery in owed.items() if follows.inhibitions else ():
+        if delivery.not_before > now:
+            owed[one] = inhibited(delivery, follows.inhibitions, now)
 
 
 def _passed_id(deadline: RuleDeadline) -> EventId:
@@ -262,7 +269,8 @@ def compare(then: Iterable[Delivery], now: Iterable[Delivery], since: datetime |
 def _said(deliveries: Iterable[Delivery]) -> dict[NotificationId, Said]:
     grouped: dict[NotificationId, list[Delivery]] = {}
     for delivery in deliveries:
-        if delivery.state is DeliveryState.FOLDED and delivery.reason is not DeliveryReason.OVERTAKEN:
+        folded = delivery.state is DeliveryState.FOLDED and delivery.reason is not DeliveryReason.OVERTAKEN
+        if folded or delivery.reason is DeliveryReason.INHIBITED:
             continue  # nobody was to hear it by itself
         grouped.setdefault(delivery.notification.id, []).append(delivery)
     said = {

@@ -21,6 +21,19 @@ from watcher.core.matching import Labels, LabelTest, Matcher
 from watcher.core.muting import MuteInterval
 
 
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """One step: who is told of critical news that nobody has taken on.
+
+    Attributes:
+        after: how long after the first word.
+        to: name of the receiver.
+    """
+
+    after: timedelta
+    to: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One node of the tree, inheritance already applied.
@@ -34,6 +47,7 @@ class Route:
         group_wait: how long a group collects before it speaks.
         group_interval: how long a group that has spoken waits before it speaks of further news.
         repeat_interval: how long after the last word people are reminded of what is still wrong; zero: never.
+        escalate: who hears next of what is critical and is not answered.
         urgent: severities that wait for neither where they are alone (see `core.grouping`).
         mute: times at which what it takes is held.
         mute_except: severities that are not held.
@@ -52,6 +66,7 @@ class Route:
     group_wait: timedelta = timedelta(0)
     group_interval: timedelta = timedelta(0)
     repeat_interval: timedelta = timedelta(0)
+    escalate: tuple[Escalation, ...] = ()
     urgent: tuple[str, ...] = ("critical",)
     mute: tuple[MuteInterval, ...] = ()
     mute_except: tuple[str, ...] = ()

@@ -167,11 +167,14 @@ class Absorb:
     folded delivery stays as a row that names the news.
 
     Attributes:
-        into: the dedup key of that news, which is told `across_jobs`.
+        into: the dedup key of that news.
         rules: names of the rules, as configured.
         jobs: whose news is meant.
         since: only what was seen at or after this time.
         critical: events about which even critical news is folded. Other critical news stays.
+        pods: only news of these pods; empty for all news of the jobs.
+        across_jobs: the larger news is told `across_jobs`; else it is news of the job of the event.
+        flapping: the reason of the rows is that the job or pod goes back and forth, not that there is a storm.
     """
 
     into: str
@@ -179,6 +182,9 @@ class Absorb:
     jobs: frozenset[JobRef]
     since: datetime
     critical: frozenset[EventId] = frozenset()
+    pods: frozenset[str] = frozenset()
+    across_jobs: bool = True
+    flapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +340,19 @@ class Wording:
     detail: Text = ""
 
 
+class Occasion(StrEnum):
+    """On what occasion something is said. Closed: it is stored."""
+
+    NEWS = "news"
+    """It happened."""
+    REMINDER = "reminder"
+    """It was told, and still goes on."""
+    ESCALATION = "escalation"
+    """It was told to others, and nobody took it on."""
+    DIGEST = "digest"
+    """It is the time of day or week at which a receiver is told how things stand."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """Somebody should hear this: what a rule said, with everything that routing and rendering need.
@@ -364,6 +383,11 @@ class Notification:
     series: str = ""
     ongoing: Ongoing | None = None
     """What goes on being wrong; None for news that is over with the telling, and for what is not loud."""
+    over_at: datetime | None = None
+    """It says that what it told of is over since then (`core.ends`); None for all other news."""
+    occasion: Occasion = Occasion.NEWS
+    about: NotificationId = NotificationId("")
+    """The news of which this is a reminder or an escalation; "" for news itself."""
     wording: Wording | None = None
     """The same for readers of any language and zone; None where the English text is all there is."""
 
@@ -393,12 +417,15 @@ class Absorption:
     jobs: frozenset[JobRef]
     since: datetime
     critical: frozenset[EventId] = frozenset()
+    pods: frozenset[str] = frozenset()
+    flapping: bool = False
 
     def covers(self, notification: Notification) -> bool:
         """Whether this is part of the larger news."""
         return (
             notification.rule in self.rules
             and notification.job in self.jobs
+            and (not self.pods or notification.pod_id in self.pods)
             and notification.observed_at >= self.since
             and (notification.severity is not Severity.CRITICAL or notification.event_id in self.critical)
             and notification.id != self.into

@@ -81,8 +81,9 @@ class ShownJob:
         ref: source and id: `hangzhou/dlc1vpb4vfdd2kr`.
         url: a link to its page, or "".
         status: DLC's word for how it stands, or "".
+        phase: the phase that this word means, the same in every language; "" where nothing is held about it.
         facts: workspace, quota, user ... as rows of label and value.
-        card: how it stands at one glance; none where nothing is held about it.
+        card: how it stands at one glance; none where nothing is held about it, and in a message about several jobs.
     """
 
     title: str
@@ -90,6 +91,7 @@ class ShownJob:
     ref: str
     url: str = ""
     status: str = ""
+    phase: str = ""
     facts: Rows = ()
     card: ShownCard | None = None
 
@@ -196,6 +198,7 @@ _JOB: Final = ShownJob(
     ref="hangzhou/dlc1vpb4vfdd2kr",
     url="https://pai.console.aliyun.com/",
     status="Failed",
+    phase="failed",
     facts=(("Workspace", "nlp-research"), ("User", "wei")),
     card=ShownCard(
         phase="failed",

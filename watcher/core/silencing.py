@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType
+from glob import escape
+from typing import Final, NewType
 
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState
 from watcher.core.events import Event, JobVanished, job_of
-from watcher.core.matching import Matcher
+from watcher.core.matching import LabelTest, Matcher, Operator
 from watcher.core.model import JobRef, JobSnapshot
 from watcher.core.phases import TERMINAL
 from watcher.core.withholding import withheld
@@ -59,6 +60,54 @@ class Silencing:
         return f"silence {self.id} of {self.author}, {' or '.join(until)}" + (
             f": {self.comment}" if self.comment else ""
         )
+
+
+def about(job: JobRef) -> tuple[LabelTest, ...]:
+    """Tests that mean exactly the news of this job."""
+    own = (("source", job.source), ("job", job.job_id))
+    return tuple(LabelTest(label, Operator.IS, (escape(value),)) for label, value in own)
+
+
+def silence_of_job(
+    silencing_id: SilencingId,
+    job: JobRef,
+    *,
+    now: datetime,
+    until: datetime | None,
+    author: str,
+    comment: str = "",
+    match: Matcher = Matcher(),  # noqa: B008 - frozen
+) -> Silencing:
+    """A silence about one job, for a time or until the job ends, whichever is first; its end is told.
+
+    Args:
+        silencing_id: its id.
+        job: whose news.
+        now: from when on.
+        until: its end; None: only the job's end, or a person, ends it.
+        author: who says so.
+        comment: why.
+        match: narrower than all news of the job.
+    """
+    return Silencing(
+        id=silencing_id,
+        match=Matcher((*about(job), *match.tests)),
+        created_at=now,
+        until=until,
+        author=author,
+        comment=comment,
+        job=job,
+    )
+
+
+def standing(silencing: Silencing, now: datetime, *, job_lives: bool) -> str:
+    """Where a silence stands, in words; `job_lives`: the job that it ends with is known and has not ended."""
+    if not silencing.covers(now):
+        return "ended" + (f" by {silencing.ended_by}" if silencing.ended_at else "")
+    return IN_FORCE if silencing.job is None or job_lives else "ended with its job"
+
+
+IN_FORCE: Final = "in force"
 
 
 def ended_jobs(events: Iterable[Event], job: JobSnapshot | None) -> frozenset[JobRef]:

@@ -32,6 +32,9 @@ LONGEST: Final = timedelta(days=7)
 """A trouble that only an answer would end is given up after this time."""
 
 
+_LOUD: Final = {severity: number for number, severity in enumerate(Severity)}
+
+
 class TroubleEnd(StrEnum):
     """How a trouble ended. Closed: row and text of a story."""
 
@@ -163,11 +166,21 @@ def _subject(trouble: Trouble) -> JobRef | str:
     return trouble.source if trouble.job is None else trouble.job
 
 
-def opened(notification: Notification, now: datetime) -> Trouble | None:
-    """The trouble that a notification opens; None where nothing goes on, or it is not loud enough to want anybody."""
+def opened(notification: Notification, now: datetime, known: Iterable[Trouble] = ()) -> Trouble | None:
+    """The trouble that a notification opens; None where nothing goes on, or it is not loud enough to want anybody.
+
+    Args:
+        notification: what was said.
+        now: now.
+        known: open troubles. Somebody who has taken on the same matter has taken on this, too, unless it is louder.
+    """
     if notification.ongoing is None or notification.severity is Severity.INFO:
         return None
-    return Trouble(notification=notification, ongoing=notification.ongoing, opened_at=now)
+    new = Trouble(notification=notification, ongoing=notification.ongoing, opened_at=now)
+    for one in known:
+        if one.acknowledged_at is not None and one.matter == new.matter and _LOUD[one.severity] >= _LOUD[new.severity]:
+            return replace(new, acknowledged_at=now, acknowledged_by=one.acknowledged_by, comment=one.comment)
+    return new
 
 
 def ended(

@@ -36,7 +36,7 @@ _LABEL: Final = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 _VALUE: Final = 200
 _DETAIL: Final = 4000
 _MOST_FACTS: Final = 16
-_MOST_ALERTS: Final = 100
+MOST_ALERTS: Final = 100
 
 NOT_LABELS: Final = frozenset({"kind", "status", "phase", "type", "rule", "severity"})
 """Labels of ours that do not tell one trouble from another, that change while it lasts, or that have a name of their own there."""
@@ -67,8 +67,11 @@ class AlertmanagerSettings(_settings.Settings):
     labels: dict[Annotated[str, Field(pattern=_LABEL)], str] = Field(default={})
     """Labels of your own on every alert: `{cluster: training}`."""
     resolve_after: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(hours=1)
-    """How long an alert is shown that has no end of its own (a job failed, a pod was evicted), and how long one that goes on
+    """How long an alert fires that has no end of its own (a job succeeded, a priority changed), and how long one that goes on
     outlives this watcher: what goes on is renewed long before. The default is long enough for Alertmanager's own group waits."""
+    renew_every: Annotated[Duration, Field(ge=timedelta(seconds=5), le=timedelta(hours=1))] = timedelta(minutes=1)
+    """How often what goes on is sent again, so that it neither times out nor is lost when Alertmanager starts anew: it keeps
+    alerts in memory only. Must be well below `resolve_after`. The default is that of Prometheus."""
     allow_http: bool = False
     """Whether plain http is allowed: the network can then read the alerts."""
     allow_private: bool = True
@@ -80,6 +83,10 @@ class AlertmanagerSettings(_settings.Settings):
 
     @model_validator(mode="after")
     def _usable(self) -> AlertmanagerSettings:
+        if self.renew_every * 2 > self.resolve_after:
+            raise ValueError(
+                "renew_every must be at most half of resolve_after, or alerts that go on would come and go"
+            )
         check_web_address(self.url.get_secret_value(), allow_http=self.allow_http)
         if self.username:
             exactly_one(self, "password_file", "password")
@@ -99,14 +106,17 @@ class AlertmanagerNotifier:
     Settings: ClassVar[type[_settings.Settings]] = AlertmanagerSettings
     capabilities: ClassVar[Capabilities] = Capabilities(
         shows="alerts in your own Alertmanager (API v2), for its routes and silences",
+        ends="each alert fires until its trouble is over or taken on",
         repeats="no: the same labels are the same alert",
     )
     pace: timedelta = timedelta(0)
+    renew_most: int = MOST_ALERTS
 
     def __init__(
         self, name: str, settings: AlertmanagerSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.name, self._settings, self._now = name, settings, now
+        self.renew_every = settings.renew_every
         verify = None if settings.ca_file is None else ssl.create_default_context(cafile=settings.ca_file)
         self._outgoing = Outgoing(timeout=settings.timeout, allow_private=settings.allow_private, verify=verify)
 
@@ -114,7 +124,7 @@ class AlertmanagerNotifier:
         return f"AlertmanagerNotifier({self.name!r})"
 
     def render(self, message: Message) -> Wire:
-        """The alerts, but for their ends, which lie so far from the time of sending."""
+        """The alerts, but for ends that lie ahead: those are so far from the time of sending."""
         return {"alerts": render_alerts(message, self._settings.labels)}
 
     async def send(self, wire: Wire, message: Message) -> Receipt:  # noqa: ARG002 (the port's shape)
@@ -165,10 +175,12 @@ def render_alerts(message: Message, labels: Mapping[str, str]) -> list[dict[str,
         key = tuple(sorted(own.items()))
         begun = alerts[key]["startsAt"] if key in alerts else _time(item.at)
         alert: dict[str, Any] = {"labels": own, "annotations": _annotations(item), "startsAt": begun}
+        if item.over_at is not None:
+            alert["endsAt"] = _time(item.over_at)
         if item.job is not None and link(item.job.url):
             alert["generatorURL"] = link(item.job.url)
         alerts[key] = alert
-    return list(alerts.values())[-_MOST_ALERTS:]
+    return list(alerts.values())[-MOST_ALERTS:]
 
 
 def labels_of(item: Item) -> dict[str, str]:

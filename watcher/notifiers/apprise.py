@@ -18,12 +18,14 @@ import anyio.to_thread
 from pydantic import SecretStr, model_validator
 
 from watcher import settings as _settings
+from watcher.core.catalog import phrase, severity_in
 from watcher.core.delivery import MOST_BLIND_ATTEMPTS, Receipt
+from watcher.core.language import time_in
 from watcher.core.message import Message
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import Timeout, reveal_now
-from watcher.notifiers.text import MARKS, WORDS, block, one_line, several_jobs, utc
+from watcher.notifiers.text import MARKS, block, one_line, several_jobs
 from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
@@ -148,14 +150,18 @@ def render_plain(message: Message) -> dict[str, str]:
     """Title and body in plain text. Pure."""
     named = several_jobs(message)
     lines: list[str] = []
+    locale = message.locale
     for item in message.items[:_MOST_ITEMS]:
-        about = f"{one_line(item.job.title, 80)}: " if named and item.job else ""
-        lines.append(f"{utc(item.at)}  {about}{one_line(item.headline, 200)}")
-        lines += [f"  {one_line(label, 40)}: {one_line(value, 120)}" for label, value in item.facts[:_MOST_FACTS]]
+        headline = one_line(item.headline, 200)
+        if named and item.job:
+            headline = phrase("title", locale, job=one_line(item.job.title, 80), headline=headline)
+        lines.append(f"{time_in(item.at, locale.zone)}  {headline}")
+        for label, value in item.facts[:_MOST_FACTS]:
+            lines.append(f"  {phrase('labelled', locale, label=one_line(label, 40), text=one_line(value, 120))}")
         lines += [f"  {block(item.detail, _DETAIL)}"] if item.detail else []
     if len(message.items) > _MOST_ITEMS:
-        lines.append(f"... and {len(message.items) - _MOST_ITEMS} more")
+        lines.append(phrase("and-more", locale, n=len(message.items) - _MOST_ITEMS))
     if message.job and message.job.url:
         lines.append(one_line(message.job.url, 600))
-    title = f"{MARKS[message.severity]} {WORDS[message.severity]}: {one_line(message.title, 200)}"
-    return {"title": title, "body": "\n".join(lines), "type": _KINDS[message.severity]}
+    title = phrase("labelled", locale, label=severity_in(message.severity, locale), text=one_line(message.title, 200))
+    return {"title": f"{MARKS[message.severity]} {title}", "body": "\n".join(lines), "type": _KINDS[message.severity]}

@@ -39,6 +39,7 @@ def render_event(message: Message) -> Mapping[str, Any]:
     event["data"] = {
         "receiver": one_line(message.receiver, 100),
         "severity": message.severity.value,
+        "language": message.locale.language.value,
         "title": one_line(message.title, 500),
         "thread": {"key": one_line(message.thread_key, 300), "title": one_line(message.thread_title, 300)},
         "items": [_item(item, alone=len(message.items) == 1) for item in message.items],

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from watcher import settings as _settings
+from watcher.core.catalog import phrase
 from watcher.core.delivery import Receipt
+from watcher.core.language import Locale
 from watcher.core.living import CardView
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity
@@ -71,7 +73,9 @@ class ConsoleNotifier:
     kind: ClassVar[str] = "console"
     Settings: ClassVar[type[_settings.Settings]] = ConsoleSettings
     capabilities: ClassVar[Capabilities] = Capabilities(
-        shows="coloured lines on the terminal", updates="with `cards: true`, a line for each job"
+        shows="coloured lines on the terminal",
+        updates="with `cards: true`, a line for each job",
+        receipt="our own id of the message, once it is printed",
     )
     pace: timedelta = timedelta(0)
     card_pace: timedelta = timedelta(0)
@@ -175,10 +179,10 @@ def render_lines(message: Message, zone: tzinfo | None) -> Mapping[str, Any]:
     lines: list[dict[str, Any]] = []
     for item in message.items[:_MOST_ITEMS]:
         lines.append({"indent": 0, "spans": _first_line(item, zone)})
-        lines += [{"indent": _INDENT, "spans": spans} for spans in _more_lines(item)]
+        lines += [{"indent": _INDENT, "spans": spans} for spans in _more_lines(item, message.locale)]
     more = len(message.items) - _MOST_ITEMS
     if more > 0:
-        lines.append({"indent": _INDENT, "spans": [(f"… and {more} more", "dim")]})
+        lines.append({"indent": _INDENT, "spans": [(phrase("and-more", message.locale, n=more), "dim")]})
     return {"lines": lines}
 
 
@@ -204,12 +208,13 @@ def _clock(at: datetime, zone: tzinfo | None) -> str:
     return at.astimezone(zone).strftime("%H:%M:%S")
 
 
-def _more_lines(item: Item) -> list[list[Span]]:
+def _more_lines(item: Item, locale: Locale) -> list[list[Span]]:
     facts: list[Span] = []
     for label, value in item.facts[:_MOST_FACTS]:
         facts += [(" · " if facts else "", "dim"), (f"{one_line(label, 40)} ", "dim"), (one_line(value, _VALUE), "")]
     if len(item.facts) > _MOST_FACTS:
-        facts.append((f" · … and {len(item.facts) - _MOST_FACTS} more", "dim"))
+        more = phrase("and-more-facts", locale, n=len(item.facts) - _MOST_FACTS)
+        facts.append((f" · {more}", "dim"))
     detail = one_line(item.detail, _DETAIL)
     told: list[Span] = [(detail, "italic dim")] if detail else []
     if facts and told and sum(len(words) for words, _ in (*facts, *told)) <= _ONE_LINE:

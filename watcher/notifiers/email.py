@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
 from typing import Annotated, ClassVar, Literal
 
 import anyio
@@ -112,6 +113,7 @@ class EmailNotifier:
         threads="one for each job",
         receipt="Message-ID, and each refused recipient",
         repeats="same Message-ID; many mail systems collapse it",
+        reaches="mail",
     )
     pace: timedelta = timedelta(0)
     """Servers say 4xx when they want it slower."""
@@ -134,11 +136,18 @@ class EmailNotifier:
         """Headers, text and HTML."""
         return self._rendered(message)
 
+    def _recipients_of(self, message: Message) -> tuple[Address, ...]:
+        """Who gets it: its owner alone, or all that are configured and besides them whoever is mentioned, each once."""
+        if message.to is not None:
+            return (parse_address(message.to.mail),)
+        mentioned = (parse_address(person.mail) for person in message.mentions)
+        return tuple({address.addr_spec: address for address in (*self._recipients, *mentioned)}.values())
+
     def _rendered(self, message: Message, refused: Outcomes = ()) -> Wire:
         return render_mail(
             message,
             sender=self._sender,
-            recipients=self._recipients,
+            recipients=self._recipients_of(message),
             unsubscribe=self._settings.unsubscribe or "",
             refused=refused,
         )
@@ -153,7 +162,7 @@ class EmailNotifier:
         Raises:
             NotifierError: nobody took it; see `watcher.notifiers.smtp_replies`.
         """
-        addresses = [address.addr_spec for address in self._recipients]
+        addresses = [address.addr_spec for address in self._recipients_of(message)]
         # Who has been taken off the list since an earlier attempt is not waited for.
         before = tuple(
             one for one in message.recipients if one.acceptance is not Acceptance.DEFERRED or one.recipient in addresses

@@ -120,7 +120,7 @@ class ExecNotifier:
             raise NotifierError(
                 f"{place} cannot be started: {exc.strerror or type(exc).__name__}",
                 code="start",
-                fix=f"Check {program} and its rights",
+                fix=f"Check {program} and its rights; a script begins with a line such as #!/bin/sh",
                 pauses_receiver=True,
             ) from exc
         body = json.dumps(dict(wire), ensure_ascii=False).encode()
@@ -185,9 +185,12 @@ async def _read(stdout: ByteReceiveStream, output: bytearray) -> None:
 
 
 async def _clear_away(process: Process) -> None:
-    """End what is left of the process group, and let go of the pipes."""
+    """End what is left of the process group, and let go of the pipes: the one we read is closed once its end was read."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    if process.stdout is not None:
+        with anyio.move_on_after(_LAST_WORDS.total_seconds(), shield=True):
+            await _read(process.stdout, bytearray())
     with anyio.CancelScope(shield=True):
         await process.aclose()
 

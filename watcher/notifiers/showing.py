@@ -10,8 +10,9 @@ from watcher.core.card import Card
 from watcher.core.catalog import label_in, phase_in, phrase, severity_in
 from watcher.core.language import Locale, length_in, time_in
 from watcher.core.message import Item, JobCard, Message
-from watcher.core.phases import PodPhase
+from watcher.core.phases import TERMINAL
 from watcher.core.shown import Rows, Shown, ShownCard, ShownItem, ShownJob, ShownStretch, shares, words_in
+from watcher.notifiers.card_words import attempt, pods, reason
 from watcher.notifiers.text import MARKS, block, link, one_line, several_jobs
 
 MOST_ITEMS: Final = 40
@@ -98,6 +99,7 @@ def _job(job: JobCard | None, locale: Locale, *, drawn: bool = True) -> ShownJob
         ref=one_line(str(job.ref), 120),
         url=link(job.url),
         status=one_line(job.status, 60),
+        phase=job.card.phase.value if job.card is not None else "",
         facts=_rows(job.facts[:_MOST_FACTS], 200),
         card=show_card(job.card, locale) if job.card is not None and drawn else None,
     )
@@ -105,7 +107,6 @@ def _job(job: JobCard | None, locale: Locale, *, drawn: bool = True) -> ShownJob
 
 def show_card(card: Card, locale: Locale) -> ShownCard:
     """A job's card as templates see it."""
-    lengths = tuple(0.0 if one.length is None else one.length.total_seconds() for one in card.bar)
     bar = tuple(
         ShownStretch(
             phase=one.phase.value,
@@ -116,7 +117,7 @@ def show_card(card: Card, locale: Locale) -> ShownCard:
             share=share,
             current=one.current,
         )
-        for one, share in zip(card.bar, shares(lengths), strict=True)
+        for one, share in zip(card.bar, shares(_lengths(card)), strict=True)
     )
     return ShownCard(
         phase=card.phase.value,
@@ -125,24 +126,26 @@ def show_card(card: Card, locale: Locale) -> ShownCard:
         gone=card.gone,
         bar=bar,
         left_out=card.left_out,
-        attempt=_attempt(card, locale),
+        attempt=", ".join(attempt(card, locale)),
         facts=tuple((label_in(label, locale), one_line(value, 120)) for label, value in _facts(card, locale) if value),
-        reason=one_line(": ".join(filter(None, (card.reason_code, card.reason))), _REASON),
+        reason=one_line(reason(card), _REASON),
         as_of=time_in(card.as_of, locale.zone, seconds=False),
     )
 
 
-def _attempt(card: Card, locale: Locale) -> str:
-    if card.attempts is None:
-        return phrase("mail-attempt-n", locale, n=card.attempt) if card.attempt > 1 else ""
-    if card.attempts <= 1:
-        return ""
-    return phrase("mail-attempt-of", locale, n=card.attempt, of=card.attempts)
+def _lengths(card: Card) -> tuple[float, ...]:
+    """For the bar: as long as each was; where one is not known, all alike, as a guess would look like knowledge."""
+    *way, present = card.bar
+    end = present.length is None and card.phase in TERMINAL
+    stretches = way if end else [*way, present]
+    known = all(one.length is not None for one in stretches)
+    lengths = [one.length.total_seconds() if known and one.length is not None else 1.0 for one in stretches]
+    return (*lengths, 0.0) if end else tuple(lengths)
 
 
 def _facts(card: Card, locale: Locale) -> list[tuple[str, str]]:
     return [
-        ("Pods", _pods(card, locale)),
+        ("Pods", phrase("semicolon", locale).join(pods(card, locale))),
         ("GPUs", f"{card.gpus:g}" if card.gpus else ""),
         ("GPU-hours", _gpu_hours(card, locale)),
         ("Waited", length_in(card.waited, locale.language) if card.waited is not None else ""),
@@ -150,7 +153,6 @@ def _facts(card: Card, locale: Locale) -> list[tuple[str, str]]:
         ("Owner", card.owner),
         ("Workspace", card.workspace),
         ("Type", card.job_type),
-        ("Evictions", str(card.evicted) if card.evicted else ""),
     ]
 
 
@@ -161,15 +163,3 @@ def _gpu_hours(card: Card, locale: Locale) -> str:
     if not card.gpu_hours_down:
         return told
     return phrase("mail-gpu-hours-down", locale, ran=told, down=f"{card.gpu_hours_down:,.1f}")
-
-
-def _pods(card: Card, locale: Locale) -> str:
-    """`Worker 7 running, 1 failed; Master 1 running`, in the language's own punctuation."""
-    by_role: dict[str, list[tuple[PodPhase, int]]] = {}
-    for one in card.pods:
-        by_role.setdefault(one.role, []).append((one.phase, one.count))
-    counts = {
-        role: ", ".join(f"{count} {phase_in(phase, locale)}" for phase, count in found)
-        for role, found in by_role.items()
-    }
-    return "; ".join(f"{role} {told}".strip() for role, told in counts.items())

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from watcher.core.language import PLAIN, Locale, say, spoken
+from watcher.core.catalog import phrase, severity_in
+from watcher.core.language import PLAIN, Locale, say, spoken, time_in
 from watcher.core.message import Item, JobCard, Message
 from watcher.core.rule import Severity, Shown
-from watcher.notifiers.text import ELLIPSIS, MARKS, WORDS, block, clean, link, one_line, several_jobs, utc
+from watcher.notifiers.text import ELLIPSIS, MARKS, block, clean, link, one_line, several_jobs
 
 EVENT_TYPE: Final = "dlc_watcher_message"
 """Type of the metadata that carries the message's id, by which a copy is found again."""
@@ -109,18 +110,20 @@ _LOUDNESS: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 def fallback(message: Message) -> str:
     """What notifications on a phone and screen readers say; with several items, each headline on a line."""
-    lines = [f"{MARKS[message.severity]} {WORDS[message.severity]}: {line(message.title, _HEADLINE)}"]
+    locale = message.locale
+    title = phrase("labelled", locale, label=severity_in(message.severity, locale), text=line(message.title, _HEADLINE))
+    lines = [f"{MARKS[message.severity]} {title}"]
     if len(message.items) > 1:
         named = several_jobs(message)
         lines += [
-            f"• {_about(item) if named else ''}{line(item.headline, 120)}" for item in message.items[:_MOST_ITEMS]
+            f"• {_about(item, line(item.headline, 120), locale, named=named)}" for item in message.items[:_MOST_ITEMS]
         ]
         lines += _left_out(message, _MOST_ITEMS)
     return "\n".join(lines)
 
 
-def _about(item: Item) -> str:
-    return f"{line(item.job.title, 80)}: " if item.job else ""
+def _about(item: Item, headline: str, locale: Locale, *, named: bool) -> str:
+    return phrase("title", locale, job=line(item.job.title, 80), headline=headline) if named and item.job else headline
 
 
 def naming(
@@ -159,20 +162,24 @@ def blocks(message: Message) -> list[Block]:
 
 
 def _alone(message: Message, item: Item) -> Iterator[Block]:
-    yield section(f"{_loudness(item.severity)}{_title(item.job)}\n{line(item.headline, _HEADLINE)}")
+    locale = message.locale
+    yield section(f"{_loudness(item.severity, locale)}{_title(item.job)}\n{line(item.headline, _HEADLINE)}")
     if item.facts:
-        yield from _fields(item.facts)
+        yield from _fields(item.facts, locale)
     if item.detail:
         yield section(quoted(item.detail, _DETAIL_ALONE))
-    yield context(_when(item), *_footnotes(message, item.job), f"rule {line(item.rule, 80)}")
+    rule = phrase("rule", locale, name=line(item.rule, 80))
+    yield context(_when(item, locale), *_footnotes(message, item.job), rule)
 
 
 def _together(message: Message) -> Iterator[Block]:
     named = several_jobs(message)
-    yield section(f"{_loudness(message.severity)}{_title(message.job)}\n{line(message.title, _HEADLINE)}")
+    yield section(
+        f"{_loudness(message.severity, message.locale)}{_title(message.job)}\n{line(message.title, _HEADLINE)}"
+    )
     shown = length = 0
     for item in message.items[:_MOST_ITEMS]:
-        entry = _entry(item, named=named)
+        entry = _entry(item, message.locale, named=named)
         length += len(entry)
         if length > _MOST_TEXT:
             break
@@ -183,10 +190,15 @@ def _together(message: Message) -> Iterator[Block]:
         yield context(*notes)
 
 
-def _entry(item: Item, *, named: bool) -> str:
-    about = f"{_name(item.job)}: " if named and item.job else ""
-    lines = [f"{MARKS[item.severity]} {_when(item)}  {about}{line(item.headline, 200)}"]
-    shown = [f"{line(label, 30)}: {line(value, 60)}" for label, value in item.facts[:_MOST_FACTS_AMONG]]
+def _entry(item: Item, locale: Locale, *, named: bool) -> str:
+    headline = line(item.headline, 200)
+    if named and item.job:
+        headline = phrase("title", locale, job=_name(item.job), headline=headline)
+    lines = [f"{MARKS[item.severity]} {_when(item, locale)}  {headline}"]
+    shown = [
+        phrase("labelled", locale, label=line(label, 30), text=line(value, 60))
+        for label, value in item.facts[:_MOST_FACTS_AMONG]
+    ]
     if shown:
         lines.append(" · ".join(shown))
     if item.detail:
@@ -194,8 +206,8 @@ def _entry(item: Item, *, named: bool) -> str:
     return "\n".join(lines)
 
 
-def _loudness(severity: Severity) -> str:
-    return f"{MARKS[severity]} *{WORDS[severity]}*"
+def _loudness(severity: Severity, locale: Locale) -> str:
+    return f"{MARKS[severity]} *{severity_in(severity, locale)}*"
 
 
 def _title(job: JobCard | None) -> str:
@@ -214,9 +226,10 @@ def linked_name(title: str, address: str) -> str:
     return f"*<{escape(url, 5 * _LONGEST_LINK)}|{shown}>*" if url and len(url) <= _LONGEST_LINK else f"*{shown}*"
 
 
-def _when(item: Item) -> str:
+def _when(item: Item, locale: Locale) -> str:
     """The time, shown by Slack in each reader's own time zone (https://docs.slack.dev/messaging/formatting-message-text#date-formatting)."""
-    return f"<!date^{int(item.at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{utc(item.at)}>"
+    otherwise = time_in(item.at, locale.zone)
+    return f"<!date^{int(item.at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{otherwise}>"
 
 
 def quoted(text: str, limit: int) -> str:
@@ -245,7 +258,7 @@ def _footnotes(message: Message, job: JobCard | None) -> list[str]:
     if job is None:
         return []
     ref = f"`{line(str(job.ref), 120).replace('`', '')}`"
-    status = [f"status {line(job.status, 60)}"] if job.status else []
+    status = [phrase("status", message.locale, status=line(job.status, 60))] if job.status else []
     if message.thread_reference:
         return [*status, ref]
     about = [f"{line(label, _LABEL)} {line(value, 100)}" for label, value in job.facts]
@@ -254,17 +267,17 @@ def _footnotes(message: Message, job: JobCard | None) -> list[str]:
 
 def _left_out(message: Message, shown: int) -> list[str]:
     more = len(message.items) - shown
-    return [f"… and {more} more"] if more > 0 else []
+    return [phrase("and-more", message.locale, n=more)] if more > 0 else []
 
 
-def _fields(facts: Shown) -> Iterator[Block]:
+def _fields(facts: Shown, locale: Locale) -> Iterator[Block]:
     shown, more = facts[:MOST_FIELDS], len(facts) - MOST_FIELDS
     yield {
         "type": "section",
         "fields": [_mrkdwn(f"*{line(label, _LABEL)}*\n{line(value, _VALUE)}") for label, value in shown],
     }
     if more > 0:
-        yield context(f"… and {more} more facts")
+        yield context(phrase("and-more-facts", locale, n=more))
 
 
 def section(text: str) -> Block:

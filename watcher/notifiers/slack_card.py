@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from watcher.core.card import Card, cells
 from watcher.core.catalog import PHASES
-from watcher.core.language import Locale, spoken
+from watcher.core.language import Locale, spoken, time_in
 from watcher.core.living import CardView
 from watcher.core.phases import Phase
 from watcher.notifiers import card_words as words
@@ -30,7 +30,6 @@ from watcher.notifiers.slack_blocks import (
     quoted,
     section,
 )
-from watcher.notifiers.text import utc
 
 SQUARES: Final[Mapping[Phase, str]] = {
     Phase.PENDING: "⬜",
@@ -100,7 +99,7 @@ def _blocks(view: CardView) -> Iterator[Block]:
         yield section("\n".join(facts))
     if reason := words.reason(card):
         yield section(quoted(reason, _REASON))
-    as_of = words.phrase(words.AS_OF, locale, at=_date(card.as_of, "{date_short_pretty} {time}"))
+    as_of = words.phrase(words.AS_OF, locale, at=_date(card.as_of, "{date_short_pretty} {time}", locale))
     yield context(as_of, f"`{line(str(card.ref), 120).replace('`', '')}`")
     if view.why is not None:
         why = words.phrase(words.NEW_CARD, locale, why=spoken(words.LOSSES[view.why], locale))
@@ -112,7 +111,7 @@ def _standing(card: Card, locale: Locale) -> str:
     said = f"*{line(words.headline(card, locale), 200)}*"
     if card.since is None:
         return said
-    at = _date(card.since, "{date_short_pretty} {time}")
+    at = _date(card.since, "{date_short_pretty} {time}", locale)
     return f"{said} · {at if card.ended else words.phrase(words.SINCE, locale, at=at)}"
 
 
@@ -122,11 +121,11 @@ def _bar(card: Card, locale: Locale) -> str:
     earlier = [words.phrase(words.LEFT_OUT, locale, n=card.left_out)] if card.left_out else []
     present = f"*{spoken(PHASES[card.phase], locale)}*"
     if card.since is not None and not card.ended:
-        present += f" ({words.phrase(words.BEGAN, locale, ago=_date(card.since, '{ago}'))})"
+        present += f" ({words.phrase(words.BEGAN, locale, ago=_date(card.since, '{ago}', locale))})"
     said = [words.stretch(one, locale) for one in card.bar[:-1]]
     return f"{row}\n{' → '.join([*earlier, *said, present])}"
 
 
-def _date(at: datetime, form: str) -> str:
+def _date(at: datetime, form: str, locale: Locale) -> str:
     """A time as each reader's Slack shows it (https://docs.slack.dev/messaging/formatting-message-text#date-formatting)."""
-    return f"<!date^{int(at.timestamp())}^{form}|{utc(at)}>"
+    return f"<!date^{int(at.timestamp())}^{form}|{time_in(at, locale.zone)}>"

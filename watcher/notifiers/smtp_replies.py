@@ -44,6 +44,9 @@ _FIRST_PERMANENT: Final = 500
 _ABOUT_THE_CONNECTION: Final = frozenset({Stage.CONNECT, Stage.STARTTLS, Stage.AUTH})
 """Stages that say nothing about the message: what fails there, fails for all."""
 
+_MENDED_MEANWHILE: Final = frozenset({Stage.CONNECT, Stage.AUTH})
+"""Stages at which a refusal for good is one of the receiver, for as long as nobody mends it, and not of the message."""
+
 _LACKING: Final = frozenset({Stage.STARTTLS, Stage.AUTH})
 """Where aiosmtplib says with its plainest exception that the server lacks the extension."""
 
@@ -144,8 +147,9 @@ def classify_reply(code: int, text: str, *, stage: Stage, server: str) -> Notifi
         )
     return NotifierError(
         told,
-        # A server that turns us away at the door says nothing about the message; it may open it again within the day.
-        permanent=stage is not Stage.CONNECT,
+        # A server that turns us away at the door or refuses the log-in says nothing about the message. It waits, and the receiver
+        # with it: a password is mended within the day, as a certificate is, and the fallback is told meanwhile what waits.
+        permanent=stage not in _MENDED_MEANWHILE,
         retry_after=timedelta(minutes=5) if stage is Stage.CONNECT else None,
         code=str(code),
         fix=_FIX.get((stage, code), _STAGE_FIX[stage]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,20 +19,24 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
+from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
-from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.ports import Clock, JobSource, ListReader, Notifier, Store
 from watcher.service.answers import Answers
 from watcher.service.aside import Aside
+from watcher.service.budget import Account
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.silencer import Silencer
+from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import fingerprint
+from watcher.settings import SourceSettings, fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 from watcher.web import make_app, serve
@@ -62,6 +66,13 @@ class Service:
     async def health(self) -> Mapping[str, Any]:
         """The process turns: it can answer this."""
         return {"ok": True, "at": self.clock.now().isoformat()}
+
+    async def take_on(self, which: str, by: str, comment: str) -> Sequence[Mapping[str, Any]]:
+        """Take on what is wrong, as `dlc-watcher ack` does."""
+        now = self.clock.now()
+        taken = await take_on(self.store, which, at=now, by=by, comment=comment)
+        await self.keeper.heed()
+        return [{"id": one.id, **plain(one)} for one in taken]
 
     async def readiness(self) -> Mapping[str, Any]:
         """What works and what does not, in words; refreshes the gauges that are read from the store."""
@@ -137,8 +148,11 @@ async def assemble(
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
+        accounts = accounts_of(sources, {name: settings for name, (_, settings) in loaded.sources.items()}, clock)
         pollers = {
-            name: Poller(source, loaded.sources[name][1], ledger, retention=loaded.service.retention)
+            name: Poller(
+                source, loaded.sources[name][1], ledger, retention=loaded.service.retention, account=accounts[name]
+            )
             for name, source in sources.items()
         }
         asides = {
@@ -175,10 +189,26 @@ async def assemble(
                 investigator,
                 lambda job: job.source not in pollers or pollers[job.source].may_judge(job),
                 version_of=lambda job: pollers[job.source].version_of(job) if job.source in pollers else None,
+                schedules=loaded.schedules,
             ),
             investigator=investigator,
             answers=Answers(ledger, asides, ends, locales),
         )
+
+
+def accounts_of(
+    sources: Mapping[SourceName, JobSource], settings: Mapping[str, SourceSettings], clock: Clock
+) -> dict[SourceName, Account]:
+    """The request budget of each source: one for all that belong to the same account and region, as DLC counts them together.
+
+    Where they were given different rates, the largest holds: each says how much the account can bear.
+    """
+    named = {name: source.account if isinstance(source, ListReader) else name for name, source in sources.items()}
+    rates: dict[str, float] = {}
+    for name, account in named.items():
+        rates[account] = max(rates.get(account, 0.0), settings[name].budget.requests_per_second)
+    made = {account: Account(rate, clock) for account, rate in rates.items()}
+    return {name: made[account] for name, account in named.items()}
 
 
 def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
@@ -205,7 +235,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     for poller in service.pollers:
         await poller.load()
     await service.keeper.heed()
-    _settle_memory()
+    settle_memory()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -216,8 +246,14 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     async with anyio.create_task_group() as tasks:
         http = service.loaded.service.http
         if serve_http and http.port is not None:
-            presses = service.answers.posted if service.answers.by_http else None
-            pages = make_app(service, host=http.host, presses=presses)
+            pages = make_app(
+                service,
+                host=http.host,
+                taker=service.answers.posted if service.answers.by_http else None,
+                desk=service,
+                silencer=Silencer(service.ledger, service.loaded),
+                token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
+            )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
@@ -240,7 +276,7 @@ async def _drain(service: Service) -> None:
         pass
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
 
     A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is

@@ -1,13 +1,20 @@
-"""One source's request budget: every request waits here for its turn."""
+"""Request budgets: every request waits here for its turn.
+
+DLC counts the requests of an account in a region, so that is what has a budget (`Account`); sources that belong to the same one
+share it. What only one source suffers from, an outage or a missing right, holds only that one back (`RequestBudget`).
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
+from prometheus_client import Gauge
 
 from watcher.core import pacing
+from watcher.core.shares import Turns, Use, first, served
 from watcher.ports import Clock
 from watcher.service.telemetry import Metrics
 
@@ -18,39 +25,135 @@ PATIENCE: Final = timedelta(seconds=10)
 """How long an aside stands back for what the polls leave over, before it takes a place in the queue."""
 
 
-class RequestBudget:
-    """The shell around `core.pacing`: keeps its value and does the waiting. Places in the queue are given in order of asking."""
+class _Ticket:
+    """Somebody who waits."""
 
-    def __init__(self, requests_per_second: float, clock: Clock, metrics: Metrics, source: str) -> None:
-        self._clock = clock
-        self._pace = pacing.full_pace(requests_per_second, clock.now())
+    __slots__ = ("bell", "given")
+
+    def __init__(self) -> None:
+        self.bell, self.given = anyio.Event(), False
+
+
+class Account:
+    """The shell around `core.pacing` and `core.shares`: keeps their values and does the waiting.
+
+    One of those who wait hands out the requests, to himself and to the others, until he has got his own; then another one does. So
+    there is no task that has to be started or stopped, and who is cancelled while he waits leaves no hole.
+
+    Attributes:
+        pace: how fast may be asked at present.
+    """
+
+    def __init__(self, requests_per_second: float, clock: Clock) -> None:
+        self.clock = clock
+        self.pace = pacing.full_pace(requests_per_second, clock.now())
+        self._turns = Turns()
+        self._waiting: dict[Use, deque[_Ticket]] = {}
+        self._handing_out = False
+        self._gauges: list[Gauge] = []
+
+    def tell(self, gauge: Gauge) -> None:
+        """Keep a gauge at the present rate."""
+        self._gauges.append(gauge)
+        gauge.set(self.pace.rate)
+
+    def set_pace(self, pace: pacing.Pace) -> None:
+        """The pace from now on."""
+        self.pace = pace
+        for gauge in self._gauges:
+            gauge.set(pace.rate)
+
+    async def permit(self, use: Use) -> None:
+        """Wait for the right to send one request. Of one use, who asked first is first; between uses, shares decide."""
+        if not self._waiting and not pacing.spare(self.pace, self.clock.now()):
+            self.pace, _ = pacing.permit(self.pace, self.clock.now())
+            return
+        ticket = _Ticket()
+        self._waiting.setdefault(use, deque()).append(ticket)
+        try:
+            while not ticket.given:
+                if self._handing_out:
+                    ticket.bell = anyio.Event()
+                    await ticket.bell.wait()
+                else:
+                    await self._hand_out(ticket)
+        finally:
+            if not ticket.given:
+                self._leave(use, ticket)
+            if not self._handing_out:
+                self._wake_one()
+
+    async def _hand_out(self, own: _Ticket) -> None:
+        self._handing_out = True
+        try:
+            while not own.given:
+                wait = pacing.spare(self.pace, self.clock.now())
+                if wait:
+                    await self.clock.sleep(wait)
+                    continue  # meanwhile the pace may have been changed
+                use = first(self._turns, self._waiting)
+                ticket = self._waiting[use][0]
+                self._leave(use, ticket)
+                self.pace, _ = pacing.permit(self.pace, self.clock.now())
+                self._turns = served(self._turns, use)
+                ticket.given = True
+                ticket.bell.set()
+        finally:
+            self._handing_out = False
+
+    def _leave(self, use: Use, ticket: _Ticket) -> None:
+        queue = self._waiting[use]
+        queue.remove(ticket)
+        if not queue:
+            del self._waiting[use]
+
+    def _wake_one(self) -> None:
+        if self._waiting:
+            self._waiting[first(self._turns, self._waiting)][0].bell.set()
+
+
+class RequestBudget:
+    """What one source may ask, out of its account's budget.
+
+    Args:
+        account: the budget.
+        metrics: where it is told.
+        source: whose part this is.
+    """
+
+    def __init__(self, account: Account, metrics: Metrics, source: str) -> None:
+        self._account, self._clock, self._metrics, self._source = account, account.clock, metrics, source
+        self._held_until: datetime | None = None
         self._aside = anyio.Lock()
         self._aside_at: datetime | None = None
-        self._gauge = metrics.rate.labels(source)
-        self._gauge.set(requests_per_second)
+        account.tell(metrics.rate.labels(source))
 
     @property
     def rate(self) -> float:
         """Requests per second allowed now."""
-        return self._pace.rate
+        return self._account.pace.rate
 
     @property
     def held(self) -> bool:
         """Whether nothing at all may be asked at the moment."""
-        until = self._pace.blocked_until
-        return until is not None and until > self._clock.now()
+        return self._hold() > timedelta(0)
 
-    async def permit(self) -> None:
+    def _hold(self) -> timedelta:
+        now = self._clock.now()
+        ends = (until for until in (self._held_until, self._account.pace.blocked_until) if until is not None)
+        return max(max(ends, default=now) - now, timedelta(0))
+
+    async def permit(self, use: Use = Use.ROUND) -> None:
         """Wait for the right to send one request. What was held back while somebody waited holds that one back, too.
 
-        A place in the queue is drawn after a hold, not during it: places drawn meanwhile would all fall due at its end.
+        A place in the queue is taken after a hold, not during it: places taken meanwhile would all fall due at its end.
         """
         while True:
-            await self._sit_out_hold()
-            self._pace, wait = pacing.permit(self._pace, self._clock.now())
-            if wait > timedelta(0):
+            while wait := self._hold():
                 await self._clock.sleep(wait)
+            await self._account.permit(use)
             if not self.held:
+                self._metrics.spent(self._source, use.value)
                 return
 
     async def permit_aside(self) -> None:
@@ -60,29 +163,22 @@ class RequestBudget:
                 await self._clock.sleep(self._aside_at + timedelta(seconds=SHARE / self.rate) - self._clock.now())
             patient_until = self._clock.now() + PATIENCE
             while (left := patient_until - self._clock.now()) > timedelta(0):
-                wait = pacing.spare(self._pace, self._clock.now())
+                wait = pacing.spare(self._account.pace, self._clock.now())
                 if not wait:
                     break
                 await self._clock.sleep(min(wait, left))
-            await self.permit()
+            await self.permit(Use.ASIDE)
             self._aside_at = self._clock.now()
-
-    async def _sit_out_hold(self) -> None:
-        while (until := self._pace.blocked_until) is not None and (wait := until - self._clock.now()) > timedelta(0):
-            await self._clock.sleep(wait)
 
     def answered(self) -> None:
         """A request was answered: speed up a little."""
-        self._set(pacing.answered(self._pace, self._clock.now()))
+        self._account.set_pace(pacing.answered(self._account.pace, self._clock.now()))
 
     def throttled(self, retry_after: timedelta | None) -> None:
         """The account asks too often: slow down all of it."""
-        self._set(pacing.throttled(self._pace, self._clock.now(), retry_after))
+        self._account.set_pace(pacing.throttled(self._account.pace, self._clock.now(), retry_after))
 
     def hold(self, length: timedelta) -> None:
-        """Ask nothing for so long."""
-        self._set(pacing.hold(self._pace, self._clock.now(), length))
-
-    def _set(self, pace: pacing.Pace) -> None:
-        self._pace = pace
-        self._gauge.set(pace.rate)
+        """Ask nothing for so long, of this source."""
+        until = self._clock.now() + length
+        self._held_until = until if self._held_until is None else max(until, self._held_until)

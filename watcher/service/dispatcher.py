@@ -2,12 +2,14 @@
 
 One worker per destination keeps the order and the pace. Deliveries are marked before the network is touched and settled after, so
 whatever the moment of a crash, nothing is lost and at most the one message under way is repeated, under the same id.
+
+Long, because the order of a worker's steps is its matter; what each step decides stands elsewhere (`gate`, `cards`, `lasting`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,9 +20,11 @@ import anyio.lowlevel
 from watcher.core.breaker import Breaker
 from watcher.core.card import Card
 from watcher.core.delivery import (
+    Delivery,
     DeliveryReason,
     DeliveryState,
     Failure,
+    FlushId,
     Outcome,
     Receipt,
     Settlement,
@@ -28,14 +32,15 @@ from watcher.core.delivery import (
 )
 from watcher.core.language import PLAIN, Locale
 from watcher.core.living import LivingCard
-from watcher.core.message import Item, JobCard, Message, compose, job_card
+from watcher.core.message import Item, JobCard, Message, compose, job_card, loudest
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
 from watcher.notifiers.own_words import in_own_words
-from watcher.ports import JobSource, Lease, LivingNotifier, Notifier
+from watcher.ports import JobSource, LastingNotifier, Lease, LivingNotifier, Notifier
 from watcher.service.cards import Cards
 from watcher.service.gate import Gate
+from watcher.service.lasting import Lasting
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
@@ -88,6 +93,10 @@ class Dispatcher:
             else None
         )
         self._locale, self._templates, self._seen_at = locale, templates, seen_at
+        self._lasting = (
+            Lasting(name, notifier, ledger, self._show_again) if isinstance(notifier, LastingNotifier) else None
+        )
+        self._backlog = common.backlog
         self._gate = Gate(name, ledger, common, target)
         self._sending: anyio.CancelScope | None = None
 
@@ -108,9 +117,11 @@ class Dispatcher:
                 rung.append(self._ledger.cards_bell.listen())
             try:
                 await self._gate.heed()
-                held_until, look_at = self._gate.held_until, await self._gate.pass_on()
-                sent = held_until is None and (await self.send_next() or await self._show_next())
-                due_at = held_until if sent or held_until else await self._next_due()
+                look_at = await self._gate.pass_on()
+                sent = self._gate.held_until is None and (
+                    await self.send_next() or await self._show_next() or await self._last_next()
+                )
+                due_at = None if sent else await self._next_due()
             except StoreUnavailable as exc:
                 log.error("dispatch_put_off", receiver=self.name, error=str(exc))
                 await clock.sleep(_PATIENCE)
@@ -126,7 +137,7 @@ class Dispatcher:
         """Send all that is due now and return how many messages that was; for `once`. Then cards. Stops at a pause."""
         count = 0
         await self._gate.heed()
-        while self._gate.held_until is None and await self.send_next():
+        while self._gate.held_until is None and (await self.send_next() or await self._last_next()):
             count += 1
             await self._ledger.clock.sleep(self._notifier.pace)
         while self._gate.held_until is None and await self._show_next():
@@ -136,7 +147,7 @@ class Dispatcher:
     async def send_next(self) -> bool:
         """Lease, send and settle one flush. False when nothing is due."""
         with anyio.CancelScope(shield=True) as self._sending:
-            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now())
+            lease = await self._ledger.store.lease(self.name, self._ledger.clock.now(), backlog=self._backlog)
             if lease is None:
                 return False
             if (refusal := self._gate.refusal()) is not None:
@@ -148,7 +159,7 @@ class Dispatcher:
                 return True
             message = compose(
                 lease.deliveries,
-                await self._cards(lease),
+                await self._cards(lease.deliveries),
                 flush_id=lease.flush_id,
                 attempt=lease.attempt,
                 folded=lease.folded,
@@ -182,17 +193,47 @@ class Dispatcher:
 
     async def _show_next(self) -> bool:
         """Change one card that is behind. False when none is, or none yet."""
-        if self._living is None:
+        if self._living is None or self._gate.breaker.shut:
             return False
         with anyio.CancelScope(shield=True) as self._sending:
             if await self._living.show_next():
                 return True
         return False
 
+    async def _last_next(self) -> bool:
+        """Owe the ends of what lasted, or renew what lasts. False when neither was to be done."""
+        if self._lasting is None or self._gate.breaker.shut:
+            return False
+        with anyio.CancelScope(shield=True) as self._sending:
+            return await self._lasting.step()
+        return False  # what was cut off at the end of the program is done at the next start
+
+    async def _show_again(self, deliveries: Sequence[Delivery]) -> Outcome:
+        """What lasts, as one message of what it was told with."""
+        cards = await self._cards(deliveries)
+        said = [
+            compose(
+                (one,), cards, flush_id=one.flush_id or FlushId(""), attempt=1, thread_reference="", locale=self._locale
+            )
+            for one in deliveries
+        ]
+        items = tuple(item for message in said for item in message.items)
+        message = replace(said[0], items=items, severity=loudest([item.severity for item in items]))
+        outcome = await self._attempt(self._in_own_words(message))
+        if isinstance(outcome, Failure) and (outcome.pauses or outcome.disables):
+            await self._gate.overheard(outcome)
+        return outcome
+
     async def _next_due(self) -> datetime | None:
+        if self._gate.held_until is not None:
+            return self._gate.held_until
         due = [await self._ledger.store.next_due(receiver=self.name)]
+        if self._gate.breaker.shut:  # what needs no delivery is not done then, and must not be waited for
+            return due[0]
         if self._living is not None:
             due.append(await self._living.next_at())
+        if self._lasting is not None:
+            due.append(self._lasting.next_at())
         return min(filter(None, due), default=None)
 
     def hurry(self, grace: timedelta) -> None:
@@ -292,6 +333,8 @@ class Dispatcher:
             "cause": lease.deliveries[0].notification.cause,
         }
         if settlement.state is DeliveryState.DELIVERED:
+            if self._lasting is not None:
+                self._lasting.told()
             for delivery in lease.deliveries:
                 self._ledger.metrics.delivery_delay.labels(self.name).observe(
                     (now - delivery.created_at).total_seconds()
@@ -302,8 +345,8 @@ class Dispatcher:
         else:
             log.warning("delivery_put_off", **fields, error=settlement.error, until=str(settlement.not_before))
 
-    async def _cards(self, lease: Lease) -> dict[JobRef, JobCard]:
-        jobs = {delivery.notification.job for delivery in lease.deliveries} - {None}
+    async def _cards(self, deliveries: Sequence[Delivery]) -> dict[JobRef, JobCard]:
+        jobs = {delivery.notification.job for delivery in deliveries} - {None}
         cards = {ref: await self._job_card(ref) for ref in jobs if ref is not None}
         return {ref: card for ref, card in cards.items() if card is not None}
 
@@ -319,7 +362,6 @@ class Dispatcher:
             watch.course,
             as_of=self._seen_at(ref),
             gone=watch.vanished,
-            locale=self._locale,
         )
 
     async def _card_now(self, ref: JobRef) -> Card | None:

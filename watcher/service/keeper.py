@@ -1,9 +1,9 @@
 """Minds what is due without anybody asking DLC: deadlines that rules set, and old rows that may go.
 
 A deadline is a row. When it comes it returns to its rule as a `DeadlinePassed` event, through the same door as everything else; one
-that is an inquiry goes to the investigator. At
-the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the configuration, or
-whose options changed, sets the deadlines it wants for jobs that were there before.
+that is an inquiry goes to the investigator, one that is a call about a trouble to the minder, and the time of a digest to the
+digester. At the start every known live job is shown to the rules once more (`JobResumed`), so that a rule which is new in the
+configuration, or whose options changed, sets the deadlines it wants for jobs that were there before.
 
 A deadline asks about the present, so it waits while its job is known from before an absence only (`core.absence`).
 """
@@ -18,15 +18,19 @@ from uuid import uuid4
 import anyio
 from anyio.lowlevel import checkpoint
 
+from watcher.core.calls import MINDER
 from watcher.core.consequence import Consequences, consequences
+from watcher.core.digest import DIGESTER, Schedule
 from watcher.core.events import CauseId, DeadlinePassed, EventId, JobResumed, When, deterministic_id
 from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.errors import StoreUnavailable
 from watcher.ports import JobSource
+from watcher.service.digester import Digester
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger, observation
+from watcher.service.minder import Minder
 from watcher.service.telemetry import log
 from watcher.service.waiting import sleep_or
 
@@ -49,6 +53,7 @@ class Keeper:
         investigator: who answers inquiries.
         may_judge: whether enough is known of a job to answer its deadlines; by default of every job.
         version_of: the version of what the pollers hold of a job; None or 0 when they hold nothing.
+        schedules: receiver -> when it wants its digest.
     """
 
     def __init__(
@@ -60,9 +65,13 @@ class Keeper:
         may_judge: Callable[[JobRef], bool] = lambda _job: True,
         *,
         version_of: Callable[[JobRef], int | None] = lambda _job: None,
+        schedules: Mapping[str, Schedule] | None = None,
     ) -> None:
         self._ledger, self._sources, self._retention, self._may_judge = ledger, sources, retention, may_judge
         self._investigator, self._version_of = investigator, version_of
+        self._minder = Minder(ledger, sources)
+        self._digester = Digester(ledger, schedules or {})
+        self._takers = {INVESTIGATOR: investigator.take, MINDER: self._minder.take, DIGESTER: self._digester.take}
         self._resumed: JobRef | None = None
         """The last known job, in order of names, that was shown to the rules since the start."""
         self._held = False
@@ -88,6 +97,8 @@ class Keeper:
             StoreUnavailable: what was not resumed by then is so at the next call.
         """
         await self.heed()
+        await self._minder.resume()
+        await self._digester.resume()
         store = self._ledger.store
         while some := await store.watches(after=self._resumed, limit=_RESUMED_AT_ONCE):
             for watch in some:
@@ -133,7 +144,7 @@ class Keeper:
                 tasks.start_soon(self._prune, self._retention)
 
     async def pass_due(self) -> int:
-        """Answer every deadline that has come, and take on every inquiry. Returns how many."""
+        """Answer every deadline that has come, and take on every inquiry and call. Returns how many."""
         now, some = self._ledger.clock.now(), _AT_ONCE
         while True:
             due = await self._ledger.store.due_deadlines(now, some)
@@ -143,7 +154,7 @@ class Keeper:
                 break
             some *= 2  # those that wait must not keep the others behind them from passing
         for deadline in ready:
-            await (self._investigator.take(deadline) if deadline.rule == INVESTIGATOR else self._pass(deadline))
+            await self._takers.get(deadline.rule, self._pass)(deadline)
         return len(ready)
 
     async def _deadlines(self) -> None:

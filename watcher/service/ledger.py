@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -13,11 +13,15 @@ from watcher.core.consequence import Book, Consequences
 from watcher.core.delivery import TERMINAL_STATES
 from watcher.core.events import CauseId
 from watcher.core.fleet import MOST_HAPPENINGS, Brief
+from watcher.core.inhibition import recalled
 from watcher.core.model import SourceName
 from watcher.core.people import Address
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
+
+MOST_RECALLED: Final = 5_000
+"""Of what lately came to be owed, so much is looked at for news that inhibits; the latest."""
 
 
 class Bell:
@@ -49,6 +53,8 @@ class Ledger:
         self.cards_bell = Bell()
         """For those who keep cards: something is known of a job that was not known before."""
         self.deadlines_bell = Bell()
+        self.ends = 0
+        """Another number after troubles have ended: some receivers are to be told of that."""
         self.interventions = 0
         """Another number after each word of a person about deliveries or receivers."""
         self._stored: dict[SourceName, list[Brief]] | None = None
@@ -69,7 +75,17 @@ class Ledger:
             self._stored.setdefault(brief.member.ref.source, []).append(brief)
         happened = await self.store.events(since=now - self.fleet.keep, limit=MOST_HAPPENINGS)
         found = [await self.store.watch(ref) for ref in sorted(self.fleet.wants_in_full(happened))]
+        await self._recall_inhibitions(now)
         self.fleet.recall(happened, {watch.snapshot.ref: watch.snapshot for watch in found if watch is not None}, now)
+
+    async def _recall_inhibitions(self, now: datetime) -> None:
+        if not self.book.inhibits:
+            return
+        since = now - max(one.lasts for one in self.book.inhibits)
+        told = await self.store.deliveries(since=since, limit=MOST_RECALLED)
+        kinds = frozenset[str]().union(*(one.until for one in self.book.inhibits))
+        over = await self.store.events(since=since, kinds=kinds, limit=MOST_RECALLED) if kinds else ()
+        self.book = replace(self.book, inhibiting=recalled(self.book.inhibits, told, over, now))
 
     async def stored(self, source: SourceName) -> Sequence[Brief]:
         """What is stored of the jobs of a source. What `recall` read is given once, and need not be read again.
@@ -103,6 +119,11 @@ class Ledger:
         """
         if self.book.troubles.replace(await self.store.troubles()):
             log.info("troubles_changed", open=len(self.book.troubles))
+            self._end_some()
+
+    def _end_some(self) -> None:
+        self.ends += 1
+        self.deliveries_bell.ring()
 
     async def heed_interventions(self) -> None:
         """Wake the dispatchers when a command said something about deliveries or receivers beside us.
@@ -136,6 +157,9 @@ class Ledger:
         self.store_error = ""
         self._account(observation)
         self.book.troubles.note(observation.troubles)
+        self.book = self.book.after(observation.events, observation.inhibitions, observation.at)
+        if any(trouble.ended_at is not None for trouble in observation.troubles):
+            self._end_some()
         if observation.deliveries:
             self.deliveries_bell.ring()
         if observation.watch is not None:
@@ -169,6 +193,7 @@ def observation(cause: CauseId, at: datetime, consequences: Consequences, **more
         deliveries=consequences.deliveries,
         deadlines=consequences.deadlines,
         absorptions=consequences.absorptions,
+        inhibitions=consequences.inhibitions,
         troubles=consequences.troubles,
         **more,
     )

@@ -74,6 +74,7 @@ class Outlook:
         self._last_answer = ledger.metrics.last_answer.labels(source)
         self._failures = 0
         self._failed_looks = 0
+        self.source = source
         self.sight = Sight(source=source)
         self.gap: Absence | None = None
         """Our last absence; None when there was none since the start."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import anyio
@@ -19,11 +19,18 @@ import anyio
 from watcher.core import observation as reading
 from watcher.core import pacing, recognition
 from watcher.core.absence import Absence, may_be_judged
-from watcher.core.model import JobId, JobRef
+from watcher.core.capabilities import Ability, Belief, Capabilities
+from watcher.core.docket import Docket, Rank
+from watcher.core.feeds import ENDED
+from watcher.core.model import Doubts, JobId, JobRef, Watch
+from watcher.core.rates import Rates, Stay, age_of, habit_of, stays_in
+from watcher.core.schedule import JITTER, Wish
+from watcher.core.shares import Use
 from watcher.core.sight import Sight
-from watcher.errors import JobNotFound, SourceError, StoreUnavailable
+from watcher.errors import JobNotFound, SourceError, StoreError, StoreUnavailable
 from watcher.ports import JobSource
-from watcher.service.budget import RequestBudget
+from watcher.service.budget import Account, RequestBudget
+from watcher.service.feeder import Feeder
 from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger
 from watcher.service.outlook import JOB_SCOPED, Outlook
@@ -35,6 +42,10 @@ from watcher.service.waiting import sleep_or
 from watcher.settings import SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
+_MOMENT: Final = timedelta(milliseconds=1)
+_HISTORY: Final = timedelta(days=7)
+_MOST_EVENTS: Final = 5_000
+"""Of the stored past, from which rates are learnt at the start."""
 
 _TRIES: Final = 3
 """Of one pass (`once`), where a failure may pass by itself."""
@@ -49,6 +60,7 @@ class Poller:
         ledger: where observations go.
         jitter: draws from 0 to 1.
         retention: how long ended jobs are kept; a job that ended before is old news, as it may have been told and forgotten.
+        account: the request budget, where other sources draw on it, too; None for one of its own.
 
     Attributes:
         budget: all requests to this source wait for it.
@@ -61,12 +73,13 @@ class Poller:
         ledger: Ledger,
         jitter: Callable[[], float] = random.random,
         retention: timedelta | None = None,
+        *,
+        account: Account | None = None,
     ) -> None:
         self._source, self._settings, self._ledger, self._jitter = source, settings, ledger, jitter
         self.name = source.name
-        self.budget = self._budget = RequestBudget(
-            settings.budget.requests_per_second, ledger.clock, ledger.metrics, self.name
-        )
+        account = account or Account(settings.budget.requests_per_second, ledger.clock)
+        self.budget = self._budget = RequestBudget(account, ledger.metrics, self.name)
         self._outlook = Outlook(
             self.name,
             settings.blind_after,
@@ -77,7 +90,8 @@ class Poller:
         )
         self._unread = ledger.metrics.unread.labels(self.name)
         self._passing = False
-        self._roster = Roster(ledger.metrics.jobs_watched.labels(self.name))
+        self.docket: Docket[JobRef] = Docket(Rates(), Wish(), self._budget.rate)
+        self._roster = Roster(ledger.metrics.jobs_watched.labels(self.name), self.docket)
         self._finder = Finder(
             source=source,
             settings=settings,
@@ -89,6 +103,20 @@ class Poller:
             retention=retention,
         )
         self._recorder = Recorder(source, ledger, self._finder, lambda: self.gap)
+        reader = self._finder.reader
+        self._feeder = (
+            None
+            if reader is None
+            else Feeder(
+                reader=reader,
+                ledger=ledger,
+                roster=self._roster,
+                finder=self._finder,
+                outlook=self._outlook,
+                budget=self._budget,
+            )
+        )
+        self.docket.plan(ledger.clock.now().timestamp(), self._budget.rate, wish=self._wish())
 
     @property
     def sight(self) -> Sight:
@@ -100,13 +128,21 @@ class Poller:
         """How many jobs are on the roster."""
         return len(self._roster)
 
+    @property
+    def learnt(self) -> Capabilities:
+        """What the source's lists can do, as far as that is known."""
+        return self._finder.learnt
+
     async def load(self) -> None:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
+        reader = self._finder.reader
         stored = await self._ledger.stored(self.name)
         for brief in stored:
             if brief.member.live:
-                self._roster.enrol(brief.member.ref, now, version=brief.version)
+                member = brief.member
+                scope = -1 if reader is None else reader.scope_of(member.workspace_id)
+                self._roster.enrol(member.ref, now, version=brief.version, phase=member.phase, scope=scope)
             else:
                 self._roster.ended.add(brief.member.ref)
         for job_id in self._finder.selection.jobs:
@@ -122,6 +158,9 @@ class Poller:
         async with anyio.create_task_group() as tasks:
             if not self._finder.selection.only_ids:
                 tasks.start_soon(self._finder.discover)
+            if self._feeder is not None:
+                tasks.start_soon(self._feeder.feed)
+            tasks.start_soon(self._learn)
             tasks.start_soon(self._look_at_all)
 
     async def rest(self) -> None:
@@ -188,7 +227,8 @@ class Poller:
             while True:
                 async with turn:
                     entry = await self._next_due()
-                await self._look(entry)
+                if entry is not None:
+                    await self._look(entry)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(self._settings.budget.concurrency):
@@ -200,25 +240,29 @@ class Poller:
 
         async def work() -> None:
             for entry in waiting:
+                await self._budget.permit()
                 await self._look(entry)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(min(self._settings.budget.concurrency, len(entries))):
                 tasks.start_soon(work)
 
-    async def _next_due(self) -> Entry:
+    async def _next_due(self) -> Entry | None:
+        """Wait until somebody is due, then for a request; who is first by then is looked at, if anybody is."""
         clock = self._ledger.clock
         while True:
             rung = self._roster.bell.listen()
-            entry = self._roster.take_due(clock.now())
-            if entry is not None:
-                return entry
+            rank = self.docket.next_rank(clock.now().timestamp())
+            if rank is not None:
+                await self._budget.permit(Use.ROUND if rank is Rank.ROUND else Use.NEWS)
+                return self._roster.take_due(clock.now())
             due_at = self._roster.next_due
-            await sleep_or(clock.sleep, due_at - clock.now() if due_at else timedelta(days=1), rung)
+            # A moment at least: the docket reckons in floats, and what is due in less than a microsecond would never come.
+            wait = max(due_at - clock.now(), _MOMENT) if due_at else timedelta(days=1)
+            await sleep_or(clock.sleep, wait, rung)
 
     async def _look(self, entry: Entry) -> None:
-        """Ask for one job and commit what follows."""
-        await self._budget.permit()
+        """Ask for one job and commit what follows; the request was permitted."""
         if self._roster.get(entry.ref) is entry and not entry.asking:
             entry.asking = True
             try:
@@ -255,7 +299,7 @@ class Poller:
             if fetched is None:
                 self._unread.inc()
                 entry.seen_at, entry.failures = seen_at, 0
-                self._again(entry)
+                self._again(entry, None)
             else:
                 await self._record(entry, self._recorder.seen(entry, fetched, seen_at))
             self._asked(entry)
@@ -282,20 +326,87 @@ class Poller:
             self._back_off(entry, least=self._settings.poll_every)
             return
         entry.failures = 0
+        self._note(entry, observed)
         if observed.watch.live or observed.watch.doubts.live_again:
-            self._again(entry)
+            self._again(entry, observed.watch)
         else:
             self._roster.retire(entry)
 
-    def _again(self, entry: Entry) -> None:
-        due_at = pacing.next_poll(
-            self._ledger.clock.now(),
-            poll_every=self._settings.poll_every,
-            live_jobs=len(self._roster),
-            rate=self._budget.rate,
-            jitter=self._jitter(),
+    def _again(self, entry: Entry, watch: Watch | None) -> None:
+        """Say when to look again.
+
+        Args:
+            entry: the job.
+            watch: what is held of it; None when that is what it was.
+        """
+        turn, now = self._roster.turn(entry), self._ledger.clock.now()
+        if turn is None:
+            return
+        self.docket.plan(now.timestamp(), self._budget.rate, wish=self._wish())
+        if watch is None:
+            habit = turn.habit._replace(age=age_of(now.timestamp() - turn.changed_s))
+        else:
+            since = datetime.fromtimestamp(max(turn.changed_s, watch.phase_since.timestamp()), UTC)
+            habit = habit_of(watch, since, now, keen=entry.ref.job_id in self._finder.selection.jobs)
+            turn.changed_s = since.timestamp()
+        self.docket.looked(turn, habit, now.timestamp(), self._jitter())
+        if watch is not None and watch.doubts != Doubts():  # what may be alarming is seen again soon
+            soon = min(turn.due_s, (now + self._settings.poll_every).timestamp())
+            self.docket.put_off(turn, soon, rank=Rank.END)
+        self._roster.bell.ring()
+
+    def _note(self, entry: Entry, observed: reading.Observed) -> None:
+        """Learn from a look how often jobs change: what it showed happened, if nobody says when, halfway since the last one."""
+        turn, now = self._roster.turn(entry), self._ledger.clock.now()
+        watch = observed.watch
+        if turn is None or not observed.changed:
+            return
+        dated = max((event.when.occurred_at for event in observed.events if event.when.occurred_at), default=None)
+        changed_s = (turn.looked_s + now.timestamp()) / 2 if dated is None else dated.timestamp()
+        if turn.changed_s >= 0 and changed_s > turn.changed_s:
+            moved = watch.snapshot.phase is not turn.habit.phase
+            ended_by = "ends" if not watch.live else "moves" if moved else "details"
+            self.docket.rates.learn([Stay(turn.habit, changed_s - turn.changed_s, ended_by)])
+        turn.changed_s = changed_s
+        if self._feeder is not None and not watch.live and turn.rank is not Rank.END and watch.snapshot.finished_at:
+            self._feeder.missed(watch.snapshot.finished_at, now)
+
+    async def _learn(self) -> None:
+        """Learn from what is stored how often jobs change. It may take a while, so it is done beside the first looks."""
+        now = self._ledger.clock.now()
+        try:
+            events = await self._ledger.store.events(since=now - _HISTORY, limit=_MOST_EVENTS)
+        except StoreError as exc:
+            log.warning("rates_not_learnt", source=self.name, error=str(exc))
+            return
+        self.docket.rates.learn(stays_in(events))
+
+    def _wish(self) -> Wish:
+        """What is asked of the budget, by the settings and by what lists can do."""
+        reader, every = self._finder.reader, self._settings.poll_every
+        longest = max(self._settings.stale_after, every * (1 + 2 * JITTER))
+        if reader is None:
+            return Wish(
+                shortest=every,
+                longest=longest,
+                by_id=False,
+                finish_cost=0,
+                birth_cost=0,
+                statuses=False,
+            )
+        learnt, now = self._finder.learnt, self._ledger.clock.now()
+        windows = learnt.worth_asking(Ability.FINISH_WINDOW, now)
+        single = windows or learnt.belief(Ability.STATUSES) is Belief.HONOURED
+        return Wish(
+            shortest=every,
+            longest=longest,
+            list_shortest=max(every / 3, self._settings.feed_every),
+            feed_shortest=self._settings.feed_every,
+            by_id=learnt.worth_asking(Ability.JOB_IDS, now),
+            full=learnt.full,
+            finish_cost=reader.scopes * (1 if single else len(ENDED)),
+            birth_cost=reader.scopes,
         )
-        self._roster.schedule(entry, due_at)
 
     def _back_off(self, entry: Entry, *, least: timedelta = timedelta(0)) -> None:
         pause = max(least, pacing.backoff(entry.failures, self._jitter()))

@@ -50,7 +50,7 @@ class Recorder:
             StoreUnavailable: nothing was written.
         """
         cause, lent_by = CauseId(str(uuid4())), entry.listed
-        answer = replace(merge_summary(fetched.snapshot, lent_by), observed_at=seen_at)
+        answer = replace(merge_summary(fetched.snapshot, lent_by), ref=entry.ref, observed_at=seen_at)
 
         def conclude(watch: Watch | None) -> Observed:
             now = self._ledger.clock.now()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import Gauge
 
+from watcher.core.docket import Docket, Rank, Turn
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
-from watcher.core.packing import pack, unpack
+from watcher.core.packing import Packer
+from watcher.core.phases import TERMINAL, Phase
+from watcher.core.rates import Habit
 from watcher.core.recognition import Known
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
 _MOST_SHARED: Final = 10_000
 """Different list items that are kept to be shared; more are begun anew."""
+_NEVER: Final = float("inf")
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Entry:
 
     Attributes:
         ref: which job.
-        due_at: when it is next asked about.
+        packer: of its roster.
         version: of what is held about it; 0 until its first answer.
         packed: what is held about it; empty when that is still to be read from the store.
         listed: what is kept of the last list item about it.
@@ -40,7 +42,7 @@ class Entry:
     """
 
     ref: JobRef
-    due_at: datetime
+    packer: Packer
     version: int = 0
     packed: bytes = b""
     listed: Listed | None = None
@@ -55,31 +57,31 @@ class Entry:
     @property
     def watch(self) -> Watch | None:
         """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
-        return unpack(self.packed) if self.packed else None
+        return self.packer.unpack(self.packed) if self.packed else None
 
     def hold(self, watch: Watch | None) -> None:
         """What is held about it from now on."""
-        self.version, self.packed = (0, b"") if watch is None else (watch.version, pack(watch))
+        self.version, self.packed = (0, b"") if watch is None else (watch.version, self.packer.pack(watch))
 
 
 class Roster:
     """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are.
 
     Attributes:
+        docket: whose turn it is.
         ended: jobs that are over.
         digests: by job id, by what its list item is recognised that was last taken in; of jobs that are not watched, too.
     """
 
-    def __init__(self, size: Gauge) -> None:
-        self._size = size
+    def __init__(self, size: Gauge, docket: Docket[JobRef]) -> None:
+        self._size, self.docket = size, docket
         size.set(0)
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self.digests: dict[JobId, bytes] = {}
+        self._packer = Packer()
         self._shared: dict[Listed, Listed] = {}
         self._entries: dict[JobRef, Entry] = {}
-        self._heap: list[tuple[datetime, int, JobRef]] = []
-        self._order = itertools.count()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -96,24 +98,39 @@ class Roster:
         """Whether it is on the roster or has ended."""
         return ref in self._entries or ref in self.ended
 
-    def enrol(self, ref: JobRef, due_at: datetime, *, version: int = 0, summary: JobSummary | None = None) -> None:
-        """Put a job on the roster; one that had ended is alive again.
+    def enrol(
+        self,
+        ref: JobRef,
+        now: datetime,
+        *,
+        version: int = 0,
+        summary: JobSummary | None = None,
+        phase: Phase = Phase.UNKNOWN,
+        scope: int = -1,
+    ) -> None:
+        """Put a job on the roster, to be asked about now; one that had ended is alive again.
 
         Args:
             ref: which job.
-            due_at: when it is to be asked about.
+            now: now.
             version: of what the store holds about it; 0 when that is nothing.
             summary: the list item that shows it.
+            phase: its phase where no list item tells.
+            scope: the list in which it stands.
         """
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
-        entry = self._entries[ref] = Entry(ref, due_at, version, listed=listed)
+        self._entries[ref] = Entry(ref, self._packer, version, listed=listed)
         self._size.set(len(self._entries))
-        self.schedule(entry, due_at)
+        shown = phase if listed is None else listed.phase
+        rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
+        self.docket.enrol(ref, Habit(shown), now.timestamp(), rank=rank, now_s=now.timestamp(), scope=scope)
+        self.bell.ring()
 
     def retire(self, entry: Entry) -> None:
         """The job has ended or is gone. Its list item is read once more, to see whether it says so, too."""
         self._entries.pop(entry.ref, None)
+        self.docket.drop(entry.ref)
         self.digests.pop(entry.ref.job_id, None)
         self._size.set(len(self._entries))
         self.ended.add(entry.ref)
@@ -137,22 +154,30 @@ class Roster:
             names = {ref.job_id for ref in named}
             self.digests = {job_id: digest for job_id, digest in self.digests.items() if job_id in names}
 
-    def schedule(self, entry: Entry, due_at: datetime) -> None:
+    def turn(self, entry: Entry) -> Turn[JobRef] | None:
+        """The job's place in the order; None when it is not on the roster any more."""
+        return self.docket.get(entry.ref)
+
+    def schedule(self, entry: Entry, due_at: datetime, rank: Rank = Rank.ROUND) -> None:
         """Set when a job is next asked about."""
-        entry.due_at = due_at
-        heapq.heappush(self._heap, (due_at, next(self._order), entry.ref))
-        self.bell.ring()
+        turn = self.docket.get(entry.ref)
+        if turn is not None:
+            self.docket.put_off(turn, due_at.timestamp(), rank=rank)
+            self.bell.ring()
+
+    def news(self, entry: Entry, rank: Rank, now: datetime) -> None:
+        """A list shows that something happened to it: it is asked about now. Not while it is being asked about."""
+        turn = self.docket.get(entry.ref)
+        if turn is not None and not entry.asking and self.docket.news(turn, rank, now.timestamp()):
+            self.bell.ring()
 
     def take_due(self, now: datetime) -> Entry | None:
-        """The job that is due first, if one is. Heap entries whose time was changed meanwhile are passed over."""
-        while self._heap and self._heap[0][0] <= now:
-            due_at, _, ref = heapq.heappop(self._heap)
-            entry = self._entries.get(ref)
-            if entry is not None and entry.due_at == due_at:
-                return entry
-        return None
+        """The job whose turn it is, if it is anybody's."""
+        ref = self.docket.take(now.timestamp())
+        return None if ref is None else self._entries[ref]
 
     @property
     def next_due(self) -> datetime | None:
-        """When somebody may be due, at the earliest; None with nobody on the roster."""
-        return self._heap[0][0] if self._heap else None
+        """When somebody is due next; None when nobody waits."""
+        due_s = self.docket.next_due_s
+        return datetime.fromtimestamp(due_s, UTC) if due_s < _NEVER else None

@@ -102,6 +102,10 @@ class Metrics:
         self.unread = Counter("unchanged_answers", "Answers that said the same and were not read.", ["source"], **add)
         self.jobs_watched = Gauge("jobs_watched", "Live jobs under watch.", ["source"], **add)
         self.rate = Gauge("request_rate", "Requests per second the source allows itself now.", ["source"], **add)
+        self.budget_used = Counter(
+            "budget_requests", "Requests permitted, by what they are for.", ["source", "use"], **add
+        )
+        self._spent: dict[tuple[str, str], Counter] = {}
         self.blind = Gauge("source_blind", "1 while we cannot see this source.", ["source"], **add)
         self.last_answer = Gauge(
             "source_last_answer_timestamp_seconds", "When the source last answered, Unix time.", ["source"], **add
@@ -148,6 +152,13 @@ class Metrics:
         )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)
+
+    def spent(self, source: str, use: str) -> None:
+        """A request was permitted. On the way of every poll, like `asked`."""
+        found = self._spent.get((source, use))
+        if found is None:
+            found = self._spent[source, use] = self.budget_used.labels(source, use)
+        found.inc()
 
     def asked(self, source: str, action: str, outcome: str, seconds: float) -> None:
         """A request went so, and took so long. On the way of every poll, so what belongs to its labels is looked up once."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import dropwhile, islice
 
 from anyio.lowlevel import checkpoint
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker, enabled
 from watcher.core.codec import event_to_json, snapshot_to_json
 from watcher.core.compaction import compact
@@ -28,12 +29,15 @@ from watcher.core.delivery import (
     Settlement,
     absorbed,
 )
+from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.events import Event, EventId, job_of
 from watcher.core.fleet import Brief, brief_of
+from watcher.core.inhibition import inhibited
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import LivingCard
 from watcher.core.model import JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.ongoing import UNTIL_ANSWERED
+from watcher.core.people import Address
 from watcher.core.recipients import Acceptance, those
 from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadline
 from watcher.core.sight import Sight
@@ -148,6 +152,8 @@ class MemoryStore:
         for absorption in observation.absorptions:
             for delivery in list(self._deliveries.values()):
                 self._put(absorbed(delivery, absorption, observation.at))
+        for delivery in list(self._deliveries.values()) if observation.inhibitions else ():
+            self._put(inhibited(delivery, observation.inhibitions, observation.at))
 
     def _advance(self, observation: Observation) -> None:
         watch = observation.watch
@@ -192,6 +198,12 @@ class MemoryStore:
         due = (deadline for deadline in self._deadlines.values() if deadline.at <= now)
         return tuple(sorted(due, key=lambda d: (d.at, d.rule, d.job, d.key))[: max(limit, 0)])
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        await checkpoint()
+        own = (deadline for deadline in self._deadlines.values() if deadline.rule == rule)
+        return tuple(sorted(own, key=lambda d: (d.at, d.job, d.key)))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         await checkpoint()
@@ -213,13 +225,19 @@ class MemoryStore:
                 self._spoke.get((receiver, one.group_key)),
                 one.created_at,
                 one.reason,
+                one.person if one.address is Address.DIRECT else "",
+                "" if one.notification.job is None else f"job:{one.notification.job}",
             )
             for one in owed
         ]
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
         await checkpoint()
+        for gathered in [] if backlog is None else queue.gatherings(self._waiting(receiver), now, backlog):
+            group = gathered.group
+            for one in (self._deliveries[delivery_id] for delivery_id in gathered.ids):
+                self._put(replace(one, group_key=group, thread_key=f"group:{group}", apart=timedelta(0)))
         while (turn := queue.next_turn(owed := self._waiting(receiver), now)) is not None:
             flush_id, ids = turn.flush_id or queue.flush_id(receiver, turn.ids), turn.ids
             if queue.was_held(turn, owed, now):
@@ -440,6 +458,18 @@ class MemoryStore:
             and trouble_id in {None, one.id}
         )
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        await checkpoint()
+        ours = {one.notification.id: one for one in self._deliveries.values() if one.receiver == receiver}
+        return tuple(
+            ToldTrouble(trouble, ours[trouble.id])
+            for trouble in sorted(self._troubles.values(), key=lambda one: (one.opened_at, one.id))
+            if trouble.id in ours
+            and ours[trouble.id].state is DeliveryState.DELIVERED
+            and (trouble.ended_at is None or NotificationId(trouble.id + SUFFIX) not in ours)
+        )
+
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
         """See `Store.acknowledge`."""
         await checkpoint()
@@ -473,14 +503,21 @@ class MemoryStore:
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         await checkpoint()
         found = [
             delivery
             for delivery in self._deliveries.values()
-            if receiver in {None, delivery.receiver} and (not states or delivery.state in states)
+            if receiver in {None, delivery.receiver}
+            and (not states or delivery.state in states)
+            and (since is None or delivery.created_at > since)
         ]
         return tuple(found[max(len(found) - max(limit, 0), 0) :])
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.compaction import compact
 from watcher.core.delivery import (
@@ -21,6 +22,7 @@ from watcher.core.delivery import (
     Settlement,
 )
 from watcher.core.model import JobRef
+from watcher.core.people import Address
 from watcher.core.phases import Phase
 from watcher.core.recipients import Acceptance
 from watcher.core.rule import RuleDeadline
@@ -44,7 +46,8 @@ from watcher.store.schema import (
 def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> list[Waiting]:
     """The receiver's queue, oldest first. With `lock`, PostgreSQL keeps others from it until the transaction ends."""
     columns = (
-        "id", "group_key", "thread_key", "state", "not_before", "flush_id", "apart_s", "created_at", "reason",
+        "id", "group_key", "thread_key", "state", "not_before", "flush_id", "apart_s", "created_at", "reason", "address", "person",
+        "source", "job_id",
     )  # fmt: skip
     found = (
         select(*(deliveries.c[name] for name in columns))
@@ -65,6 +68,8 @@ def waiting(connection: Connection, receiver: str, *, lock: bool = False) -> lis
             spoke.get(row.group_key),
             row.created_at,
             DeliveryReason(row.reason),
+            row.person if row.address == Address.DIRECT else "",
+            "" if row.job_id is None else f"job:{row.source}/{row.job_id}",
         )
         for row in owed
     ]
@@ -81,9 +86,18 @@ def _spoke(connection: Connection, receiver: str) -> dict[str, datetime]:
     return {row.group_key: row.spoke_at for row in connection.execute(found)}
 
 
-def lease(connection: Connection, receiver: str, now: datetime) -> Lease | None:
+def lease(connection: Connection, receiver: str, now: datetime, backlog: Backlog | None) -> Lease | None:
     """Mark the next flush as on its way."""
     owed = waiting(connection, receiver, lock=True)
+    if backlog is not None and (gathered := queue.gatherings(owed, now, backlog)):
+        for one in gathered:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id == bindparam("of_id"))
+                .values(group_key=one.group, thread_key=f"group:{one.group}", apart_s=0),
+                [{"of_id": delivery_id} for delivery_id in one.ids],
+            )
+        owed = waiting(connection, receiver, lock=True)
     while (turn := queue.next_turn(owed, now)) is not None:
         flush_id, ids = turn.flush_id or queue.flush_id(receiver, turn.ids), turn.ids
         if queue.was_held(turn, owed, now):
@@ -270,6 +284,13 @@ def due_deadlines(connection: Connection, now: datetime, limit: int) -> tuple[Ru
     """Deadlines that have come, earliest first."""
     c = deadlines.c
     found = select(deadlines).where(c.at <= now).order_by(c.at, c.rule, c.source, c.job_id, c.key).limit(max(limit, 0))
+    return tuple(rows.deadline_of(row) for row in connection.execute(found))
+
+
+def deadlines_of(connection: Connection, rule: str) -> tuple[RuleDeadline, ...]:
+    """All of one owner, earliest first."""
+    c = deadlines.c
+    found = select(deadlines).where(c.rule == rule).order_by(c.at, c.source, c.job_id, c.key)
     return tuple(rows.deadline_of(row) for row in connection.execute(found))
 
 

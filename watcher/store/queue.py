@@ -8,6 +8,9 @@ Law: in a thread, nothing leaves before what is older has been settled. From it 
   makes it due: a critical notice without a group wait is not held up by a note that collects for five minutes; the note goes along
   ahead of it.
 
+- News of many groups that has waited for long is gathered into one (`core.backlog`); what is newer in the threads it came from
+  waits for that one.
+
 There is always a turn: whatever is oldest of all waits for nothing but its time. That is its own (`not_before`), and a while after
 its group has last spoken (`apart`).
 """
@@ -19,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from watcher.core.backlog import Backlog, group_of, is_gathered
 from watcher.core.compaction import Compaction, folded, is_backlog
 from watcher.core.delivery import Delivery, DeliveryId, DeliveryReason, DeliveryState, FlushId
 from watcher.core.events import deterministic_id
@@ -42,6 +46,18 @@ class Waiting:
     """When its group last spoke."""
     created_at: datetime | None = None
     reason: DeliveryReason = DeliveryReason.OWED
+    alone: str = ""
+    """The person whom alone it is for; "" for whoever reads the receiver."""
+    job_thread: str = ""
+    """The thread its job has where it speaks for itself; "" for what is about no job."""
+
+    @property
+    def threads(self) -> frozenset[str]:
+        """The threads that wait for it once it has left: its own; of a backlog also those its news was gathered from."""
+        if not is_gathered(self.group_key):
+            return frozenset({self.thread_key})
+        own = f"{self.job_thread} for {self.alone}" if self.alone else self.job_thread
+        return frozenset({self.thread_key, own})
 
     @property
     def due(self) -> datetime:
@@ -75,7 +91,7 @@ def turns(queue: Sequence[Waiting]) -> list[Turn]:
     """
     out = [waiting for waiting in queue if waiting.flush_id is not None]
     busy_groups = {waiting.group_key for waiting in out}
-    busy_threads = {waiting.thread_key for waiting in out}
+    busy_threads = {thread for waiting in out for thread in waiting.threads}
     on_the_way = {waiting.flush_id for waiting in out if waiting.state is DeliveryState.SENDING}
 
     found: dict[tuple[str, str], Turn] = {}  # by flush, or by group
@@ -104,6 +120,42 @@ def _join(found: dict[tuple[str, str], Turn], key: tuple[str, str], waiting: Wai
     turn = found.setdefault(key, Turn(position, waiting.due, waiting.flush_id))
     turn.due = min(turn.due, waiting.due)
     turn.ids.append(waiting.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Deliveries of many groups that leave as one.
+
+    Attributes:
+        group: the group they join, which is a thread, too.
+        ids: which.
+    """
+
+    group: str
+    ids: tuple[DeliveryId, ...]
+
+
+def gatherings(queue: Sequence[Waiting], now: datetime, backlog: Backlog) -> list[Gathering]:
+    """What is a backlog by now, for each person it is for by itself. What a flush in its thread or its group is ahead of, waits."""
+    busy = {key for one in queue if one.flush_id is not None for key in (one.group_key, *one.threads)}
+    free = [
+        one
+        for one in queue
+        if one.flush_id is None
+        and one.created_at is not None
+        and one.due <= now
+        and not busy & {one.group_key, one.thread_key}
+    ]
+    found = []
+    for person in dict.fromkeys(one.alone for one in free):
+        theirs = [one for one in free if one.alone == person]
+        since: dict[str, datetime] = {}
+        for one in theirs:
+            if one.created_at is not None:
+                since.setdefault(one.group_key, one.created_at)
+        if backlog.is_one(since, now):
+            found.append(Gathering(group_of(min(since.values()), person), tuple(one.id for one in theirs)))
+    return found
 
 
 def was_held(turn: Turn, queue: Iterable[Waiting], now: datetime) -> bool:

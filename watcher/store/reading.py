@@ -76,7 +76,11 @@ def stored_events(
 
 
 def stored_deliveries(
-    connection: Connection, receiver: str | None, states: frozenset[DeliveryState], limit: int
+    connection: Connection,
+    receiver: str | None,
+    states: frozenset[DeliveryState],
+    since: datetime | None,
+    limit: int,
 ) -> tuple[Delivery, ...]:
     """The newest, newest last."""
     found = rows.DELIVERIES.order_by(deliveries.c.seq.desc()).limit(max(limit, 0))
@@ -84,6 +88,8 @@ def stored_deliveries(
         found = found.where(deliveries.c.receiver == receiver)
     if states:
         found = found.where(deliveries.c.state.in_(sorted(states)))
+    if since is not None:
+        found = found.where(deliveries.c.created_at > since)
     return tuple(rows.delivery_of(row) for row in reversed(connection.execute(found).all()))
 
 

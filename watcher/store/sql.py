@@ -11,8 +11,10 @@ from typing import Final, Protocol, TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, Receipt, Settlement
+from watcher.core.ends import ToldTrouble
 from watcher.core.events import Event, EventId
 from watcher.core.fleet import Brief
 from watcher.core.interventions import Intervention
@@ -145,13 +147,17 @@ class SqlStore:
         """See `Store.due_deadlines`."""
         return await self._database.read(partial(outbox.due_deadlines, now=now, limit=limit))
 
+    async def deadlines(self, rule: str) -> tuple[RuleDeadline, ...]:
+        """See `Store.deadlines`."""
+        return await self._database.read(partial(outbox.deadlines_of, rule=rule))
+
     async def next_due(self, *, receiver: str | None = None) -> datetime | None:
         """See `Store.next_due`."""
         return await self._database.read(partial(outbox.next_due, receiver=receiver))
 
-    async def lease(self, receiver: str, now: datetime) -> Lease | None:
+    async def lease(self, receiver: str, now: datetime, *, backlog: Backlog | None = None) -> Lease | None:
         """See `Store.lease`, and `watcher.store.queue` for whose turn it is."""
-        return await self._database.write(partial(outbox.lease, receiver=receiver, now=now))
+        return await self._database.write(partial(outbox.lease, receiver=receiver, now=now, backlog=backlog))
 
     async def settle(
         self,
@@ -229,6 +235,10 @@ class SqlStore:
         """See `Store.silences`."""
         return await self._database.read(partial(silences.kept, now=now))
 
+    async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
+        """See `Store.told_troubles`."""
+        return await self._database.read(partial(troubles.told, receiver=receiver))
+
     async def troubles(
         self,
         *,
@@ -259,11 +269,16 @@ class SqlStore:
         return await self._database.read(partial(reading.stored_events, job=job, kinds=kinds, since=since, limit=limit))
 
     async def deliveries(
-        self, *, receiver: str | None = None, states: frozenset[DeliveryState] = frozenset(), limit: int = 100
+        self,
+        *,
+        receiver: str | None = None,
+        states: frozenset[DeliveryState] = frozenset(),
+        since: datetime | None = None,
+        limit: int = 100,
     ) -> tuple[Delivery, ...]:
         """See `Store.deliveries`."""
         return await self._database.read(
-            partial(reading.stored_deliveries, receiver=receiver, states=states, limit=limit)
+            partial(reading.stored_deliveries, receiver=receiver, states=states, since=since, limit=limit)
         )
 
     async def story(self, job: JobRef) -> tuple[StoryLine, ...]:

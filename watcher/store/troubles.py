@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, not_, or_, select, update
 
+from watcher.core.delivery import DeliveryState
+from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.model import JobRef
 from watcher.core.ongoing import UNTIL_ANSWERED, Ongoing
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.ports import StoryLine
 from watcher.store import rows
 from watcher.store.dialects import Row, put_new
-from watcher.store.schema import notifications, troubles
+from watcher.store.schema import deliveries, notifications, troubles
 
 
 def row_of(trouble: Trouble) -> Row:
@@ -101,6 +103,28 @@ def kept(
     if which is not None:
         found = found.where(troubles.c.id == which)
     return tuple(map(trouble_of, connection.execute(found)))
+
+
+def told(connection: Connection, receiver: str) -> tuple[ToldTrouble, ...]:
+    """What the receiver was told of and that goes on, or has ended without its being owed the end."""
+    over = deliveries.alias("over")
+    owed = exists().where(over.c.notification_id == troubles.c.id + SUFFIX, over.c.receiver == receiver)
+    which = (
+        select(troubles.c.id)
+        .join(deliveries, deliveries.c.notification_id == troubles.c.id)
+        .where(
+            deliveries.c.receiver == receiver,
+            deliveries.c.state == DeliveryState.DELIVERED.value,
+            or_(troubles.c.ended_at.is_(None), not_(owed)),
+        )
+    )
+    ours = rows.DELIVERIES.where(deliveries.c.receiver == receiver, deliveries.c.notification_id.in_(which))
+    by_news = {row.notification_id: row for row in connection.execute(ours)}
+    found = select(troubles, notifications.c.body).join_from(troubles, notifications).where(troubles.c.id.in_(which))
+    return tuple(
+        ToldTrouble(trouble_of(row), rows.delivery_of(by_news[row.id]))
+        for row in connection.execute(found.order_by(troubles.c.opened_at, troubles.c.id))
+    )
 
 
 def lines(connection: Connection, which: ColumnElement[bool]) -> list[StoryLine]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, literal, update
 
-from watcher.core.delivery import DeliveryState, absorbed
+from watcher.core.delivery import Delivery, DeliveryState, absorbed
 from watcher.core.events import job_of
+from watcher.core.inhibition import BEFORE, inhibited
 from watcher.errors import StaleObservation
 from watcher.ports import Observation
 from watcher.store import cards, rows, schema, troubles
@@ -52,6 +53,7 @@ def commit(connection: Connection, observation: Observation) -> None:
     put_new(connection, schema.deliveries, [rows.delivery_row(delivery) for delivery in observation.deliveries])
     troubles.commit(connection, observation.troubles)
     _absorb(connection, observation)
+    _inhibit(connection, observation)
     _set_deadlines(connection, observation)
 
 
@@ -65,17 +67,34 @@ def _absorb(connection: Connection, observation: Observation) -> None:
             folded = absorbed(delivery, absorption, observation.at)
             if folded is delivery:
                 continue
-            # Asked again, as on PostgreSQL somebody may have leased it since it was read.
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.id == delivery.id, deliveries.c.state == DeliveryState.PENDING.value)
-                .values(
-                    state=folded.state.value,
-                    reason=folded.reason.value,
-                    settled_at=folded.settled_at,
-                    error=folded.error,
-                )
-            )
+            _settle_waiting(connection, folded)
+
+
+def _inhibit(connection: Connection, observation: Observation) -> None:
+    for receiver in {one.source.receiver for one in observation.inhibitions}:
+        waiting = rows.DELIVERIES.where(
+            deliveries.c.state == DeliveryState.PENDING.value,
+            deliveries.c.receiver == receiver,
+            deliveries.c.created_at >= observation.at - BEFORE,
+        )
+        for delivery in [rows.delivery_of(row) for row in connection.execute(waiting)]:
+            withheld = inhibited(delivery, observation.inhibitions, observation.at)
+            if withheld is not delivery:
+                _settle_waiting(connection, withheld)
+
+
+def _settle_waiting(connection: Connection, settled: Delivery) -> None:
+    """Write what became of a delivery that waits. Asked again, as on PostgreSQL somebody may have leased it since it was read."""
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == settled.id, deliveries.c.state == DeliveryState.PENDING.value)
+        .values(
+            state=settled.state.value,
+            reason=settled.reason.value,
+            settled_at=settled.settled_at,
+            error=settled.error,
+        )
+    )
 
 
 def _advance(connection: Connection, observation: Observation) -> None:

@@ -29,7 +29,7 @@ import pytest
 
 from watcher.core.delivery import Receipt
 from watcher.errors import NotifierError
-from watcher.ports import LivingNotifier, Notifier
+from watcher.ports import LastingNotifier, LivingNotifier, Notifier
 from watcher.settings import Settings
 from watcher.testing.cards import CARDS, standing_there
 from watcher.testing.messages import SAMPLES, again
@@ -44,6 +44,7 @@ class NotifierBench:
         arrived: how many messages the far side has taken.
         break_far_side: make the next send fail, in whatever way this far side fails.
         secrets: texts of its settings that must be seen nowhere.
+        without: names of declared capabilities that the notifier has not in the form in which it is configured here.
         tells_copies: whether the far side, or the notifier by looking there, keeps a repeat from being shown twice.
     """
 
@@ -52,6 +53,7 @@ class NotifierBench:
     break_far_side: Callable[[], Awaitable[None]]
     secrets: tuple[str, ...] = ()
     tells_copies: bool = False
+    without: frozenset[str] = frozenset()
 
 
 def texts(node: object) -> Iterator[str]:
@@ -93,6 +95,31 @@ class NotifierContract:
             assert notifier.kind == notifier.kind.lower() != ""
             assert issubclass(type(notifier).Settings, Settings)
             assert notifier.pace >= timedelta(0)
+
+    async def test_it_can_do_what_it_declares_and_declares_what_it_can(self) -> None:
+        async with self.open() as bench:
+            sample, declared = SAMPLES["single"], bench.notifier.capabilities
+            receipt = await bench.notifier.send(bench.notifier.render(sample), sample)
+            living = isinstance(bench.notifier, LivingNotifier) and bool(bench.notifier.card_target)
+            found = {
+                "receipt": bool(receipt.reference),
+                "threads": bool(receipt.thread_reference),
+                "updates": living,
+                "ends": isinstance(bench.notifier, LastingNotifier),
+            }
+            said = {name: bool(getattr(declared, name)) and name not in bench.without for name in found}
+            assert found == said
+            assert declared.shows
+
+    async def test_an_end_is_told_where_that_is_declared(self) -> None:
+        async with self.open() as bench:
+            if not isinstance(bench.notifier, LastingNotifier):
+                pytest.skip("it does not show things while they last")
+            sample = SAMPLES["single"]
+            over = replace(sample, items=tuple(replace(item, over_at=item.at) for item in sample.items))
+            assert bench.notifier.render(over) != bench.notifier.render(sample)
+            assert bench.notifier.renew_every > timedelta(0)
+            await bench.notifier.send(bench.notifier.render(over), over)
 
     @pytest.mark.parametrize("name", SAMPLES)
     async def test_what_it_renders_is_plain_data_and_always_the_same(self, name: str) -> None:

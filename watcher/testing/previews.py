@@ -5,24 +5,31 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from watcher.core.absence import Absence
+from watcher.core.attempts import AttemptEnd
 from watcher.core.codec import event_from_json
 from watcher.core.consequence import Book, consequences
 from watcher.core.declared import sentence
+from watcher.core.delivery import Delivery, DeliveryId, FlushId
+from watcher.core.digest import Digest, Period, Share
+from watcher.core.digest import told as digest_of
 from watcher.core.events import Event, job_of
-from watcher.core.message import JobCard, job_card
+from watcher.core.language import PLAIN, Locale
+from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import Course as Way
-from watcher.core.model import JobRef, JobSnapshot, PodSnapshot, RestartCount, RoleSpec, StatusPeriod
+from watcher.core.model import JobId, JobRef, JobSnapshot, PodSnapshot, RestartCount, RoleSpec, SourceName, StatusPeriod
+from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notification, NotificationId, Rule, Severity
 from watcher.testing.cases import Case, bind, load_cases
-from watcher.testing.course import Course
+from watcher.testing.course import ZERO, Course
 
 _CONSOLE: Final = "https://pai.console.aliyun.com/?regionId=cn-hangzhou#/job/detail?jobId={}"
 
@@ -133,4 +140,106 @@ def plainly(event: Event) -> Notification:
         job=job,
         cause=event.cause,
         labels=(),
+    )
+
+
+def _share(job_id: str, title: str, **members: Any) -> Share:
+    plain = {"ran": True, "end": None, "reason": "", "restarts": 0, "used": 0.0, "down": 0.0, "in_vain": 0.0}
+    known = {**plain, "waited": None, "phase": Phase.RUNNING, **members}
+    return Share(job=JobRef(SourceName("hangzhou"), JobId(job_id)), title=title, **known)
+
+
+_DAY: Final = Digest(
+    period=Period(ZERO - timedelta(days=1), ZERO),
+    shares=(
+        _share("dlc1", "llama-70b-pretrain", used=1210.0, down=14.5, restarts=2, waited=timedelta(minutes=16)),
+        _share(
+            "dlc2",
+            "qwen-sft-sweep-3",
+            end=AttemptEnd.FAILED,
+            reason="PodFailed",
+            used=96.0,
+            in_vain=96.0,
+            phase=Phase.FAILED,
+            waited=timedelta(hours=2),
+        ),
+        _share("dlc3", "tokenise-corpus", end=AttemptEnd.SUCCEEDED, used=12.5, phase=Phase.SUCCEEDED),
+        _share("dlc4", "eval-nightly", ran=False, phase=Phase.PENDING),
+    ),
+    evicted=(JobRef(SourceName("hangzhou"), JobId("dlc1")),) * 2,
+)
+
+
+def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Mapping[str, Message]:
+    """One message of every kind, made of what the rules really say in their samples, for a reader of that language.
+
+    Args:
+        rules: by name, those of the program.
+        locale: how the reader is spoken to.
+    """
+
+    def told(rule: str, job_id: str = "", title: str = "", away: Absence | None = None) -> Preview:
+        bound = BoundRule(name=rule, rule=cast("Any", rules[rule])(rules[rule].Options()))
+        found = of_rule(bound, rules[rule])
+        if found is None:
+            raise ValueError(f"rule {rule!r} brings no sample in which it speaks")
+        said = replace(found.said, away=away)
+        if not job_id or found.card is None or found.card.card is None:
+            return Preview(said, found.card)
+        ref = JobRef(SourceName("hangzhou"), JobId(job_id))
+        drawn = replace(found.card.card, ref=ref, title=title, url=_CONSOLE.format(job_id))
+        card = replace(found.card, ref=ref, title=title, url=drawn.url, card=drawn)
+        return Preview(replace(said, job=ref, id=NotificationId(f"{said.id}-{job_id}")), card)
+
+    at = told("job-failed").said.at
+    away = Absence(at - timedelta(hours=9), at + timedelta(minutes=20))
+    kinds: dict[str, tuple[Preview, ...]] = {
+        "single": (told("job-failed"),),
+        "reply": (told("job-recovered"),),
+        "several-of-one-job": (told("pod-evicted"), told("job-restarted"), told("job-recovered")),
+        "several-jobs": (
+            told("stuck-pending", "dlc9queued", "eval-nightly"),
+            told("job-failed", "dlc1vpb4vfdd2kr", "llama-70b-pretrain"),
+            told(
+                "job-succeeded",
+                "dlc7done",
+                "训练任务-大模型-tokenise-corpus-with-a-very-long-name-that-people-really-use",
+            ),
+        ),
+        "storm": (told("storm"),),
+        "while-away": (told("pod-evicted", away=away), told("job-restarted", away=away), told("job-failed", away=away)),
+        "watcher-itself": (told("watch-blind"),),
+        "cause": (told("root-cause"),),
+        "flapping": (told("flapping"),),
+        "digest": (Preview(digest_of(_DAY, "team", ZERO)[0], None),),
+    }
+    return {
+        kind: preview_message(news, "team", locale, thread_reference="<root@example.com>" if kind == "reply" else "")
+        for kind, news in kinds.items()
+    }
+
+
+def preview_message(
+    news: Sequence[Preview], receiver: str, locale: Locale = PLAIN, *, thread_reference: str = ""
+) -> Message:
+    """The news as one message to this receiver."""
+    deliveries = tuple(
+        Delivery(
+            id=DeliveryId(f"preview-{one.said.id}"),
+            receiver=receiver,
+            notification=one.said,
+            group_key="preview",
+            thread_key=f"job:{one.said.job}" if one.said.job is not None else "preview",
+            not_before=one.said.observed_at,
+            created_at=one.said.observed_at,
+        )
+        for one in news
+    )
+    return compose(
+        deliveries,
+        {one.card.ref: one.card for one in news if one.card is not None},
+        flush_id=FlushId("00000000-0000-5000-8000-000000000000"),
+        attempt=1,
+        thread_reference=thread_reference,
+        locale=locale,
     )

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
+from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker, heard
 from watcher.core.delivery import (
     Delivery,
@@ -37,8 +38,10 @@ from watcher.core.delivery import (
     Settlement,
     settle,
 )
+from watcher.core.ends import owed_end
 from watcher.core.events import CauseId, Event, EventId, JobStatusChanged, WatchBlind, When
 from watcher.core.fleet import brief_of
+from watcher.core.inhibition import Inhibit, Inhibiting
 from watcher.core.interventions import Action, Intervention
 from watcher.core.living import CardLoss, LivingCard
 from watcher.core.matching import Matcher
@@ -484,6 +487,13 @@ class StoreContract:
         assert await store.due_deadlines(T0 + MOMENT) == (late,)
         assert await store.next_due() == T0 + MOMENT
 
+    async def test_the_deadlines_of_one_owner_are_told_whether_they_have_come_or_not(self, store: Store) -> None:
+        mine = replace(self._deadline(), rule="@minder", at=T0 + 9 * MOMENT)
+        sooner = replace(mine, key="another", at=T0)
+        await store.commit(replace(an_observation(), deadlines=(self._deadline(), mine, sooner)))
+        assert await store.deadlines("@minder") == (sooner, mine)
+        assert await store.deadlines("nobody") == ()
+
     async def test_a_deadline_under_a_known_rule_job_and_key_is_moved(self, store: Store) -> None:
         other = self._deadline(job=OTHER_JOB, at=T0 + 9 * MOMENT)
         await store.commit(replace(an_observation(), deadlines=(self._deadline(), other)))
@@ -765,6 +775,55 @@ class StoreContract:
         done = await store.deliveries(states=frozenset({DeliveryState.DELIVERED, DeliveryState.DEAD}))
         assert [delivery.id for delivery in done] == ids[:1]
 
+    async def test_a_backlog_is_told_in_one_message_in_a_thread_of_its_own(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(6)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        await send(store, Failure(error="503"))
+        held_back = a_delivery(8, job=FAR_JOB, wait=timedelta(days=9))
+        await store.commit(an_observation(a_delivery(7, job=jobs[0]), held_back))
+        later = T0 + timedelta(hours=2)
+        backlog = Backlog(after=timedelta(hours=1), over=4)
+        again = await store.lease("team", later, backlog=backlog)
+        assert again is not None
+        assert [one.notification.job for one in again.deliveries] == [jobs[0]], "what left before goes first, as it was"
+        assert again.attempt == 2
+        one = await store.lease("team", later, backlog=backlog)
+        assert one is not None
+        assert {delivery.notification.job for delivery in one.deliveries} == set(jobs[1:])
+        (thread,) = {delivery.thread_key for delivery in one.deliveries}
+        assert thread == "group:waiting since 2026-03-01T08:00+00:00"
+        assert await store.lease("team", later, backlog=backlog) is None, "news of the first job waits for its flush"
+        await store.settle(again, settlement_for(again, ACCEPTED, later), ACCEPTED, later)
+        last = await store.lease("team", later, backlog=backlog)
+        assert last is not None
+        assert [delivery.notification.job for delivery in last.deliveries] == [jobs[0]]
+        (waits,) = [row for row in await store.deliveries() if row.state is DeliveryState.PENDING]
+        assert (waits.notification.job, waits.group_key) == (FAR_JOB, held_back.group_key)
+
+    async def test_what_is_newer_waits_for_the_backlog_that_its_job_is_told_in(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(3)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        later = T0 + timedelta(hours=2)
+        backlog = Backlog(after=timedelta(hours=1), over=2)
+        one = await store.lease("team", later, backlog=backlog)
+        assert one is not None
+        assert len(one.deliveries) == 3
+        await store.settle(one, settlement_for(one, Failure(error="503"), later), None, later)
+        await store.commit(an_observation(a_delivery(7, job=jobs[0], at=later), a_delivery(8, job=FAR_JOB, at=later)))
+        other = await store.lease("team", later, backlog=backlog)
+        assert other is not None
+        assert [delivery.notification.job for delivery in other.deliveries] == [FAR_JOB]
+        assert await store.lease("team", later, backlog=backlog) is None
+
+    async def test_few_or_young_groups_speak_each_for_itself(self, store: Store) -> None:
+        jobs = [JobRef(SourceName("hangzhou"), JobId(f"dlc-{n}")) for n in range(3)]
+        await store.commit(an_observation(*(a_delivery(n, job=ref) for n, ref in enumerate(jobs))))
+        later = T0 + timedelta(hours=2)
+        for backlog in (Backlog(timedelta(hours=1), over=3), Backlog(timedelta(hours=3), over=1), None):
+            lease = await store.lease("team", later, backlog=backlog)
+            assert lease is not None
+            assert len(lease.deliveries) == 1
+
     async def test_what_others_are_owed_and_the_breaker_are_written_with_a_settlement(self, store: Store) -> None:
         await store.commit(an_observation(a_delivery(1), a_delivery(2, receiver="mail")))
         lease = await leased(store)
@@ -1039,6 +1098,42 @@ class StoreContract:
         await store.prune(T0 + timedelta(hours=2))
         assert [one.id for one in await store.silences()] == [other.id]
 
+    async def test_what_waits_is_withheld_by_news_that_makes_it_superfluous_and_what_left_is_not(
+        self, store: Store
+    ) -> None:
+        small = [a_delivery(number, job=job, at=T0) for number, job in ((1, JOB), (2, OTHER_JOB), (3, JOB))]
+        small = [
+            replace(
+                one, notification=replace(one.notification, kind="pod.evicted"), group_key=f"g{number}", thread_key=""
+            )
+            for number, one in enumerate(small)
+        ]
+        elsewhere = replace(a_delivery(4, receiver="oncall"), notification=small[0].notification)
+        await store.commit(an_observation(*small[:2], elsewhere))
+        gone = await leased(store)
+        await store.commit(an_observation(replace(small[2], thread_key="other")))
+        cause = a_delivery(5, at=T0 + MOMENT)
+        everything = Inhibit(
+            name="all", source=Matcher(), target=Matcher.of({"tag": "a"}), equal=("job",), lasts=timedelta(hours=1)
+        )
+        begins = replace(an_observation(cause, at=T0 + MOMENT), inhibitions=(Inhibiting(everything, cause),))
+        await store.commit(begins)
+        rows = {row.id: row for row in await store.deliveries()}
+        assert rows[gone.deliveries[0].id].state is DeliveryState.SENDING
+        assert {rows[one.id].reason for one in (small[1], elsewhere, cause)} == {DeliveryReason.OWED}
+        row = rows[small[2].id]
+        assert (row.state, row.reason, row.settled_at) == (
+            DeliveryState.WITHHELD,
+            DeliveryReason.INHIBITED,
+            T0 + MOMENT,
+        )
+        assert "notification-5" in row.error
+
+    async def test_deliveries_can_be_asked_for_by_when_they_came_to_be_owed(self, store: Store) -> None:
+        early, late = a_delivery(1), a_delivery(2, at=T0 + MOMENT)
+        await store.commit(an_observation(early, late))
+        assert await store.deliveries(since=T0) == (late,)
+
     # --- what was held ----------------------------------------------------------------------------------------------------------
 
     async def test_what_was_held_is_compacted_as_it_is_leased_and_what_is_left_out_says_why(self, store: Store) -> None:
@@ -1166,6 +1261,29 @@ class StoreContract:
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),
             over,
         )
+
+    async def test_who_was_told_of_a_trouble_is_known_while_it_goes_on_and_until_its_end_is_owed(
+        self, store: Store
+    ) -> None:
+        said = [a_delivery(n, job=job) for n, job in ((1, JOB), (2, OTHER_JOB), (3, FAR_JOB))]
+        elsewhere = a_delivery(1, receiver="mail")
+        open_ones = [replace(a_trouble(n), notification=one.notification) for n, one in enumerate(said, 1)]
+        await store.commit(replace(an_observation(*said, elsewhere), troubles=tuple(open_ones)))
+        assert await store.told_troubles("team") == (), "nobody has been told yet"
+        for outcome in (ACCEPTED, ACCEPTED, Failure(error="no channel", permanent=True)):
+            await send(store, outcome)
+        told = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert set(told) == {open_ones[0].id, open_ones[1].id}
+        assert told[open_ones[0].id].delivery.state is DeliveryState.DELIVERED
+        assert await store.told_troubles("mail") == ()
+        over = open_ones[0].ended(TroubleEnd.OVER, T0 + MOMENT)
+        await store.commit(replace(an_observation(), troubles=(over,)))
+        found = {one.trouble.id: one for one in await store.told_troubles("team")}
+        assert found[over.id].trouble == over
+        end = owed_end(found[over.id], T0 + MOMENT)
+        assert end is not None
+        await store.commit(an_observation(end))
+        assert [one.trouble.id for one in await store.told_troubles("team")] == [open_ones[1].id]
 
     async def test_a_story_tells_of_troubles_their_answers_and_ends(self, store: Store) -> None:
         owed = a_delivery()

@@ -1,16 +1,15 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text. `/slack/interactions`: presses of buttons, where a receiver has them that way; each is checked for
-Slack's signature before anything of it is read.
+`/metrics`: Prometheus text. `/api/...`: see `watcher.web.api`. `/slack/interactions`: see `watcher.web.presses`.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
@@ -19,6 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from watcher.web import api, presses, silences
 
 
 class Probe(Protocol):
@@ -43,24 +44,25 @@ _HEADERS = {
 }
 
 
-Presses = Callable[[Mapping[str, str], bytes], int]
-"""Takes a press of a button, by the headers and the body with which it was posted, and gives the HTTP status of the answer."""
+def make_app(
+    probe: Probe,
+    *,
+    host: str,
+    desk: api.Desk | None = None,
+    silencer: silences.Silences | None = None,
+    token: api.Token | None = None,
+    taker: presses.Presses | None = None,
+) -> Starlette:
+    """The pages over one probe, for a server bound to `host`; with a desk, also the interface of `watcher.web.api`.
 
-_LARGEST_PRESS: Final = 256 * 1024
-"""Bytes. Slack sends the whole message along, which has at most a few dozen kilobytes."""
-
-
-def make_app(probe: Probe, *, host: str, presses: Presses | None = None) -> Starlette:
-    """The pages over one probe, for a server bound to `host`; with `presses`, also where Slack posts presses of buttons."""
-
-    async def interactions(request: Request) -> Response:
-        assert presses is not None  # noqa: S101 - the route is there only then
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST_PRESS:
-                return Response(status_code=413, headers=_HEADERS)
-        return Response(status_code=presses(dict(request.headers), bytes(body)), headers=_HEADERS)
+    Args:
+        probe: what the pages show.
+        host: the address the server is bound to.
+        desk: does what others may ask for; None where there is no such interface.
+        silencer: keeps silences, in the same way.
+        taker: takes presses of buttons; None where no receiver has them this way.
+        token: tells the token of those who may ask; None where nobody may, which the interface says.
+    """
 
     async def healthz(_request: Request) -> Response:
         facts = await probe.health()
@@ -76,10 +78,14 @@ def make_app(probe: Probe, *, host: str, presses: Presses | None = None) -> Star
 
     loopback = host in {"127.0.0.1", "::1", "localhost"}
     hosts = ["127.0.0.1", "localhost", "[::1]", "::1"] if loopback else ["*"]
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
-    if presses is not None:
-        routes.append(Route("/slack/interactions", interactions, methods=["POST"]))
     return Starlette(
-        routes=routes,
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            *([] if desk is None else api.routes(desk, token, _HEADERS)),
+            *([] if taker is None else presses.routes(taker, _HEADERS)),
+            *([] if silencer is None else silences.routes(silencer, token, _HEADERS)),
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )

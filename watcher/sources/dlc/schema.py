@@ -216,6 +216,9 @@ class ListedJobWire(WireModel):
     GmtFinishTime: _Time = None
     GmtModifiedTime: _Time = None
     Settings: _Member[SettingsWire] = None
+    Pods: Any = None
+    """Read by `pods`; of an item only that they are there."""
+    StatusHistory: _Members[StatusPeriodWire] = None
 
 
 class JobWire(ListedJobWire):
@@ -240,9 +243,6 @@ class JobWire(ListedJobWire):
     EnabledDebugger: _Bool = None
     ElasticSpec: _Member[ElasticSpecWire] = None
     JobSpecs: _Members[JobSpecWire] = None
-    Pods: Any = None
-    """Read by `pods`."""
-    StatusHistory: _Members[StatusPeriodWire] = None
     RestartRecord: _Members[RestartRecordWire] = None
     JobReplicaStatuses: _Members[ReplicaStatusWire] = None
 

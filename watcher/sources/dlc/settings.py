@@ -173,6 +173,16 @@ class DlcSettings(SourceSettings):
         return regional_endpoint(self.region or "", self.network)
 
     @property
+    def account(self) -> str:
+        """Whose request budget is drawn on, and where: DLC counts requests for each account and region. No secret is in it.
+
+        A role names its account. Of other credentials only equal ones are known to belong to the same account.
+        """
+        role = getattr(self.credentials, "role_arn", "")
+        told = role.split(":")[3] if role else self.credentials.model_dump_json(exclude={"secret", "security_token"})
+        return f"{self.region_id or self.address} {told}"
+
+    @property
     def region_id(self) -> str:
         """The region as given, else as an official endpoint names it, else ""."""
         return self.region or self.address.region

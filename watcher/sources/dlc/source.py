@@ -10,10 +10,12 @@ from typing import ClassVar, Final
 
 from anyio import to_thread
 
+from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import InvalidRequest
 from watcher.ports import NOTHING_KNOWN, Fetched, Permit
 from watcher.sources.dlc.acs3 import DATE_FORMAT, percent_encode
+from watcher.sources.dlc.asking import EVER, PAGE_SIZE, params_of
 from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
 from watcher.sources.dlc.credentials import Keyring
 from watcher.sources.dlc.endpoints import job_console_url
@@ -23,10 +25,6 @@ from watcher.sources.dlc.settings import DlcSettings
 from watcher.sources.dlc.wire import ListingPage, lines_from_json, snapshot_from_json
 
 _JOBS: Final = "/api/v1/jobs"
-_PAGE_SIZE: Final = 100
-"""The most ListJobs gives."""
-_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Before there was any job."""
 _LONGEST_ID: Final = 256
 _MOST_EVENTS: Final = 10_000
 _MOST_LINES: Final = 2_000
@@ -170,19 +168,52 @@ class DlcSource:
 
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over ListJobs. See `JobSource.list_jobs` and the class."""
-        since = _EVER if self._settings.created_within is None else self._wall() - self._settings.created_within
         pass_ = _Pass(known)
         complete = True
         for scope in self._scopes():
             params = {
                 **scope,
-                "StartTime": max(since, _EVER).strftime(DATE_FORMAT),
+                "StartTime": self._listed_since().strftime(DATE_FORMAT),
                 "SortBy": "GmtCreateTime",
                 "Order": "desc",
-                "PageSize": str(_PAGE_SIZE),
+                "PageSize": str(PAGE_SIZE),
             }
             complete &= await self._read_pages(params, permit, pass_)
         return Listing(tuple(pass_.found.values()), complete, tuple(pass_.unchanged), pass_.digests)
+
+    @property
+    def scopes(self) -> int:
+        """How many lists there are. See `ListReader.scopes`."""
+        return len(self._scopes())
+
+    @property
+    def account(self) -> str:
+        """See `ListReader.account`."""
+        return self._settings.account
+
+    def scope_of(self, workspace_id: str) -> int:
+        """See `ListReader.scope_of`."""
+        scopes = self._scopes()
+        if len(scopes) == 1:
+            return 0
+        found = (number for number, scope in enumerate(scopes) if scope.get("WorkspaceId") == workspace_id)
+        return next(found, -1)
+
+    async def list_some(self, question: ListQuestion, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> ListAnswer:
+        """One request to ListJobs. See `ListReader.list_some`."""
+        params = params_of(question, self._scopes()[question.scope], self._listed_since())
+        page = await self._page(await self._client.get("ListJobs", _JOBS, params), known)
+        return ListAnswer(
+            jobs=page.jobs,
+            unchanged=page.unchanged,
+            digests=page.digests,
+            items=page.items,
+            more=page.items >= PAGE_SIZE,
+        )
+
+    def _listed_since(self) -> datetime:
+        within = self._settings.created_within
+        return EVER if within is None else max(self._wall() - within, EVER)
 
     def _scopes(self) -> list[dict[str, str]]:
         scopes = [{"WorkspaceId": workspace} for workspace in dict.fromkeys(self._settings.workspaces)]
@@ -213,7 +244,7 @@ class DlcSource:
             pass_.take(page)
             seen, unreadable = seen + page.items, unreadable + page.unreadable
             totals.append(page.total or 0)
-            if page.items == 0 or (page.items < _PAGE_SIZE and seen >= totals[-1]):
+            if page.items == 0 or (page.items < PAGE_SIZE and seen >= totals[-1]):
                 return unreadable == 0 and totals[-1] >= totals[0]
         return False
 

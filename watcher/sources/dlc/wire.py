@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from watcher.core import model
+from watcher.core.capabilities import WATCHED
 from watcher.core.model import JobId, JobRef, JobSnapshot, JobSummary, RestartCount, SourceName
 from watcher.errors import GarbledAnswer
 from watcher.sources.dlc import schema
@@ -249,6 +250,7 @@ def summary_of(job: schema.ListedJobWire, source: SourceName) -> JobSummary:
         finished_at=job.GmtFinishTime,
         modified_at=job.GmtModifiedTime,
         max_running_time=_minutes(job.JobMaxRunningTimeMinutes),
+        carries=frozenset(name for name in WATCHED if getattr(job, name)),
     )
 
 

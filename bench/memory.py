@@ -1,0 +1,113 @@
+"""What a watched job costs in memory, and how long the collector then stops the program: ours, a script's values, SDK objects.
+
+Each is measured in a process of its own (`python -m bench.memory WHO JOBS PODS`), which prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench.bodies import Bodies, job_id
+
+_PAGE: Final = 4096
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is resident now (Linux)."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+
+
+class Pauses:
+    """How long the garbage collector has stopped the program, at most: in CPU time, so that no other program counts."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self.longest_s = max(self.longest_s, time.thread_time() - self._began)
+
+
+PAUSES: Final = Pauses()
+
+
+def ours(jobs: int, pods: int) -> tuple[int, object]:
+    """The service's own poller after a start and a look at every job. The store takes no memory: a database is not in ours."""
+    from bench.inside import Inside  # noqa: PLC0415 - the process of another peer must not load it
+    from watcher.service.app import settle_memory  # noqa: PLC0415
+    from watcher.service.telemetry import set_up_logging  # noqa: PLC0415
+
+    set_up_logging("error")
+    inside = Inside(Bodies(pods))
+    asyncio.run(inside.watch(0))
+    settle_memory()  # as a start does
+    base = resident_bytes()
+    PAUSES.longest_s = 0.0
+    asyncio.run(inside.watch(jobs))
+    return base, inside
+
+
+def script(jobs: int, pods: int) -> tuple[int, object]:
+    """What a script keeps to see what changed: the last answer of each job, as `response.json()` made it."""
+    import httpx2  # noqa: F401, PLC0415 - what the script would have loaded
+
+    bodies = Bodies(pods)
+    gc.collect()
+    base = resident_bytes()
+    return base, {job_id(number): json.loads(bodies.answer(number)) for number in range(jobs)}
+
+
+def sdk(jobs: int, pods: int) -> tuple[int, object]:
+    """The same with the official SDK's objects."""
+    from alibabacloud_pai_dlc20201203.models import GetJobResponseBody  # noqa: PLC0415
+
+    bodies = Bodies(pods)
+    gc.collect()
+    base = resident_bytes()
+    return base, {
+        job_id(number): GetJobResponseBody().from_map(json.loads(bodies.answer(number))) for number in range(jobs)
+    }
+
+
+WHO: Final[dict[str, Callable[[int, int], tuple[int, object]]]] = {"ours": ours, "script": script, "sdk": sdk}
+
+
+def main() -> None:
+    """Measure, and print."""
+    who, jobs, pods = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    base, kept = WHO[who](jobs, pods)
+    gc.collect()
+    after = resident_bytes()
+    began = time.thread_time()
+    gc.collect()
+    full = time.thread_time() - began
+    print(
+        json.dumps(
+            {
+                "who": who,
+                "jobs": jobs,
+                "pods": pods,
+                "base_bytes": base,
+                "bytes_per_job": (after - base) / jobs,
+                "resident_bytes": after,
+                "full_collection_ms": full * 1e3,
+                "longest_pause_ms": PAUSES.longest_s * 1e3,
+            }
+        )
+    )
+    del kept
+
+
+if __name__ == "__main__":
+    main()
