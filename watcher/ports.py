@@ -157,8 +157,7 @@ class Capabilities:
         updates: which message is changed in place when there is news.
         receipt: what the far side gives back for a message. Said by those whose receipts carry a `reference`.
         buttons: what people can do from within the message.
-        ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
-            told of the end of all that it was told of.
+        ends: how it shows that a trouble is over, beyond telling that as news. Said by those that are `LastingNotifier`s.
         repeats: whether a message can be seen twice after a crash.
         reaches: by which address of a person in the directory of owners it tells somebody alone (`Message.to`) and names somebody
             (`Message.mentions`).
