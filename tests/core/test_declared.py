@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from watcher.core import declared
 from watcher.core.causes import Confidence, FaultClass
-from watcher.core.declared import LISTENABLE, declared_rule, detail, facts, sentence
+from watcher.core.declared import LISTENABLE, declared_rule, detail, facts, sentence, told
 from watcher.core.evaluation import evaluate
 from watcher.core.events import (
     EVENT_TYPES,
@@ -52,6 +53,7 @@ from watcher.core.events import (
     WatchRecovered,
     When,
 )
+from watcher.core.language import Language, Length, Locale, spoken
 from watcher.core.model import JobId, JobRef, PodKey, SourceName
 from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notify, RuleReason, Severity
@@ -174,6 +176,14 @@ def test_every_event_has_its_default_words(event: Event, words: str) -> None:
     assert sentence(event) == words
 
 
+@pytest.mark.parametrize("event", [event for event, _ in SAID], ids=[words for _, words in SAID])
+def test_every_event_has_its_words_in_chinese(event: Event) -> None:
+    text = spoken(told(event), Locale(Language.ZH))
+    values_only = {"job.status_changed"}
+    assert event.kind in values_only or re.search(r"[\u4e00-\u9fff]", text), text
+    assert not re.search(r"\{\w+\}", text)
+
+
 def test_no_type_of_event_is_without_words_or_without_a_test() -> None:
     assert set(declared._SENTENCES) == set(EVENT_TYPES)
     assert {type(event) for event, _ in SAID} == set(EVENT_TYPES)
@@ -204,7 +214,7 @@ def test_facts_tell_what_the_sentence_leaves_out() -> None:
         ("Pod", "w0"),
         ("Restart level", "pod-level"),
         ("Restart reason", "Xid"),
-        ("Restart took", "3 m"),
+        ("Restart took", Length(timedelta(minutes=3))),
         ("Culprit node", "n1"),
     )
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from watcher.core.events import CauseId, EventId, JobRestarted, PodEvicted, When
 from watcher.core.expression import ExpressionError
+from watcher.core.language import Language, Locale, spoken
 from watcher.core.model import JobId, JobRef, JobSettings, JobSnapshot, PodKey, SourceName
 from watcher.core.rule import Context
-from watcher.core.summary import LONGEST, LONGEST_TEMPLATE, compile_summary
+from watcher.core.summary import LONGEST, LONGEST_TEMPLATE, SummaryInLanguages, compile_summary, spell
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 REF = JobRef(SourceName("hz"), JobId("dlc1"))
@@ -28,7 +29,7 @@ def rendered(text: str, **members: Any) -> str:
         "created_at": NOW - timedelta(minutes=125),
     } | members
     job = JobSnapshot(ref=REF, observed_at=NOW, **members)
-    return compile_summary(text).text(EVICTED, Context(now=NOW, job=job))
+    return spoken(compile_summary(text).text(EVICTED, Context(now=NOW, job=job)))
 
 
 @pytest.mark.parametrize(
@@ -135,4 +136,23 @@ def test_any_text_is_either_a_summary_or_an_expression_error(text: str) -> None:
         assert refusal.column >= 1
         return
     with contextlib.suppress(ValueError):
-        assert len(summary.text(EVICTED, Context(now=NOW))) <= LONGEST
+        assert len(spoken(summary.text(EVICTED, Context(now=NOW)))) <= LONGEST
+
+
+def test_a_summary_in_both_languages_is_put_into_words_in_each() -> None:
+    english = compile_summary("{{ job.name }}: restart {{ event.used }}", {"job.restarted"})
+    chinese = compile_summary("{{ job.name }}：第 {{ event.used }} 次重启，{}", {"job.restarted"}, Language.ZH)
+    event = JobRestarted(**BASE, job=REF, used=2, limit=3, count=1)
+    named = JobSnapshot(ref=REF, observed_at=NOW, status="Running", name="prod {x}")
+    said = SummaryInLanguages(english, chinese).text(event, Context(now=NOW, job=named))
+    assert spoken(said) == "prod {x}: restart 2"
+    assert spoken(said, Locale(Language.ZH)) == "prod {x}：第 2 次重启，{}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(timedelta(hours=2, minutes=5), "2 小时 5 分"), (NOW, "2026-03-02 08:00 UTC"), (True, "是"), (False, "否")],
+)
+def test_values_are_spelt_in_the_language_of_the_summary(value: object, expected: str) -> None:
+    assert spell(value, Language.ZH) == expected
+    assert spell({"a": value}, Language.ZH) == f"a={expected}"

@@ -10,8 +10,10 @@ import pytest
 
 from tests.shell.installed import installed_kinds
 from watcher.config import load
-from watcher.core.language import PLAIN, Language, Locale
+from watcher.core.language import PLAIN, Language, Locale, spoken
+from watcher.core.rule import Context
 from watcher.errors import ConfigurationError
+from watcher.testing.previews import sample_events, sample_job
 
 CONFIGURATION = """\
 sources: {{s: {{kind: dlc, region: cn-hangzhou, workspaces: '268'}}}}
@@ -46,3 +48,22 @@ def test_what_is_not_known_is_refused_where_it_is_written(settings: str, told: s
         loaded(settings)
     assert "receivers.screen." in str(caught.value)
     assert told in str(caught.value)
+
+
+DECLARED = """\
+sources: {s: {kind: dlc, region: cn-hangzhou, workspaces: '268'}}
+receivers: {screen: {console: {}}}
+rules:
+  - {name: mine, on: pod.evicted, summary: {en: "lost {{ pod.id }}", zh: "失去 {{ pod.id }}"}}
+"""
+
+
+def test_a_declared_rule_says_its_summary_in_both_languages() -> None:
+    found = load(DECLARED, file="dlc.yaml", env={}, kinds=installed_kinds(), base_dir=Path())
+    (rule,) = found.book.rules
+    event = sample_events()["pod.evicted"]
+    assert rule.summary is not None
+    said = rule.summary.text(event, Context(now=event.when.observed_at, job=sample_job(event)))
+    english, chinese = spoken(said), spoken(said, Locale(Language.ZH))
+    assert english.startswith("lost ")
+    assert chinese == english.replace("lost", "失去")

@@ -229,6 +229,19 @@ class OwnerSettings(Settings):
         return self
 
 
+class SummarySettings(Settings):
+    """A headline in each language. A receiver of the other language reads the English one where it is all there is."""
+
+    en: str
+    """In English; it is also what is logged and listed."""
+    zh: str
+    """In Simplified Chinese."""
+
+
+def _summary_form(value: object) -> str:
+    return "languages" if isinstance(value, dict | SummarySettings) else "text"
+
+
 class _Narrowing(Settings):
     match: Match = Field(default={})
     """Label -> glob, list of globs, or {is, not, regex, not_regex}; the event and its job must fit all of them."""
@@ -236,8 +249,14 @@ class _Narrowing(Settings):
     """A CEL expression over `event`, `job` and `pod` that must come to true."""
     severity: Severity | None = None
     """info, warning or critical, instead of the rule's own."""
-    summary: str | None = None
-    """A headline instead of the rule's own, with names from event, job and pod in {{ }}."""
+    summary: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[SummarySettings, Tag("languages")], Discriminator(_summary_form)
+        ]
+        | None
+    ) = None
+    """A headline instead of the rule's own, with names from event, job and pod in {{ }}; `{en: ..., zh: ...}` for both
+    languages."""
     labels: dict[Name, str] = Field(default={})
     """Labels of your own on what the rule says, for routes to choose and group by: `{team: vision}`."""
     shadow: bool = False

@@ -14,9 +14,10 @@ from watcher.config.wording import unknown
 from watcher.core.declared import LISTENABLE, declared_rule, passage_faults
 from watcher.core.events import DeadlinePassed, kind_of
 from watcher.core.expression import ExpressionError, compile_condition
+from watcher.core.language import Language
 from watcher.core.passage import STATES, Passage
-from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity
-from watcher.core.summary import compile_summary
+from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity, Summary
+from watcher.core.summary import JinjaSummary, SummaryInLanguages, compile_summary
 from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import Kinds, PluginFault
@@ -170,7 +171,7 @@ class RuleBinder:
         self._take_labels(item)
         check_match(item.found, item.at("match"), RULE_LABELS, self.words)
         when = _compile(item, "when", lambda text: compile_condition(text, kinds))
-        summary = _compile(item, "summary", lambda text: compile_summary(text, kinds))
+        summary = _summary(item, kinds)
         if rule is not None and settings is not None and len(item.found.problems) == before:
             bound = BoundRule(
                 name=settings.name or str(item.written.get("use")),
@@ -269,6 +270,22 @@ def _spots(item: _Item, key: str) -> dict[Place, str]:
         return {place: written}
     listed = enumerate(written) if isinstance(written, list) else ()
     return {(*place, index): word for index, word in listed if isinstance(word, str)}
+
+
+def _summary(item: _Item, kinds: frozenset[str]) -> Summary | None:
+    """The summary, which is one text or one for each language."""
+    written = item.written.get("summary")
+    if not isinstance(written, dict):
+        return _compile(item, "summary", lambda text: compile_summary(text, kinds))
+    made: dict[Language, JinjaSummary] = {}
+    for language in Language:
+        text, place = written.get(language.value), (*item.at("summary"), language.value)
+        if isinstance(text, str):
+            try:
+                made[language] = compile_summary(text, kinds, language)
+            except ExpressionError as exc:
+                item.found.add(exc.message, place, item.found.document.inside(place, exc.line, exc.column))
+    return SummaryInLanguages(made[Language.EN], made[Language.ZH]) if len(made) == len(Language) else None
 
 
 def _compile(item: _Item, key: str, compiler: Callable[[str], Compiled]) -> Compiled | None:

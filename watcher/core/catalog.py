@@ -194,6 +194,7 @@ CAUSES: Final[Mapping[AttemptCause, Said]] = MappingProxyType(
 """Why an attempt ended."""
 
 YES: Final = Said("yes", "是")
+NO: Final = Said("no", "否")
 PUBLIC_RESOURCES: Final = Said("none (public resources)", "无（公共资源）")
 """The quota of a job that has none."""
 

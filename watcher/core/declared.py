@@ -15,7 +15,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, cast
 
-from watcher.core.duration import spell_duration
+from watcher.core.catalog import restarts
+from watcher.core.cause_words import cause_in_words
 from watcher.core.events import (
     EVENT_TYPES,
     DeadlinePassed,
@@ -57,6 +58,7 @@ from watcher.core.events import (
     kind_of,
     pod_of,
 )
+from watcher.core.language import Moment, Said, Text, joined, say, spoken
 from watcher.core.matching import labels_of
 from watcher.core.model import RestartCount
 from watcher.core.passage import SIGHTS, STATES, Passage
@@ -73,6 +75,7 @@ from watcher.core.rule import (
     Silence,
     Summary,
     Threshold,
+    known,
 )
 
 LISTENABLE: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -83,130 +86,251 @@ LISTENABLE: Final[Mapping[str, type[Event]]] = MappingProxyType(
 _KEY: Final = "stayed"
 
 
-def _or_none(value: object) -> str:
-    return "none" if value is None or value == "" else str(value)
+_NONE: Final = say("none", zh="无")
+_UNKNOWN: Final = say("status unknown", zh="状态未知")
+_NO_STATUS: Final = say("without a status", zh="无状态")
 
 
-def _sub_status(event: JobSubStatusChanged) -> str:
-    return f"Sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
+def _or_none(value: object) -> Text:
+    return _NONE if value is None or value == "" else str(value)
 
 
-def _corrected(event: JobHistoryCorrected) -> str:
-    return f"DLC dates the change to {_or_none(event.status)} to {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
+def _change(old: object, new: object) -> Text:
+    return say("{old} -> {new}", zh="{old} -> {new}", old=_or_none(old), new=_or_none(new))
 
 
-def _reason(event: JobReasonChanged) -> str:
-    if event.old_code == event.new_code:
-        return f"New reason message ({event.new_code})" if event.new_code else "New reason message"
-    return f"Reason {_or_none(event.old_code)} -> {_or_none(event.new_code)}"
-
-
-def _restarted(event: JobRestarted) -> str:
-    count = RestartCount(used=event.used, limit=event.limit)
-    return f"Restart {count}" if event.count == 1 else f"{event.count} restarts at once, now {count}"
-
-
-def _explained(event: JobRestartExplained) -> str:
-    what = f"Restart of pod {event.pod_id}" if event.pod_id else f"Restart {event.used}"
-    took = "" if event.took is None else f"took {spell_duration(event.took)}"
-    said = ", ".join(filter(None, (event.reason or event.error_code, event.result, took)))
-    return f"{what}: {said}" if said else f"{what} has a record now"
-
-
-def _reserved(event: JobReservationDecided) -> str:
-    until = "" if event.held_until is None else f" until {event.held_until:%Y-%m-%d %H:%M:%S} UTC at the latest"
-    return f"The job {event.result}; its machines are held{until}"
-
-
-def _scaled(event: JobScaled) -> str:
-    pods = "pods asked for" if event.measure == "asked" else "pods"
-    return f"{event.role or 'Job'}: {event.old_count} -> {event.new_count} {pods}"
-
-
-def _queue(event: JobQueueChanged) -> str:
-    counts = (
-        ("active", event.old_active, event.new_active),
-        ("queuing", event.old_queuing, event.new_queuing),
-        ("dequeued", event.old_dequeued, event.new_dequeued),
+def _corrected(event: JobHistoryCorrected) -> Text:
+    return say(
+        "DLC dates the change to {status} to {at}",
+        zh="DLC 将变为 {status} 的时间记为 {at}",
+        status=_or_none(event.status),
+        at=Moment(event.occurred_at, seconds=True),
     )
-    changes = ", ".join(f"{name} {_or_none(old)} -> {_or_none(new)}" for name, old, new in counts if old != new)
-    return f"{event.role or 'Job'}: {changes}"
 
 
-def _ended(word: str) -> Callable[[Any], str]:
-    return lambda event: word if event.lived is None else f"{word} after {spell_duration(event.lived)}"
+def _reason(event: JobReasonChanged) -> Text:
+    if event.old_code != event.new_code:
+        return say("Reason {change}", zh="原因 {change}", change=_change(event.old_code, event.new_code))
+    if event.new_code:
+        return say("New reason message ({code})", zh="新的原因说明（{code}）", code=event.new_code)
+    return say("New reason message", zh="新的原因说明")
 
 
-def _pod_status(event: PodStatusChanged) -> str:
-    changed = f"Pod {event.pod.pod_id}: "
+def _restarted(event: JobRestarted) -> Text:
+    count = restarts(RestartCount(used=event.used, limit=event.limit))
+    if event.count == 1:
+        return say("Restart {count}", zh="第 {count} 次重启", count=count)
+    return say("{n} restarts at once, now {count}", zh="连续 {n} 次重启，累计 {count} 次", n=event.count, count=count)
+
+
+def _explained(event: JobRestartExplained) -> Text:
+    what = (
+        say("Restart of pod {pod}", zh="实例 {pod} 的重启", pod=event.pod_id)
+        if event.pod_id
+        else say("Restart {n}", zh="第 {n} 次重启", n=_or_none(event.used))
+    )
+    took: Text = "" if event.took is None else say("took {took}", zh="耗时 {took}", took=event.took)
+    told = [part for part in (event.reason or event.error_code, event.result, took) if part]
+    if not told:
+        return say("{what} has a record now", zh="{what}已有记录", what=what)
+    return say("{what}: {told}", zh="{what}：{told}", what=what, told=joined(told))
+
+
+def _reserved(event: JobReservationDecided) -> Text:
+    until: Text = ""
+    if event.held_until is not None:
+        at = Moment(event.held_until, seconds=True)
+        until = say(" until {at} at the latest", zh="，最迟到 {at}", at=at)
+    return say(
+        "The job {result}; its machines are held{until}",
+        zh="作业结果：{result}；机器仍被保留{until}",
+        result=event.result,
+        until=until,
+    )
+
+
+def _scaled(event: JobScaled) -> Text:
+    asked = event.measure == "asked"
+    return say(
+        "{role}: {old} -> {new} pods asked for" if asked else "{role}: {old} -> {new} pods",
+        zh="{role}：申请实例 {old} -> {new}" if asked else "{role}：实例 {old} -> {new}",
+        role=event.role or _JOB,
+        old=_or_none(event.old_count),
+        new=_or_none(event.new_count),
+    )
+
+
+_JOB: Final = say("Job", zh="作业")
+
+
+def _queue(event: JobQueueChanged) -> Text:
+    counts = (
+        (say("active", zh="运行"), event.old_active, event.new_active),
+        (say("queuing", zh="排队"), event.old_queuing, event.new_queuing),
+        (say("dequeued", zh="出队"), event.old_dequeued, event.new_dequeued),
+    )
+    changes = [
+        say("{name} {change}", zh="{name} {change}", name=name, change=_change(old, new))
+        for name, old, new in counts
+        if old != new
+    ]
+    return say("{role}: {changes}", zh="{role}：{changes}", role=event.role or _JOB, changes=joined(changes))
+
+
+def _ended(english: str, chinese: str) -> Callable[[Any], Text]:
+    def ended(event: Any) -> Text:
+        if event.lived is None:
+            return say(english, zh=chinese)
+        return say(f"{english} after {{lived}}", zh=f"{chinese}，历时 {{lived}}", lived=event.lived)
+
+    return ended
+
+
+def _pod_status(event: PodStatusChanged) -> Text:
     if event.old_status != event.new_status:
-        return changed + f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}"
-    return changed + f"sub-status {_or_none(event.old_sub_status)} -> {_or_none(event.new_sub_status)}"
+        change = _change(event.old_status, event.new_status)
+        return say("Pod {pod}: {change}", zh="实例 {pod}：{change}", pod=event.pod.pod_id, change=change)
+    return say(
+        "Pod {pod}: sub-status {change}",
+        zh="实例 {pod}：子状态 {change}",
+        pod=event.pod.pod_id,
+        change=_change(event.old_sub_status, event.new_sub_status),
+    )
 
 
-def _on(node: str, word: str = "on") -> str:
-    return f" {word} node {node}" if node else ""
+def _evicted(event: PodEvicted) -> Text:
+    node: Text = say(" from node {node}", zh="（节点 {node}）", node=event.node) if event.node else ""
+    return say("Pod {pod} was evicted{node}", zh="实例 {pod} 被驱逐{node}", pod=event.pod.pod_id, node=node)
 
 
-def _placed(event: PodPlaced) -> str:
-    return f"Pod {event.pod.pod_id} got " + (f"node {event.node}" if event.node else f"address {_or_none(event.ip)}")
+def _replaced(event: PodRestarted) -> Text:
+    node: Text = say(" by a new one on node {node}", zh="，新实例在节点 {node}", node=event.node) if event.node else ""
+    return say("Pod {pod} was replaced{node}", zh="实例 {pod} 已被替换{node}", pod=event.pod.pod_id, node=node)
 
 
-def _moved(event: PodMoved) -> str:
+def _placed(event: PodPlaced) -> Text:
+    if event.node:
+        return say(
+            "Pod {pod} got node {node}", zh="实例 {pod} 分配到节点 {node}", pod=event.pod.pod_id, node=event.node
+        )
+    return say("Pod {pod} got address {ip}", zh="实例 {pod} 获得地址 {ip}", pod=event.pod.pod_id, ip=_or_none(event.ip))
+
+
+def _moved(event: PodMoved) -> Text:
     old, new = (event.old_node, event.node) if event.old_node != event.node else (event.old_ip, event.ip)
-    return f"Pod {event.pod.pod_id} moved: {_or_none(old)} -> {_or_none(new)}"
+    return say(
+        "Pod {pod} moved: {change}", zh="实例 {pod} 已迁移：{change}", pod=event.pod.pod_id, change=_change(old, new)
+    )
 
 
-def _activity(event: JobActivityChecked) -> str:
-    since = f" since {event.since:%Y-%m-%d %H:%M} UTC" if event.since else ""
-    looked = (("events", event.events_read, event.events_seen), ("logs", event.logs_read, event.logs_seen))
-    told = [f"{what} {'told of something' if seen else 'silent'}" for what, read, seen in looked if read]
-    return f"Activity{since}: {', '.join(told) or 'nothing could be read'}"
+def _activity(event: JobActivityChecked) -> Text:
+    since: Text = say(" since {at}", zh="（自 {at} 起）", at=event.since) if event.since else ""
+    looked = (
+        (say("events", zh="事件"), event.events_read, event.events_seen),
+        (say("logs", zh="日志"), event.logs_read, event.logs_seen),
+    )
+    told = [
+        say(
+            "{what} told of something" if seen else "{what} silent",
+            zh="{what}有动静" if seen else "{what}无动静",
+            what=what,
+        )
+        for what, read, seen in looked
+        if read
+    ]
+    return say(
+        "Activity{since}: {told}",
+        zh="活动情况{since}：{told}",
+        since=since,
+        told=joined(told) if told else say("nothing could be read", zh="未能读取"),
+    )
 
 
-_SENTENCES: Final[Mapping[type[Event], Callable[[Any], str]]] = {
-    JobAppeared: lambda event: f"First seen, {event.status or 'status unknown'}",
-    JobResumed: lambda event: f"Watched again, {event.status or 'status unknown'}",
-    JobStatusChanged: lambda event: f"{_or_none(event.old_status)} -> {_or_none(event.new_status)}",
+def _pod(english: str, chinese: str, status: str, otherwise: Said) -> Callable[[Any], Text]:
+    """About a pod, with a status that it has or had."""
+    return lambda event: say(english, zh=chinese, pod=event.pod.pod_id, status=getattr(event, status) or otherwise)
+
+
+def _seen(english: str, chinese: str) -> Callable[[Any], Text]:
+    return lambda event: say(english, zh=chinese, status=event.status or _UNKNOWN)
+
+
+_SENTENCES: Final[Mapping[type[Event], Callable[[Any], Text]]] = {
+    JobAppeared: _seen("First seen, {status}", "首次发现，{status}"),
+    JobResumed: _seen("Watched again, {status}", "重新开始监控，{status}"),
+    JobStatusChanged: lambda event: _change(event.old_status, event.new_status),
     JobHistoryCorrected: _corrected,
-    JobSubStatusChanged: _sub_status,
+    JobSubStatusChanged: lambda event: say(
+        "Sub-status {change}", zh="子状态 {change}", change=_change(event.old_sub_status, event.new_sub_status)
+    ),
     JobReasonChanged: _reason,
     JobRestarted: _restarted,
-    JobPriorityChanged: lambda event: f"Priority {_or_none(event.old_priority)} -> {_or_none(event.new_priority)}",
+    JobPriorityChanged: lambda event: say(
+        "Priority {change}", zh="优先级 {change}", change=_change(event.old_priority, event.new_priority)
+    ),
     JobRestartExplained: _explained,
-    JobBiddingStarted: lambda _: "Bidding for spot capacity",
-    JobPreparationStarted: lambda _: "Environment is being prepared",
-    JobSanityCheckStarted: lambda event: "Machines are checked" + (" after a restart" if event.restart else ""),
-    JobSanityCheckFailed: lambda event: f"Check of the machines failed, now {_or_none(event.status)}",
+    JobBiddingStarted: lambda _: say("Bidding for spot capacity", zh="正在竞价抢占式实例"),
+    JobPreparationStarted: lambda _: say("Environment is being prepared", zh="正在准备环境"),
+    JobSanityCheckStarted: lambda event: (
+        say("Machines are checked after a restart", zh="重启后正在检查机器")
+        if event.restart
+        else say("Machines are checked", zh="正在检查机器")
+    ),
+    JobSanityCheckFailed: lambda event: say(
+        "Check of the machines failed, now {status}", zh="机器检查未通过，当前 {status}", status=_or_none(event.status)
+    ),
     JobReservationDecided: _reserved,
     JobScaled: _scaled,
     JobQueueChanged: _queue,
-    JobSpotTypeChanged: lambda event: f"{event.role or 'Job'}: spot type {event.old_type} -> {event.new_type}",
-    JobSucceeded: _ended("Succeeded"),
-    JobFailed: _ended("Failed"),
-    JobStopped: _ended("Stopped"),
-    JobVanished: lambda event: f"DLC no longer knows this job, last seen {event.last_status or 'without a status'}",
-    JobReappeared: lambda event: f"DLC knows this job again, {event.status or 'status unknown'}",
-    JobCauseFound: lambda event: f"Likely cause: {event.summary or event.fault_class}",
+    JobSpotTypeChanged: lambda event: say(
+        "{role}: spot type {old} -> {new}",
+        zh="{role}：抢占类型 {old} -> {new}",
+        role=event.role or _JOB,
+        old=str(event.old_type),
+        new=str(event.new_type),
+    ),
+    JobSucceeded: _ended("Succeeded", "成功"),
+    JobFailed: _ended("Failed", "失败"),
+    JobStopped: _ended("Stopped", "已停止"),
+    JobVanished: lambda event: say(
+        "DLC no longer knows this job, last seen {status}",
+        zh="DLC 已查不到该作业，最后可见时状态为 {status}",
+        status=event.last_status or _NO_STATUS,
+    ),
+    JobReappeared: _seen("DLC knows this job again, {status}", "DLC 又能查到该作业，{status}"),
+    JobCauseFound: lambda event: say(
+        "Likely cause: {cause}",
+        zh="可能的失败原因：{cause}",
+        cause=cause_in_words(event) if event.summary else str(event.fault_class),
+    ),
     JobActivityChecked: _activity,
-    PodAppeared: lambda event: f"Pod {event.pod.pod_id} appeared, {event.status or 'status unknown'}",
+    PodAppeared: _pod("Pod {pod} appeared, {status}", "实例 {pod} 出现，{status}", "status", _UNKNOWN),
     PodStatusChanged: _pod_status,
-    PodEvicted: lambda event: f"Pod {event.pod.pod_id} was evicted{_on(event.node, 'from')}",
-    PodRestarted: lambda event: f"Pod {event.pod.pod_id} was replaced{_on(event.node, 'by a new one on')}",
+    PodEvicted: _evicted,
+    PodRestarted: _replaced,
     PodPlaced: _placed,
     PodMoved: _moved,
-    PodVanished: lambda event: f"Pod {event.pod.pod_id} is gone, last seen {event.last_status or 'without a status'}",
-    WatchBlind: lambda event: f"We cannot see source {event.source}",
-    WatchRecovered: lambda event: f"We see source {event.source} again",
-    RuleFailed: lambda event: f"Rule {event.rule} failed",
-    DeadlinePassed: lambda event: f"Deadline of rule {event.rule} passed",
+    PodVanished: _pod(
+        "Pod {pod} is gone, last seen {status}", "实例 {pod} 已消失，最后状态 {status}", "last_status", _NO_STATUS
+    ),
+    WatchBlind: lambda event: say("We cannot see source {source}", zh="无法查看数据源 {source}", source=event.source),
+    WatchRecovered: lambda event: say(
+        "We see source {source} again", zh="已恢复查看数据源 {source}", source=event.source
+    ),
+    RuleFailed: lambda event: say("Rule {rule} failed", zh="规则 {rule} 执行出错", rule=event.rule),
+    DeadlinePassed: lambda event: say("Deadline of rule {rule} passed", zh="规则 {rule} 的期限已到", rule=event.rule),
 }
 """One sentence for each type of event. A test holds it equal to `EVENT_TYPES`."""
 
 
-def sentence(event: Event) -> str:
-    """What happened, in one line of plain words, without the job's name."""
+def told(event: Event) -> Text:
+    """What happened, in one line of plain words for any reader, without the job's name."""
     return _SENTENCES[type(event)](event)
+
+
+def sentence(event: Event) -> str:
+    """The same in English and UTC."""
+    return spoken(told(event))
 
 
 _FACTS: Final[tuple[tuple[str, str], ...]] = (
@@ -238,15 +362,11 @@ _FACTS: Final[tuple[tuple[str, str], ...]] = (
 def facts(event: Event) -> Facts:
     """What else the event tells, as label and value; nothing that is empty."""
     held = [(label, getattr(event, member, None)) for member, label in _FACTS]
-    found = [(label, _shown(value)) for label, value in held if value is not None]
     pod = pod_of(event)
-    if pod is not None:
-        found.insert(0, ("Pod", pod.pod_id))
-    return tuple((label, value) for label, value in found if value)
-
-
-def _shown(value: object) -> str:
-    return spell_duration(value) if isinstance(value, timedelta) else str(value)
+    return known(
+        ("Pod", "" if pod is None else pod.pod_id),
+        *((label, value if isinstance(value, timedelta) else str(value)) for label, value in held if value is not None),
+    )
 
 
 def detail(event: Event) -> str:
@@ -272,12 +392,12 @@ class DeclaredRule:
         """Say it, now or when the job has stayed."""
         passage = self.passage
         if passage is None:
-            yield self._said(event, context, sentence(event))
+            yield self._said(event, context, told(event))
         elif isinstance(event, JobStatusChanged):
             if note := passage.mismatch(event):
                 yield Silence(note)
             elif passage.dwell is None:
-                yield self._said(event, context, sentence(event))
+                yield self._said(event, context, told(event))
             else:
                 yield Deadline(_KEY, event.when.at + passage.dwell)
         elif passage.dwell is not None:
@@ -288,12 +408,13 @@ class DeclaredRule:
         if context.job is None or not passage.holds(context):
             return Silence("it is in no such state" if context.job is None else f"it is {context.job.status}")
         if isinstance(event, DeadlinePassed):
-            length = spell_duration(context.now - event.due_at + dwell)
-            return self._said(event, context, f"{context.job.status} for {length}")
+            length = context.now - event.due_at + dwell
+            words = say("{status} for {length}", zh="{status} 已 {length}", status=context.job.status, length=length)
+            return self._said(event, context, words)
         since = passage.entered_at(event, context)
         return Silence("its time runs already") if since is None else Deadline(_KEY, since + dwell)
 
-    def _said(self, event: Event, context: Context, words: str) -> Notify:
+    def _said(self, event: Event, context: Context, words: Text) -> Notify:
         headline = words if self.summary is None else self.summary.text(event, context)
         labels = labels_of(event, context.job, context.wishes.owner) if self.once_per else {}
         # A label with two meanings counts by the first that is known: the id.

@@ -2,6 +2,8 @@
 
     summary: "{{ job.name }} lost {{ pod.id }} on {{ pod.node }} after {{ job.running_for }}"
 
+A summary may be given in each language: `{en: "...", zh: "..."}`. Times in it are UTC and say so, as nobody's clock is known yet.
+
 Names are those of `core.view_names`; an unknown one is refused when the configuration loads, wherever in the template it stands.
 
 A summary is a sentence, not a program, and it runs inside the transaction of an observation. So only what makes a sentence is
@@ -21,12 +23,13 @@ from typing import Any, Final
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from watcher.core.declared import sentence
-from watcher.core.duration import spell_duration
+from watcher.core.catalog import NO, YES
+from watcher.core.declared import told
 from watcher.core.events import KINDS, Event
 from watcher.core.expression import ExpressionError, unknown_name
+from watcher.core.language import Language, Locale, Said, Text, length_in, spoken, time_in
 from watcher.core.plain_text import one_line
-from watcher.core.rule import Context, Summary
+from watcher.core.rule import Context
 from watcher.core.view import nested, view
 from watcher.core.view_names import Shape, names_for, sample, wanted
 
@@ -63,21 +66,21 @@ _ALLOWED: Final = (
 _OPENING: Final = re.compile(r"\{[{%#]")
 
 
-def spell(value: object) -> object:
+def spell(value: object, language: Language = Language.EN) -> object:
     """How a value reads in a sentence: lengths as `2 h 5 m`, times as `2026-01-01 12:00 UTC`, numbers without `.0`."""
     match value:
         case timedelta():
-            return spell_duration(value)
+            return length_in(value, language)
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            return time_in(value, None, seconds=False)
         case bool():
-            return "yes" if value else "no"
+            return spoken(YES if value else NO, Locale(language))
         case float():
             return f"{value:g}"
         case list():
             return ", ".join(str(item) for item in value if item)
         case dict():
-            return ", ".join(f"{key}={spell(item)}" for key, item in value.items())
+            return ", ".join(f"{key}={spell(item, language)}" for key, item in value.items())
     return value
 
 
@@ -88,14 +91,17 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return self.getitem(obj, attribute) if isinstance(obj, dict) else super().getattr(obj, attribute)
 
 
-def _environment() -> _Sandbox:
-    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, finalize=spell)
+def _environment(language: Language) -> _Sandbox:
+    def spelt(value: object) -> object:
+        return spell(value, language)
+
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, finalize=spelt)
     environment.globals.clear()
     environment.filters = {name: call for name, call in environment.filters.items() if name in FILTERS}
     return environment
 
 
-_ENVIRONMENT: Final = _environment()
+_ENVIRONMENTS: Final = {language: _environment(language) for language in Language}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,13 @@ class JinjaSummary:
     names: Mapping[str, Shape] = field(repr=False)
     template: Template = field(repr=False, compare=False)
 
-    def text(self, event: Event, context: Context) -> str:
+    def text(self, event: Event, context: Context) -> Text:
         """The headline it makes; the default words where nothing is left of it.
 
         Raises:
             ValueError: it cannot be rendered for this event.
         """
-        return self.over(view(event, context, self.names)) or sentence(event)
+        return self.over(view(event, context, self.names)) or told(event)
 
     def over(self, values: Mapping[str, object]) -> str:
         """The same over plain values, as `core.view.view` makes them."""
@@ -123,7 +129,23 @@ class JinjaSummary:
         return one_line(rendered, LONGEST)
 
 
-def compile_summary(text: str, kinds: Collection[str] = KINDS) -> Summary:
+@dataclass(frozen=True, slots=True)
+class SummaryInLanguages:
+    """A summary in several languages; English is what is on record. Implements `core.rule.Summary`."""
+
+    en: JinjaSummary
+    zh: JinjaSummary
+
+    def text(self, event: Event, context: Context) -> Text:
+        """The headline they make, each in its language.
+
+        Raises:
+            ValueError: one of them cannot be rendered for this event.
+        """
+        return Said(spoken(self.en.text(event, context)), spoken(self.zh.text(event, context), Locale(Language.ZH)))
+
+
+def compile_summary(text: str, kinds: Collection[str] = KINDS, language: Language = Language.EN) -> JinjaSummary:
     """Read a summary for a rule on these event kinds.
 
     Raises:
@@ -136,9 +158,9 @@ def compile_summary(text: str, kinds: Collection[str] = KINDS) -> Summary:
         raise ExpressionError("the summary is empty; leave it out to get the default words")
     names = names_for(kinds)
     try:
-        tree = _ENVIRONMENT.parse(text)
+        tree = _ENVIRONMENTS[language].parse(text)
         _inspect(tree, text, names, kinds)
-        template = _ENVIRONMENT.from_string(text)
+        template = _ENVIRONMENTS[language].from_string(text)
     except TemplateSyntaxError as exc:
         raise ExpressionError(f"the summary is not Jinja: {exc.message}", *_place(text, exc.lineno)) from exc
     except RecursionError as exc:

@@ -18,6 +18,7 @@ from typing import Final
 from watcher.core.duration import spell_duration
 from watcher.core.events import Event, EventId
 from watcher.core.fleet import Happening
+from watcher.core.language import Moment, Text, joined, say
 from watcher.core.matching import labels_of
 from watcher.core.model import JobSnapshot
 from watcher.core.rule import Context, Facts, Notify, Silence, known
@@ -75,12 +76,17 @@ class Tally:
             more = " and more" if len(burst) > MOST else ""
             return Silence(f"told already, {len(burst)}{more} so far")
         number = self._most(burst)
-        window = spell_duration(self.within)
         if number < self.count:
-            return Silence(f"{number} of {self.count} within {window}")
-        shown = self._shown(event, context.job)
+            return Silence(f"{number} of {self.count} within {spell_duration(self.within)}")
         return Notify(
-            headline=f"{number} \N{MULTIPLICATION SIGN} {_kinds(burst)} within {window}{shown}",
+            headline=say(
+                "{n} \N{MULTIPLICATION SIGN} {kinds} within {window}{shown}",
+                zh="{window}内 {n} 次 {kinds}{shown}",
+                n=number,
+                kinds=_kinds(burst),
+                window=self.within,
+                shown=self._shown(event, context.job),
+            ),
             facts=_facts(burst, said),
             detail=said.detail,
             severity=said.severity,
@@ -103,10 +109,18 @@ class Tally:
         labels = labels_of(event, job)
         return tuple(next(filter(None, labels.get(label, ())), "") for label in self.per)
 
-    def _shown(self, event: Event, job: JobSnapshot | None) -> str:
+    def _shown(self, event: Event, job: JobSnapshot | None) -> Text:
         labels = labels_of(event, job)
-        known = ((label, [value for value in labels.get(label, ()) if value]) for label in self.per)
-        return "".join(f", {label} {values[-1]}" if values else f", no {label}" for label, values in known)
+        found = ((label, [value for value in labels.get(label, ()) if value]) for label in self.per)
+        told: Text = ""
+        for label, values in found:
+            one = (
+                say("{told}, {label} {value}", zh="{told}，{label} {value}", told=told, label=label, value=values[-1])
+                if values
+                else say("{told}, no {label}", zh="{told}，无 {label}", told=told, label=label)
+            )
+            told = one
+        return told
 
     def _most(self, burst: Collection[Happening]) -> int:
         """The largest number of events in any `within`."""
@@ -131,17 +145,16 @@ def _burst(row: list[Happening], at: datetime, gap: timedelta) -> list[Happening
     return row[first : last + 1]
 
 
-def _kinds(burst: Collection[Happening]) -> str:
-    return " or ".join(sorted({one.event.kind for one in burst}))
+def _kinds(burst: Collection[Happening]) -> Text:
+    kinds = sorted({one.event.kind for one in burst})
+    return say(" or ".join(kinds), zh=" 或 ".join(kinds)) if kinds[1:] else kinds[0]
 
 
 def _facts(burst: Collection[Happening], said: Notify) -> Facts:
     names = list(dict.fromkeys(_names(burst)))
-    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
-    first = min(map(_at, burst))
     return known(
-        ("Jobs", ", ".join((*names[:_MOST_NAMES], *more))),
-        ("Since", f"{first:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Jobs", joined(names, most=_MOST_NAMES)),
+        ("Since", Moment(min(map(_at, burst)), seconds=True)),
         ("Last", said.headline),
     )
 
