@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from watcher.core.answering import Answer, Press
 from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
@@ -156,8 +157,7 @@ class Capabilities:
         updates: which message is changed in place when there is news.
         receipt: what the far side gives back for a message. Said by those whose receipts carry a `reference`.
         buttons: what people can do from within the message.
-        ends: how it shows that a trouble is over, beyond telling that as news. What is said here has an effect: the far side is
-            told of the end of all that it was told of.
+        ends: how it shows that a trouble is over, beyond telling that as news. Said by those that are `LastingNotifier`s.
         repeats: whether a message can be seen twice after a crash.
         reaches: by which address of a person in the directory of owners it tells somebody alone (`Message.to`) and names somebody
             (`Message.mentions`).
@@ -281,6 +281,36 @@ class LivingNotifier(Notifier, Protocol):
         Raises:
             CardLost: the message cannot be changed any more, and why; a new one will be posted with the next news of the job.
             NotifierError: as `send`. On a repeated attempt at posting, a copy is looked for where that is possible.
+        """
+        ...
+
+
+@runtime_checkable
+class AnsweringNotifier(Notifier, Protocol):
+    """A notifier whose messages have buttons (`core.answering`). What a press does is decided elsewhere."""
+
+    @property
+    def buttons(self) -> Literal["", "http", "own"]:
+        """How presses come back: posted to our HTTP server, or on a way of the notifier's own; "" where there are no buttons."""
+        ...
+
+    def read_press(self, headers: Mapping[str, str], body: bytes) -> Press | None:
+        """The press that was posted to our HTTP server; None for what is none of ours.
+
+        Raises:
+            PressRefused: the far side does not vouch for it.
+        """
+        ...
+
+    async def listen(self, take: Callable[[Press], bool]) -> None:
+        """Fetch presses on a way of its own and hand them over, until cancelled. `take` says whether there was room for it."""
+        ...
+
+    async def answer(self, press: Press, answer: Answer) -> None:
+        """Show what came of a press where it was pressed.
+
+        Raises:
+            NotifierError: as `send`.
         """
         ...
 

@@ -192,6 +192,7 @@ async def test_whatever_is_stopped_refused_and_taken_on_nothing_is_told_twice_no
         if chance.random() < 0.3:
             await life.world.clock.advance(timedelta(minutes=chance.randint(1, 90)))  # nobody keeps watch
         await life.go_on(timedelta(minutes=chance.randint(1, 50)), keepers=chance.randint(1, 2))
+    await life.go_on(timedelta(hours=2))  # what was set before the answer comes, and comes to nothing
     items = [item for message in life.ends["team"].taken for item in message.items]
     reminders = [item.at for item in items if item.occasion is Occasion.REMINDER]
     assert all(later - sooner >= HOUR for sooner, later in pairwise(reminders)), reminders

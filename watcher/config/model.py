@@ -69,7 +69,14 @@ Match = dict[
 """Label -> glob, list of globs of which one must fit, or tests by name. All labels named must fit."""
 
 
-Severities = Annotated[tuple[Severity, ...], BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)]
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str | dict) else value
+
+
+ONE_OR_SEVERAL: Final = BeforeValidator(_one_or_several)
+"""One thing alone stands for a list of it."""
+
+Severities = Annotated[tuple[Severity, ...], ONE_OR_SEVERAL]
 """A severity or a list of them."""
 
 
@@ -131,10 +138,6 @@ class ServiceSettings(Settings):
     failures from the people who look after it. An empty list heeds none."""
 
 
-def _one_or_several(value: object) -> object:
-    return (value,) if isinstance(value, dict) else value
-
-
 class EscalationSettings(Settings):
     """One step of an escalation."""
 
@@ -167,7 +170,7 @@ class RouteSettings(Settings):
     urgent: Severities | None = None
     """Severities that leave at once where they are alone, whatever the group waits for. Where their group has just spoken they wait
     `group_wait` at most, and never `group_interval`. Inherited; the root's default is critical. An empty list: none."""
-    escalate: Annotated[tuple[EscalationSettings, ...], BeforeValidator(_one_or_several)] | None = None
+    escalate: Annotated[tuple[EscalationSettings, ...], ONE_OR_SEVERAL] | None = None
     """Who is told of critical news that nobody takes on (`dlc-watcher ack`): {after: 15m, to: oncall}, or a list of such steps.
     Inherited; an empty list: nobody."""
     mute: OneOrMany | None = None
@@ -210,7 +213,7 @@ class OwnerSettings(Settings):
     `match` fits.
     """
 
-    match: Annotated[tuple[Match, ...], BeforeValidator(_one_or_several)] = ()
+    match: Annotated[tuple[Match, ...], ONE_OR_SEVERAL] = ()
     """Label -> glob, list of globs, or {is, not, regex, not_regex}; all must fit. A list of such: any of them. For example
     `[{user: "1234567"}, {tag.team: vision}]`."""
     slack: Annotated[str, AfterValidator(_slack)] | None = None

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from watcher.config.model import NAME_PATTERN, DeclareRule, IncludeRules, Outline, UseRule
+from watcher.config.model import NAME_PATTERN, ONE_OR_SEVERAL, DeclareRule, IncludeRules, Outline, UseRule
 from watcher.core.declared import LISTENABLE
 from watcher.core.passage import STATES
 from watcher.kinds import Kinds, PluginFault
@@ -34,6 +34,8 @@ class _Generator(GenerateJsonSchema):
         made = super().function_before_schema(schema)
         if schema["function"]["function"] is _ONE_OR_MANY:
             return {"anyOf": [{"type": "string"}, made]}
+        if schema["function"]["function"] is ONE_OR_SEVERAL.func:
+            return {"anyOf": [made["items"], made]}
         return made
 
 

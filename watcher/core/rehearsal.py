@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from itertools import count, groupby
 from typing import Final
 
+from watcher.core.calls import MINDER
 from watcher.core.consequence import Book, Consequences, consequences
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, absorbed
 from watcher.core.events import (
@@ -132,7 +133,8 @@ def rehearse(
         for delivery in follows.deliveries:
             owed.setdefault(delivery.id, delivery)
         _absorb(owed, follows, now)
-        for deadline in follows.deadlines:
+        # Calls for reminders are no rule's: whether somebody would have taken a trouble on is not on record.
+        for deadline in (one for one in follows.deadlines if one.rule != MINDER):
             agenda.add(deadline, now)
 
     def pass_deadlines(until: datetime) -> None:
