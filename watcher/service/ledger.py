@@ -21,7 +21,7 @@ from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
 
-MOST_RECALLED: Final = 5_000
+MOST_RECALLED: Final = 2_000
 """Of what lately came to be owed, so much is looked at for news that inhibits; the latest."""
 
 
@@ -132,8 +132,12 @@ class Ledger:
         Raises:
             StoreError: the store cannot be read.
         """
-        if self.book.troubles.replace(await self.store.troubles()):
-            log.info("troubles_changed", open=len(self.book.troubles))
+        register = self.book.troubles
+        before = register.changes
+        found = await self.store.troubles()
+        # Something was committed while this was read: it would be forgotten. The next time is soon.
+        if register.changes == before and register.replace(found):
+            log.info("troubles_changed", open=len(register))
             self._end_some()
 
     def _end_some(self) -> None:
