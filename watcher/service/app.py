@@ -256,6 +256,10 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
                 token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
             )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
+        elif service.answers.by_http:
+            log.warning(
+                "buttons_not_heard", fix="set service.http.port, or use Socket Mode (interactive.app_token_file)"
+            )
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
         for dispatcher in service.dispatchers:
