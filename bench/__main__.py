@@ -1,4 +1,8 @@
-"""`python -m bench`: polls per second and CPU per poll of dlc-watcher, a plain script and the official SDK, in one run."""
+"""`python -m bench`: what dlc-watcher costs and how soon it tells, beside a plain script and the official SDK, in one run.
+
+Parts: polls (CPU and rate of GetJob with nothing changed), lists, detection (in made-up time), memory, startup, commits, sending,
+large. All of them unless some are named with `--only`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import anyio
@@ -23,9 +28,11 @@ from bench.peers.ours import Client, Fetch, Service
 from bench.peers.plain_httpx import PlainHttpx
 from bench.peers.raw_socket import RawSocket
 from bench.server import Served, serving
+from bench.tables import Table
 from watcher.service.telemetry import set_up_logging
 
 PEERS = (Service, Client, Fetch, RawSocket, PlainHttpx, OfficialSdk)
+PARTS = ("polls", "lists", "detection", "memory", "startup", "commits", "sending", "large")
 BASELINE, SCRIPT = OfficialSdk.name, PlainHttpx.name
 MODES = (("https", 16), ("https", 1), ("https", 64), ("http", 16), ("http", 1), ("http", 64))
 
@@ -37,16 +44,84 @@ class Size:
     Attributes:
         jobs: polls in a round.
         rounds: of every peer in every mode, at most.
-        seconds: after which no further round begins.
+        seconds: after which no further round of polls begins.
+        lists: how many jobs are listed, how often.
+        fleets: jobs and requests per second for which detection is played.
+        seeds: how many fleets of each.
+        memory: for how many jobs memory is measured; and up to how many that of others.
+        stored: on how many stored jobs a start is measured; and how often.
+        commits: observations in a round; and how many rounds.
+        sent: how many events are told.
+        large: numbers of pods; and how often.
     """
 
     jobs: int
     rounds: int
     seconds: float
+    lists: tuple[int, int]
+    fleets: tuple[tuple[int, float], ...]
+    seeds: int
+    memory: tuple[tuple[int, ...], int]
+    stored: tuple[tuple[int, ...], int]
+    commits: tuple[int, int]
+    sent: int
+    large: tuple[tuple[int, ...], int]
 
 
-FULL = Size(jobs=320, rounds=9, seconds=150)
-QUICK = Size(jobs=16, rounds=2, seconds=4)
+FULL = Size(
+    jobs=320,
+    rounds=9,
+    seconds=150,
+    lists=(1000, 9),
+    fleets=tuple((jobs, rps) for jobs in (1_000, 10_000, 100_000) for rps in (10.0, 50.0, 100.0)),
+    seeds=3,
+    memory=((1_000, 10_000, 100_000), 10_000),
+    stored=((10_000, 100_000), 3),
+    commits=(400, 5),
+    sent=9,
+    large=((2_000, 5_000), 9),
+)
+QUICK = Size(
+    jobs=16,
+    rounds=2,
+    seconds=4,
+    lists=(200, 2),
+    fleets=((100, 5.0),),
+    seeds=1,
+    memory=((200,), 200),
+    stored=((200,), 1),
+    commits=(40, 1),
+    sent=1,
+    large=((600,), 2),
+)
+
+
+def _polls(size: Size, pods: int, console: Console, directory: Path) -> Table:
+    with serving(size.jobs, pods, directory) as served:
+        modes = anyio.run(run_modes, served, size, console)
+    return report.summed_up(served, modes).table()
+
+
+def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[str, Callable[[], Table]]:
+    """Every part of a run, by name, in order. What a part needs is loaded when it is run."""
+
+    def part(name: str, *given: object, of: str = "") -> Callable[[], Table]:
+        def measured() -> Table:
+            found: Table = getattr(import_module(f"bench.{name}"), of or name)(*given)
+            return found
+
+        return measured
+
+    return {
+        "polls": lambda: _polls(size, pods, console, directory),
+        "lists": part("lists", *size.lists, directory),
+        "detection": part("delays", size.fleets, size.seeds, of="detection"),
+        "memory": part("memory", *size.memory, 8),
+        "startup": part("startup", *size.stored, 8, directory),
+        "commits": part("commits", *size.commits, directory),
+        "sending": part("sending", size.sent, directory),
+        "large": part("large", *size.large),
+    }
 
 
 async def run_modes(served: Served, size: Size, console: Console) -> list[report.Mode]:
@@ -69,15 +144,22 @@ async def run_modes(served: Served, size: Size, console: Console) -> list[report
     return found
 
 
-def bench(size: Size, pods: int, console: Console) -> report.Report:
-    """One whole run.
+def bench(size: Size, pods: int, console: Console, only: Sequence[str]) -> list[Table]:
+    """One whole run, part after part.
 
     Raises:
-        BenchFailed: a poll failed, or saw something else than is there.
+        BenchFailed: a part failed, or saw something else than is there.
     """
-    with tempfile.TemporaryDirectory() as directory, serving(size.jobs, pods, Path(directory)) as served:
-        modes = anyio.run(run_modes, served, size, console)
-    return report.summed_up(served, modes)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # PostgreSQL runs as a user of its own
+        chosen = parts(size, pods, console, directory)
+        found = []
+        for part in only or chosen:
+            if console.is_terminal:
+                console.print(f"{part} ...")
+            found.append(chosen[part]())
+        return found
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -89,31 +171,47 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--pods", type=int, default=2, metavar="N", help="pods of each job: the size of an answer (default 2)"
     )
+    parser.add_argument("--only", metavar="PART,...", default="", help="only these parts: " + ", ".join(PARTS))
+    parser.add_argument("--markdown", action="store_true", help="print for docs/performance.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
     chosen = parser.parse_args(argv)
     if not 1 <= chosen.pods <= 1000:
         parser.error("--pods is a number from 1 to 1000")
     if chosen.json is not None and not chosen.json.absolute().parent.is_dir():
         parser.error(f"--json: there is no directory for {str(chosen.json)!r}")
+    chosen.only = [part for part in chosen.only.split(",") if part]
+    if unknown := [part for part in chosen.only if part not in PARTS]:
+        parser.error(f"--only: there is no part {unknown[0]!r}")
     return chosen
 
 
 def main() -> int:
     """Run, print, and return the exit code: 0, 1 when the run is worthless, 130 when it was interrupted."""
     chosen = arguments()
-    set_up_logging("error")
+    set_up_logging("critical")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # with all clean-up
     try:
-        found = bench(QUICK if chosen.quick else FULL, chosen.pods, Console(stderr=True))
+        found = bench(QUICK if chosen.quick else FULL, chosen.pods, Console(stderr=True), chosen.only)
     except BenchFailed as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    out = Console()
-    report.show(found, out if out.is_terminal else Console(width=132))
+    if chosen.markdown:
+        print(f"{report.machine_line()}\n")
+        for table in found:
+            print(table.markdown())
+    else:
+        out = Console()
+        wide = out if out.is_terminal else Console(width=132)
+        for table in found:
+            table.show(wide)
+        wide.print(report.machine_line())
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps(found.as_json(), indent=2) + "\n", encoding="utf-8")
+        told = {"machine": report.machine(), "versions": report.versions()} | {
+            table.name: table.data for table in found
+        }
+        chosen.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench.bodies import Bodies, job_id
+from bench.tables import Table
 
 _PAGE: Final = 4096
 
@@ -81,6 +83,43 @@ def sdk(jobs: int, pods: int) -> tuple[int, object]:
 
 
 WHO: Final[dict[str, Callable[[int, int], tuple[int, object]]]] = {"ours": ours, "script": script, "sdk": sdk}
+
+
+def memory(sizes: Sequence[int], most_of_others: int, pods: int) -> Table:
+    """Measure everybody at every size.
+
+    Args:
+        sizes: how many jobs.
+        most_of_others: what is not ours is measured up to so many, as it needs some fifty kilobytes for each.
+        pods: how many pods each job has.
+    """
+    rows, data = [], []
+    for jobs in sizes:
+        for who, name in _NAMES.items():
+            if who != "ours" and jobs > most_of_others:
+                continue
+            command = [sys.executable, "-m", "bench.memory", who, str(jobs), str(pods)]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            data.append(found)
+            rows.append(
+                (
+                    f"{jobs:,} jobs: {name}",
+                    f"{found['bytes_per_job'] / 1024:.2f}",
+                    f"{found['base_bytes'] / 2**20:.0f}",
+                    f"{found['resident_bytes'] / 2**20:.0f}",
+                    f"{found['full_collection_ms']:.1f}",
+                    f"{found['longest_pause_ms']:.1f}",
+                )
+            )
+    heading = ("held by", "KiB/job", "base MiB", "all MiB", "full collection ms", "longest pause ms")
+    return Table("memory", f"Memory for each job of {pods} pods", heading, rows, (_NOTE,), data)
+
+
+_NAMES: Final = {"ours": "dlc-watcher", "script": "script, dictionaries", "sdk": "official SDK, objects"}
+_NOTE: Final = (
+    "Each line is a process of its own; resident memory, by Linux. Ours is the poller with all that it and the fleet keep, after a "
+    "start and one look at every job; the others keep the last answer of each. Pauses are the collector's, in CPU time."
+)
 
 
 def main() -> None:

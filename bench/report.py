@@ -9,11 +9,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from bench.measure import Round, Spread
 from bench.server import Served
+from bench.tables import Table, cell
 
 _LIBRARIES = ("dlc-watcher", "alibabacloud-pai-dlc20201203", "httpx2", "httptools", "pydantic")
 
@@ -64,6 +62,29 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def table(self) -> Table:
+        """As a part of a run. Ratios come first."""
+        rows = [
+            (
+                f"{one.scheme}, {one.concurrent} at once: {row.peer}",
+                cell(row.cpu_ratio, 2),
+                cell(row.script_ratio, 2),
+                cell(row.rate_ratio, 2),
+                cell(row.cpu_us),
+                cell(row.per_second),
+            )
+            for one in self.modes
+            for row in one.rows
+        ]
+        rounds = sorted({one.rounds for one in self.modes})
+        note = (
+            f"{self.polls} polls, every one checked; a round is {self.jobs} jobs of {self.pods} pods ({self.body_bytes} bytes an "
+            f"answer), rounds: {', '.join(map(str, rounds))}. The server's own process spent {self.server_cpu_us:.0f} µs CPU each."
+        )
+        heading = ("polled by", "CPU / SDK", "CPU / script", "rate / SDK", "CPU µs/poll", "polls/s")
+        title = "GetJob polls with nothing changed: median (min..max) of the rounds"
+        return Table("polls", title, heading, rows, (note,), self.as_json())
+
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on; nothing that says whose machine it is."""
@@ -112,36 +133,8 @@ def summed_up(served: Served, modes: Sequence[Mode]) -> Report:
     )
 
 
-def _cell(spread: Spread, digits: int = 0) -> str:
-    return f"{spread.median:.{digits}f} ({spread.min:.{digits}f}..{spread.max:.{digits}f})"
-
-
-def show(report: Report, console: Console) -> None:
-    """Print it."""
-    facts, table = report.machine, Table(title="GetJob polls: median (min..max) of the rounds")
-    table.add_column("polled by", no_wrap=True)
-    for heading in ("CPU / SDK", "CPU / script", "rate / SDK", "CPU µs/poll", "polls/s"):
-        table.add_column(heading, justify="right", overflow="fold")
-    for one in report.modes:
-        table.add_row(f"[bold]{one.scheme}, {one.concurrent} at once")
-        for row in one.rows:
-            table.add_row(
-                f"  {row.peer}",
-                _cell(row.cpu_ratio, 2),
-                _cell(row.script_ratio, 2),
-                _cell(row.rate_ratio, 2),
-                _cell(row.cpu_us),
-                _cell(row.per_second),
-                end_section=row is one.rows[-1],
-            )
-    console.print(table)
-    console.print(
-        f"{facts['cores']} cores, {facts['memory_gib']} GiB, {facts['python']}, {facts['system']}; "
-        + ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    )
-    rounds = sorted({one.rounds for one in report.modes})
-    console.print(
-        f"{report.polls} polls, every one checked; a round is {report.jobs} jobs of {report.pods} pods "
-        f"({report.body_bytes} bytes an answer), rounds: {', '.join(map(str, rounds))}. "
-        f"The server's own process spent {report.server_cpu_us:.0f} µs CPU per answer."
-    )
+def machine_line() -> str:
+    """Machine and versions in a sentence."""
+    facts = machine()
+    names = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return f"{facts['cores']} cores, {facts['memory_gib']} GiB, {facts['python']}, {facts['system']}; {names}."

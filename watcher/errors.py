@@ -21,6 +21,7 @@ WatcherError
 │   ├── SchemaRefused           the database is newer, or not ours
 │   ├── StoreCorrupt            the database file is damaged; it is never overwritten
 │   └── StoreUnavailable        busy, full or unreachable; try again
+├── PressRefused            a button was pressed, as somebody says; the far side does not vouch for it
 └── NotifierError           sending failed; `permanent`, `ambiguous`, `retry_after` and `fix` say what to do
     └── CardLost                a living card cannot be changed any more; a new one takes its place   permanent
 ```
@@ -193,6 +194,10 @@ class StoreCorrupt(StoreError):
 
 class StoreUnavailable(StoreError):
     """The database is busy, full or cannot be reached. Nothing was written."""
+
+
+class PressRefused(WatcherError):
+    """Somebody says that a button was pressed, and the far side does not vouch for it, or says it in no known form."""
 
 
 class NotifierError(WatcherError):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
+from watcher.core.answering import Answer, Press
 from watcher.core.backlog import Backlog
 from watcher.core.breaker import Breaker
 from watcher.core.delivery import Delivery, DeliveryState, FlushId, Receipt, Settlement
@@ -280,6 +281,36 @@ class LivingNotifier(Notifier, Protocol):
         Raises:
             CardLost: the message cannot be changed any more, and why; a new one will be posted with the next news of the job.
             NotifierError: as `send`. On a repeated attempt at posting, a copy is looked for where that is possible.
+        """
+        ...
+
+
+@runtime_checkable
+class AnsweringNotifier(Notifier, Protocol):
+    """A notifier whose messages have buttons (`core.answering`). What a press does is decided elsewhere."""
+
+    @property
+    def buttons(self) -> Literal["", "http", "own"]:
+        """How presses come back: posted to our HTTP server, or on a way of the notifier's own; "" where there are no buttons."""
+        ...
+
+    def read_press(self, headers: Mapping[str, str], body: bytes) -> Press | None:
+        """The press that was posted to our HTTP server; None for what is none of ours.
+
+        Raises:
+            PressRefused: the far side does not vouch for it.
+        """
+        ...
+
+    async def listen(self, take: Callable[[Press], bool]) -> None:
+        """Fetch presses on a way of its own and hand them over, until cancelled. `take` says whether there was room for it."""
+        ...
+
+    async def answer(self, press: Press, answer: Answer) -> None:
+        """Show what came of a press where it was pressed.
+
+        Raises:
+            NotifierError: as `send`.
         """
         ...
 

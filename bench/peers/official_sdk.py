@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ class OfficialSdk:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._client = Client(
+        self.client = Client(
             Config(
                 access_key_id=KEY_ID,
                 access_key_secret=SECRET,
@@ -44,16 +45,30 @@ class OfficialSdk:
                 ca=str(site.ca_file) if site.scheme == "https" else None,
             )
         )
-        self._request, self._runtime = GetJobRequest(), RuntimeOptions()
+        self._request, self.runtime = GetJobRequest(), RuntimeOptions()
         self._threads = ThreadPoolExecutor(site.concurrent) if site.concurrent > 1 else None
 
     def _poll(self, job_id: str) -> None:
-        job = self._client.get_job_with_options(job_id, self._request, {}, self._runtime).body
+        job = self.client.get_job_with_options(job_id, self._request, {}, self.runtime).body
         expect(job_id, job.job_id, job.status)
 
     def _poll_all(self, job_ids: Sequence[str]) -> int:
         polls = self._threads.map(self._poll, job_ids) if self._threads else map(self._poll, job_ids)
         return sum(1 for _ in polls)
+
+    def poll_some(self, job_ids: Sequence[str]) -> int:
+        """Ask about these, in threads."""
+        return self._poll_all(job_ids)
+
+    async def poll_some_async(self, job_ids: Sequence[str]) -> int:
+        """Ask about these with the SDK's own coroutines, all at once. It opens a session of its own for every call."""
+
+        async def poll(job_id: str) -> None:
+            answer = await self.client.get_job_with_options_async(job_id, self._request, {}, self.runtime)
+            expect(job_id, answer.body.job_id, answer.body.status)
+
+        await asyncio.gather(*map(poll, job_ids))
+        return len(job_ids)
 
     async def warm(self) -> None:
         self._poll_all(self._site.first_ids)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from watcher.core.catalog import (
     POD_PHASES,
     SEVERITIES,
     label_in,
+    outage,
     phase_in,
     phrase,
     restarts,
@@ -21,7 +23,7 @@ from watcher.core.catalog import (
     shown,
 )
 from watcher.core.causes import FaultClass
-from watcher.core.language import Language, Locale, Said, say
+from watcher.core.language import Language, Locale, Said, say, spoken
 from watcher.core.model import RestartCount
 from watcher.core.phases import Phase, PodPhase
 from watcher.core.rule import Severity
@@ -79,3 +81,18 @@ def test_facts_are_spoken_with_their_labels() -> None:
 def test_restarts_are_told_as_far_as_they_can_be_read(text: str, expected: str) -> None:
     count = RestartCount.parse(text)
     assert str(restarts(count)) == str(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("down", "lost", "english", "chinese"),
+    [
+        (None, None, "", ""),
+        (timedelta(milliseconds=900), 3.0, "", ""),
+        (timedelta(minutes=5), None, ", 5 m down", "，中断 5 分钟"),
+        (timedelta(minutes=5), 0.04, ", 5 m down", "，中断 5 分钟"),
+        (timedelta(minutes=5), 1.34, ", 5 m down, about 1.3 GPU-hours lost", "，中断 5 分钟，约损失 1.3 GPU 时"),
+    ],
+)
+def test_an_outage_ends_a_headline(down: timedelta | None, lost: float | None, english: str, chinese: str) -> None:
+    told = outage(down, lost)
+    assert (spoken(told), spoken(told, CHINESE)) == (english, chinese)

@@ -49,7 +49,9 @@ from watcher.core.events import (
     PodStatusChanged,
     PodVanished,
     RuleFailed,
+    WatchBehind,
     WatchBlind,
+    WatchCaughtUp,
     WatchRecovered,
     When,
 )
@@ -164,6 +166,11 @@ SAID: list[tuple[Event, str]] = [
     ),
     (JobSpotTypeChanged(**OF_JOB, role="Worker", old_type="a", new_type="b"), "Worker: spot type a -> b"),
     (PodVanished(**OF_POD, last_status="Running"), "Pod w0 is gone, last seen Running"),
+    (
+        WatchBehind(**BASE, source=HZ, oldest_at=NOW, stale_after=HOUR, live_jobs=9, rate=5.0, needed=9.0),
+        "The request budget of source hz is too small",
+    ),
+    (WatchCaughtUp(**BASE, source=HZ, behind_since=NOW), "All jobs of source hz are looked at in time again"),
     (WatchBlind(**BASE, source=HZ, since=NOW, permanent=True, error="x"), "We cannot see source hz"),
     (WatchRecovered(**BASE, source=HZ, blind_since=NOW), "We see source hz again"),
     (RuleFailed(**BASE, rule="mine", event_id=EventId("e0"), error="x"), "Rule mine failed"),

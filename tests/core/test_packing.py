@@ -44,6 +44,12 @@ def test_a_job_with_eight_pods_takes_less_than_a_kibibyte() -> None:
     assert len(packer.pack(replace(held, version=9, snapshot=replace(held.snapshot, name="run 8")))) < 512
 
 
+def test_a_job_of_very_many_pods_is_packed_too() -> None:
+    held = watch(job(pods=tuple(pod(f"w-{number}", f"u{number}") for number in range(1000))))
+    packer = Packer()
+    assert packer.unpack(packer.pack(held)) == held
+
+
 def test_what_was_not_packed_is_refused() -> None:
     with pytest.raises((ValueError, zlib.error)):
         Packer().unpack(b"no packed watch")

@@ -63,7 +63,7 @@ def test_with_a_length_the_rule_waits_and_looks_again() -> None:
     passed = happening(DeadlinePassed, rule="a", key="stayed", due_at=at(2400))
     said = answer(rule, passed, queuing)
     assert isinstance(said, Notify)
-    assert said.headline == "Queuing for 40 m"
+    assert str(said.headline) == "Queuing for 40 m"
     assert answer(rule, passed, Context(now=NOW, job=job("Running"))) == Silence("it is Running")
     assert answer(rule, passed, Context(now=NOW)) == Silence("it is in no such state")
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.strategies import CAUSE, NOW, at
-from watcher.core.events import WatchBlind, WatchRecovered
+from watcher.core.events import WatchBehind, WatchBlind, WatchCaughtUp, WatchRecovered
 from watcher.core.model import SourceName
-from watcher.core.sight import Sight, failed, saw
+from watcher.core.sight import GRACE, Promise, Sight, failed, kept, saw
 
 SOURCE = SourceName("hangzhou")
 MINUTES = timedelta(minutes=5)
@@ -73,3 +73,32 @@ def test_blindness_and_recovery_take_turns(turns: list[tuple[str, int]]) -> None
     assert kinds == (["watch.blind", "watch.recovered"] * len(kinds))[: len(kinds)]
     assert (sight.blind_since is not None) is (len(kinds) % 2 == 1)
     assert len({event.id for event in told}) == len(told)
+
+
+# --- in time ------------------------------------------------------------------------------------------------------------------
+
+
+def promise(age_s: float | None) -> Promise:
+    oldest = None if age_s is None else at(-age_s)
+    return Promise(oldest_at=oldest, stale_after=timedelta(minutes=10), live_jobs=9, rate=5.0, needed=15.0)
+
+
+def test_looks_that_are_too_old_are_told_once_and_once_that_they_no_longer_are() -> None:
+    sight = Sight(source=SOURCE, watching_since=at(-9000))
+    assert kept(sight, promise(600 * GRACE), now=NOW, cause=CAUSE) == (sight, ())
+    behind, (event,) = kept(sight, promise(751), now=NOW, cause=CAUSE)
+    assert isinstance(event, WatchBehind)
+    assert (behind.behind_since, event.oldest_at, event.live_jobs, event.needed) == (NOW, at(-751), 9, 15.0)
+    assert event.when.occurred_at == at(-151)
+    assert kept(behind, promise(900), now=NOW, cause=CAUSE) == (behind, ())
+    assert kept(behind, promise(601), now=NOW, cause=CAUSE) == (behind, ())
+    after, (caught,) = kept(behind, promise(None), now=at(60), cause=CAUSE)
+    assert isinstance(caught, WatchCaughtUp)
+    assert (after.behind_since, caught.behind_since) == (None, NOW)
+
+
+def test_without_jobs_nobody_is_behind_and_who_is_blind_says_only_that() -> None:
+    sight = Sight(source=SOURCE)
+    assert kept(sight, promise(None), now=NOW, cause=CAUSE) == (sight, ())
+    blind = replace(sight, blind_since=at(-900))
+    assert kept(blind, promise(9000), now=NOW, cause=CAUSE) == (blind, ())

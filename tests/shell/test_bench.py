@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench import measure
-from bench.__main__ import MODES, PEERS
+from bench.__main__ import MODES, PARTS, PEERS
 from bench.peers import BenchFailed, Site
 from bench.server import Served, serving
 from watcher.simulator import SimulatorServer, StaticApp
@@ -25,7 +25,7 @@ RATIOS, NUMBERS = ("cpu_ratio", "rate_ratio"), ("cpu_us", "per_second")
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -35,12 +35,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def test_a_quick_run_measures_every_peer_in_every_mode(tmp_path: Path) -> None:
+def test_a_quick_run_measures_every_part_and_every_peer_in_every_mode(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     done = run("--quick", "--json", str(file))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    told = json.loads(file.read_text())
+    run_ = json.loads(file.read_text())
+    assert set(run_) == {"machine", "versions", *PARTS}
+    assert all(run_.values())
+    told = run_["polls"]
     assert [(mode["scheme"], mode["concurrent"]) for mode in told["modes"]] == list(MODES)
     sweeps = 0
     for mode in told["modes"]:
@@ -62,12 +65,22 @@ def test_a_quick_run_measures_every_peer_in_every_mode(tmp_path: Path) -> None:
         assert private not in done.stdout + file.read_text()
 
 
-@pytest.mark.parametrize("arguments", [("--pods", "0"), ("--json", "no/such/directory/file"), ("--rounds", "3")])
+@pytest.mark.parametrize(
+    "arguments", [("--pods", "0"), ("--json", "no/such/directory/file"), ("--rounds", "3"), ("--only", "nothing")]
+)
 def test_wrong_use_is_refused_with_two(arguments: tuple[str, ...]) -> None:
     done = run("--quick", *arguments)
     assert done.returncode == 2
     assert arguments[0] in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_some_parts_alone_are_printed_for_the_documentation() -> None:
+    done = run("--quick", "--markdown", "--only", "large")
+    assert done.returncode == 0, done.stderr
+    assert "### Large answers" in done.stdout
+    assert "| 600 pods |" in done.stdout
+    assert "polled by" not in done.stdout
 
 
 def site(server: SimulatorServer, jobs: StaticApp | Served, tmp_path: Path) -> Site:

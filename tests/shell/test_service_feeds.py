@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.shell.direct_source import DirectSource
 from tests.shell.service_world import START, FlakyStore, VirtualClock, loaded_of, seconds, source_settings
 from watcher.core.capabilities import Ability, Belief
-from watcher.core.events import JobAppeared, JobStatusChanged
+from watcher.core.events import JobAppeared, JobStatusChanged, WatchBehind
 from watcher.errors import StoreUnavailable
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
@@ -221,6 +221,16 @@ async def test_a_job_that_a_list_by_id_leaves_out_is_looked_at_and_not_asked_for
     del fleet.source._lives[gone]
     await fleet.play(900)
     assert "job.vanished" in {event.kind for event in await fleet.store.events(limit=100_000)}
+
+
+async def test_a_budget_that_is_too_small_is_told_once_with_what_would_do() -> None:
+    fleet = Fleet(40, rate=0.2, stale_after="30s", poll_every="10s", discover_every="10m")
+    await fleet.play(240)
+    (behind,) = await fleet.store.events(kinds=frozenset({"watch.behind"}))
+    assert isinstance(behind, WatchBehind)
+    assert (behind.rate, behind.stale_after) == (0.2, seconds(30))
+    assert behind.needed > 0.5
+    assert fleet.poller.sight.behind_since == behind.when.observed_at
 
 
 def test_the_metrics_tell_who_used_the_budget() -> None:

@@ -6,18 +6,22 @@ import random
 from dataclasses import replace
 from datetime import UTC, time, timedelta
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.shell.service_world import FakeNotifier, FlakyStore, World, job, seconds
 from watcher.core.calls import MINDER
+from watcher.core.events import CauseId
 from watcher.core.model import SourceName
 from watcher.core.muting import MuteInterval
+from watcher.core.ongoing import Ongoing
 from watcher.core.routing import Escalation, Route
 from watcher.core.rule import Occasion
-from watcher.core.trouble import TroubleEnd
-from watcher.errors import StoreUnavailable
+from watcher.core.trouble import Trouble, TroubleEnd
+from watcher.errors import StoreUnavailable, Unreachable
+from watcher.ports import Observation
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.keeper import Keeper
 
@@ -37,9 +41,9 @@ class Life:
         self.world, self.tree = world, tree
         self.ends = {name: FakeNotifier(world.clock) for name in ("team", "oncall")}
 
-    async def go_on(self, length: timedelta, *, keepers: int = 1) -> None:
+    async def go_on(self, length: timedelta, *, keepers: int = 1, rules: str = RULES) -> None:
         """What `run` does, for so long; as after a start."""
-        world = self.world = self.world.again(rules=RULES)
+        world = self.world = self.world.again(rules=rules)
         world.ledger.book = replace(world.ledger.book, tree=self.tree)
         sources = {world.source.name: world.source}
         watch = [
@@ -158,6 +162,38 @@ async def test_of_a_source_that_is_configured_no_more_nobody_is_reminded() -> No
     await keeper.resume()
     (trouble,) = await world.store.troubles(open_only=False)
     assert trouble.end is TroubleEnd.UNWATCHED
+
+
+async def test_what_is_committed_while_the_answers_are_read_is_not_forgotten() -> None:
+    life = await failing()
+    register, store = life.world.ledger.book.troubles, life.world.store
+    (trouble,) = await store.troubles()
+    read = store.troubles
+
+    async def slow(**asked: Any) -> tuple[Trouble, ...]:
+        found = await read(**asked)
+        register.note([trouble.ended(TroubleEnd.OVER, life.world.clock.now())])
+        return found
+
+    store.troubles = slow  # type: ignore[method-assign, assignment]
+    await life.world.ledger.heed_answers()
+    assert len(register) == 0
+
+
+async def test_blindness_whose_end_was_missed_ends_when_it_is_looked_at() -> None:
+    life = Life(World(job("dlc1"), blind_after="1m"))
+    life.world.source.failing = {"GetJob": Unreachable("no answer"), "ListJobs": Unreachable("no answer")}
+    await life.go_on(timedelta(minutes=10), rules=RULES + "  - {use: watch-blind}\n")
+    (blind,) = await life.world.store.troubles()
+    assert blind.ongoing is Ongoing.BLIND
+    (sight,) = await life.world.store.sights()
+    seen = replace(sight, blind_since=None, failing_since=None)
+    await life.world.store.commit(Observation(cause=CauseId("c"), at=life.world.clock.now(), sight=seen))
+    await Keeper(
+        life.world.ledger, {life.world.source.name: life.world.source}, None, life.world.investigator()
+    ).resume()  # type: ignore[dict-item]
+    (over,) = await life.world.store.troubles(open_only=False)
+    assert over.end is TroubleEnd.OVER
 
 
 async def test_a_call_that_could_not_be_committed_stays_due() -> None:

@@ -7,7 +7,20 @@ from collections.abc import Callable
 
 import typer
 
-from watcher.cli import configuration, demo, digest, look, owners, render, replay, running, simulate, troubles, why
+from watcher.cli import (
+    configuration,
+    demo,
+    digest,
+    look,
+    owners,
+    plan,
+    render,
+    replay,
+    running,
+    simulate,
+    troubles,
+    why,
+)
 from watcher.cli.deliveries import deliveries
 from watcher.cli.receivers import receivers
 from watcher.cli.routes import routes
@@ -27,7 +40,7 @@ app = typer.Typer(
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health, troubles.ack)),
-    ("Configure", (configuration.check, configuration.schema, render.render, running.send_test)),
+    ("Configure", (configuration.check, configuration.schema, plan.plan, render.render, running.send_test)),
     ("Look", (look.jobs, look.events, look.story, why.why, troubles.troubles, owners.owners, digest.digest)),
 )
 for _panel, _functions in _COMMANDS:

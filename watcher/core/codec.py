@@ -76,7 +76,7 @@ def watch_from_json(text: bytes | str) -> Watch:
 
 def brief_to_json(brief: Brief) -> bytes:
     """What a start must know of a job, as UTF-8 JSON."""
-    return _adapter(Brief).dump_json(brief)
+    return _adapter(Brief).dump_json(brief, exclude_defaults=True)
 
 
 def brief_from_json(text: bytes | str) -> Brief:

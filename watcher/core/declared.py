@@ -53,7 +53,9 @@ from watcher.core.events import (
     PodStatusChanged,
     PodVanished,
     RuleFailed,
+    WatchBehind,
     WatchBlind,
+    WatchCaughtUp,
     WatchRecovered,
     kind_of,
     pod_of,
@@ -316,6 +318,14 @@ _SENTENCES: Final[Mapping[type[Event], Callable[[Any], Text]]] = {
     WatchBlind: lambda event: say("We cannot see source {source}", zh="无法查看数据源 {source}", source=event.source),
     WatchRecovered: lambda event: say(
         "We see source {source} again", zh="已恢复查看数据源 {source}", source=event.source
+    ),
+    WatchBehind: lambda event: say(
+        "The request budget of source {source} is too small", zh="数据源 {source} 的请求预算不足", source=event.source
+    ),
+    WatchCaughtUp: lambda event: say(
+        "All jobs of source {source} are looked at in time again",
+        zh="数据源 {source} 的所有作业已恢复按时查看",
+        source=event.source,
     ),
     RuleFailed: lambda event: say("Rule {rule} failed", zh="规则 {rule} 执行出错", rule=event.rule),
     DeadlinePassed: lambda event: say("Deadline of rule {rule} passed", zh="规则 {rule} 的期限已到", rule=event.rule),

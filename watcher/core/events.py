@@ -575,6 +575,31 @@ class WatchRecovered(_Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBehind(_Fact):
+    """The request budget does not suffice: some live job's last look is older than `stale_after`."""
+
+    kind: Literal["watch.behind"] = "watch.behind"
+    source: SourceName
+    oldest_at: datetime
+    """When the job was looked at that was looked at longest ago."""
+    stale_after: timedelta
+    live_jobs: int
+    rate: float
+    """Requests per second there are at present."""
+    needed: float
+    """Requests per second that would suffice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchCaughtUp(_Fact):
+    """Every live job of a source was looked at within `stale_after` again."""
+
+    kind: Literal["watch.caught_up"] = "watch.caught_up"
+    source: SourceName
+    behind_since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFailed(_Fact):
     """A rule raised at run time, or a condition did not come to true or false. The other rules went on."""
 
@@ -622,7 +647,7 @@ JobEvent = (
     | JobActivityChecked
 )
 PodEvent = PodAppeared | PodStatusChanged | PodEvicted | PodRestarted | PodPlaced | PodMoved | PodVanished
-WatchEvent = WatchBlind | WatchRecovered | RuleFailed | DeadlinePassed
+WatchEvent = WatchBlind | WatchRecovered | WatchBehind | WatchCaughtUp | RuleFailed | DeadlinePassed
 Event = JobEvent | PodEvent | WatchEvent
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
@@ -659,6 +684,8 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     PodVanished,
     WatchBlind,
     WatchRecovered,
+    WatchBehind,
+    WatchCaughtUp,
     RuleFailed,
     DeadlinePassed,
 )
@@ -673,9 +700,13 @@ KINDS: Final[frozenset[str]] = frozenset(kind_of(event_type) for event_type in E
 """Every kind there is, in the spelling that configurations use."""
 
 
+ABOUT_A_SOURCE: Final = (WatchBlind, WatchRecovered, WatchBehind, WatchCaughtUp)
+"""What is about no job but about our sight of a source."""
+
+
 def job_of(event: Event) -> JobRef | None:
     """The job an event is about, or None when it is about the watcher itself."""
-    return None if isinstance(event, WatchBlind | WatchRecovered) else event.job
+    return None if isinstance(event, ABOUT_A_SOURCE) else event.job
 
 
 def pod_of(event: Event) -> PodKey | None:

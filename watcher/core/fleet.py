@@ -10,7 +10,7 @@ There may be very many jobs. What many of them say in the same words (owner, quo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 from sys import intern
@@ -151,23 +151,18 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
 
 def _shared(member: Member) -> Member:
     """The same, with one text where many jobs say the same. `_member` makes it so from the beginning."""
-    same = member.running_at == member.phase_since
-    return replace(
-        member,
-        running_at=member.phase_since if same else member.running_at,
-        status=intern(member.status),
-        owner=intern(member.owner),
-        workspace_id=intern(member.workspace_id),
-        quota_id=intern(member.quota_id),
-        quota_name=intern(member.quota_name),
-        resource_type=intern(member.resource_type),
-        nodes=tuple(map(intern, member.nodes)),
-        tags=_shared_tags(member.tags),
-        pipeline_id=intern(member.pipeline_id),
-        reason_code=intern(member.reason_code),
-        template_id=intern(member.template_id),
-        sub_status=intern(member.sub_status),
-    )
+    for name in _SAID_ALIKE:
+        # Not `replace`: this is done for each stored job at a start, and the value is not known to anybody else yet.
+        object.__setattr__(member, name, intern(getattr(member, name)))
+    object.__setattr__(member, "nodes", tuple(map(intern, member.nodes)))
+    if member.tags:
+        object.__setattr__(member, "tags", _shared_tags(member.tags))
+    if member.running_at == member.phase_since:
+        object.__setattr__(member, "running_at", member.phase_since)
+    return member
+
+
+_SAID_ALIKE: Final = ("status", "owner", "workspace_id", "quota_id", "quota_name", "resource_type", "reason_code")
 
 
 def _shared_tags(tags: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

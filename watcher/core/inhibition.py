@@ -19,8 +19,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState
-from watcher.core.events import Event
+from watcher.core.events import Event, job_of
 from watcher.core.matching import Labels, LabelTest, Matcher, Operator, labels_of
+from watcher.core.model import JobRef
 from watcher.core.rule import NotificationId
 
 BEFORE: Final = timedelta(minutes=5)
@@ -75,16 +76,23 @@ class Inhibiting:
 
     def ended_by(self, event: Event) -> bool:
         """Whether this event shows that it is over."""
-        labels = dict(self.source.notification.labels)
-        return event.kind in self.inhibit.until and self.inhibit.agree(labels, labels_of(event, None))
+        if event.kind not in self.inhibit.until or self._of_another_job(job_of(event)):
+            return False
+        return self.inhibit.agree(dict(self.source.notification.labels), labels_of(event, None))
+
+    def _of_another_job(self, job: JobRef | None) -> bool:
+        """Whether the labels cannot agree, seen at once: in a storm of failures there are many sources, each of one job."""
+        own = self.source.notification.job
+        return "job" in self.inhibit.equal and job is not None and own is not None and job.job_id != own.job_id
 
     def covers(self, delivery: Delivery, now: datetime) -> bool:
         """Whether this need not be told."""
         said = delivery.notification
+        if delivery.receiver != self.source.receiver or self._of_another_job(said.job):
+            return False
         labels = dict(said.labels)
         return (
-            delivery.receiver == self.source.receiver
-            and said.id != self.by
+            said.id != self.by
             and not said.across_jobs
             and self.lasts(now)
             and delivery.created_at >= self.source.created_at - BEFORE

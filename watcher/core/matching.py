@@ -15,7 +15,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
-from watcher.core.events import Event, WatchBlind, WatchRecovered, pod_of
+from watcher.core.events import Event, WatchBehind, WatchBlind, WatchCaughtUp, WatchRecovered, pod_of
 from watcher.core.model import JobSnapshot
 from watcher.core.regex import compile_regex
 
@@ -52,7 +52,7 @@ def labels_of(event: Event, job: JobSnapshot | None, owner: str = "") -> Labels:
     """
     pod = pod_of(event)
     labels: dict[str, tuple[str, ...]] = {"kind": (event.kind,)}
-    if isinstance(event, WatchBlind | WatchRecovered):
+    if isinstance(event, WatchBlind | WatchRecovered | WatchBehind | WatchCaughtUp):
         labels["source"] = (event.source,)
     elif event.job is not None:
         labels["source"] = (event.job.source,)

@@ -31,6 +31,9 @@ from watcher.core.model import (
 )
 
 _LEVEL: Final = 6
+_LARGE_BYTES: Final = 128 * 1024
+_QUICK_LEVEL: Final = 1
+"""For the few jobs of hundreds of pods."""
 _MOST_BYTES: Final = 30_000
 """Of a dictionary; no more than its window of 32 KiB is looked at."""
 
@@ -46,7 +49,8 @@ class Packer:
         text = watch_to_json(watch)
         if not self._dictionary:
             self._dictionary = (_typical() + text)[-_MOST_BYTES:]
-        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=self._dictionary)
+        level = _LEVEL if len(text) < _LARGE_BYTES else _QUICK_LEVEL
+        packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=self._dictionary)
         return packer.compress(text) + packer.flush()
 
     def unpack(self, packed: bytes) -> Watch:

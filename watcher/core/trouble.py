@@ -127,11 +127,14 @@ class Register:
     def __init__(self, troubles: Iterable[Trouble] = ()) -> None:
         self._open: dict[NotificationId, Trouble] = {}
         self._about: dict[JobRef | str, dict[NotificationId, None]] = {}
+        self.changes = 0
+        """Grows with every change: whoever reads the store beside commits can tell whether what was read is still the newest."""
         self.note(troubles)
 
     def note(self, troubles: Iterable[Trouble]) -> None:
         """Take over troubles that were committed: new ones, ended ones. What is known stays as it is until it ends."""
         for one in troubles:
+            self.changes += 1
             if one.ended_at is None:
                 self._open.setdefault(one.id, one)
                 self._about.setdefault(_subject(one), {})[one.id] = None

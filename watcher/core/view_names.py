@@ -218,6 +218,7 @@ _SHAPES: Final[Mapping[type, Shape]] = {
     str: Shape.TEXT,
     bool: Shape.FLAG,
     int: Shape.WHOLE,
+    float: Shape.NUMBER,
     datetime: Shape.TIME,
     timedelta: Shape.LENGTH,
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,17 +18,29 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from watcher import settings as _settings
+from watcher.core.answering import Answer, Press
 from watcher.core.delivery import GIVE_UP_AFTER, Receipt
+from watcher.core.language import spoken
 from watcher.core.living import CardView
 from watcher.core.message import Message
 from watcher.core.rule import Severity
-from watcher.errors import NotifierError
+from watcher.errors import NotifierError, PressRefused
 from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, reveal_now
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
-from watcher.notifiers.slack_blocks import naming, plain_wire, render_slack
+from watcher.notifiers.slack_blocks import MOST_BLOCKS, escape, naming, plain_wire, render_slack
+from watcher.notifiers.slack_buttons import (
+    card_buttons,
+    fits_a_reply,
+    news_buttons,
+    payload_of,
+    press_of,
+    settled_wire,
+    told_wire,
+    verify,
+)
 from watcher.notifiers.slack_card import render_card, with_previous
 from watcher.notifiers.slack_check import fault
-from watcher.notifiers.slack_people import SlackPeople, by_id, told
+from watcher.notifiers.slack_people import NOT_ALLOWED, SlackPeople, by_id, told
 from watcher.notifiers.slack_replies import (
     TOO_ELABORATE,
     classify,
@@ -38,6 +50,7 @@ from watcher.notifiers.slack_replies import (
     webhook_code,
 )
 from watcher.notifiers.slack_search import channel_id, find_copy
+from watcher.notifiers.slack_socket import hear
 from watcher.notifiers.slack_web import FOREIGN, SlackWeb
 from watcher.notifiers.text import link as shown_link
 from watcher.ports import Capabilities, Wire
@@ -53,6 +66,33 @@ _LOOK_BACK: Final = GIVE_UP_AFTER + _CLOCKS
 
 _LOOKS: Final = 6
 """Attempts that are put off when the look-up fails in passing; after them at least once counts for more than at most once."""
+
+
+class Interactive(_settings.Settings):
+    """Buttons, and how a press comes back: one of the two ways.
+
+    Either the app's signing secret, and `https://.../slack/interactions` of our own HTTP server as the app's request URL (behind a
+    proxy that speaks https and passes nothing else on); or an app-level token for Socket Mode, where nobody need reach us.
+    """
+
+    signing_secret: SecretStr | None = None
+    """The app's signing secret. Prefer `signing_secret_file`, or `${VARIABLE}`."""
+    signing_secret_file: SecretFile | None = None
+    """File with the app's signing secret. Read anew for each press."""
+    app_token: SecretStr | None = None
+    """App-level token (xapp-...) with the scope connections:write. Prefer `app_token_file`, or `${VARIABLE}`."""
+    app_token_file: SecretFile | None = None
+    """File with the app-level token."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Interactive:
+        exactly_one(self, "signing_secret_file", "signing_secret", "app_token_file", "app_token")
+        return self
+
+    @property
+    def by_http(self) -> bool:
+        """Whether presses are posted to our HTTP server."""
+        return self.signing_secret is not None or self.signing_secret_file is not None
 
 
 class SlackSettings(_settings.Settings):
@@ -74,6 +114,9 @@ class SlackSettings(_settings.Settings):
     """Channel: #name or id (the id survives a renaming), or a user's id. A webhook has its channel built in."""
     cards: bool = True
     """Whether the root of a job's thread is its status card, changed in place as the job goes on. Only with a token."""
+    interactive: Interactive | None = None
+    """Buttons on messages and cards: acknowledge, silence for an hour or until the job ends, show the end of a log. Only with a
+    token; showing a long log takes the scope `files:write`."""
     broadcast: Literal["critical", "warning", "never"] = "critical"
     """How loud a reply in a thread must be to show in the channel too: threads are easily overlooked, failures must not be."""
     timeout: Timeout = timedelta(seconds=30)
@@ -90,6 +133,8 @@ class SlackSettings(_settings.Settings):
             raise ValueError("`to` goes with a token; an incoming webhook has its channel built in")
         if not self.by_webhook and self.to is None:
             raise ValueError('`to` is missing: name the channel, for example to: "#ml-jobs"')
+        if self.by_webhook and self.interactive is not None:
+            raise ValueError("`interactive` goes with a token; an incoming webhook has no buttons")
         return self
 
     @field_validator("webhook_url")
@@ -136,6 +181,7 @@ class SlackNotifier:
         threads="one for each job (bot token)",
         updates="the job's card, the root of its thread (bot token)",
         receipt="channel and time stamp (bot token)",
+        buttons="acknowledge, silence, show a log (`interactive`)",
         reaches="slack",
         repeats="looked up and suppressed where the bot may read history",
     )
@@ -170,7 +216,7 @@ class SlackNotifier:
         )
         if self._settings.by_webhook:
             return {key: wire[key] for key in ("text", "blocks", "unfurl_links", "unfurl_media")}
-        return wire
+        return wire if self._settings.interactive is None else with_buttons(wire, news_buttons(message))
 
     async def send(self, wire: Wire, message: Message) -> Receipt:
         """Post it. On a repeat it is looked for first; blocks that Slack does not take are left out and the text is sent.
@@ -197,7 +243,8 @@ class SlackNotifier:
 
     def render_card(self, view: CardView) -> Wire:
         """The arguments of `chat.postMessage`, or of `chat.update` for a card that stands."""
-        return render_card(view, channel=self._settings.to or "")
+        wire = render_card(view, channel=self._settings.to or "")
+        return wire if self._settings.interactive is None else with_buttons(wire, card_buttons(view.card, view.locale))
 
     async def show_card(self, wire: Wire, view: CardView) -> Receipt:
         """Post the card, or change it where it stands; as `send` in every other respect.
@@ -215,6 +262,84 @@ class SlackNotifier:
         if view.previous and (link := await self._permalink(view)):
             wire = with_previous(wire, link, view.locale)
         return await _simplified(self._post_message, wire)
+
+    @property
+    def buttons(self) -> Literal["", "http", "own"]:
+        """Posted to us by Slack, or heard over Socket Mode."""
+        if self._settings.interactive is None:
+            return ""
+        return "http" if self._settings.interactive.by_http else "own"
+
+    def read_press(self, headers: Mapping[str, str], body: bytes) -> Press | None:
+        """The press that Slack posted.
+
+        Raises:
+            PressRefused: not Slack, too late, or in no form of Slack's.
+        """
+        ways = self._settings.interactive
+        if ways is None or not ways.by_http:
+            raise PressRefused("this receiver takes no presses by HTTP")
+        secret = reveal_now(ways.signing_secret, ways.signing_secret_file, "signing_secret_file")
+        verify(headers, body, secret=secret, now=self._now())
+        return press_of(payload_of(body), receiver=self.name)
+
+    async def listen(self, take: Callable[[Press], bool]) -> None:
+        """Over Socket Mode, until cancelled.
+
+        Raises:
+            NotifierError: the connection could not be opened.
+        """
+        ways = self._settings.interactive
+        assert ways is not None  # noqa: S101 - only asked where `buttons` is "own"
+
+        def heard(payload: Mapping[str, Any]) -> bool:
+            try:
+                press = press_of(payload, receiver=self.name)
+            except PressRefused:
+                return True  # taken note of: telling it again would help nobody
+            return press is None or take(press)
+
+        try:
+            token = reveal_now(ways.app_token, ways.app_token_file, "app_token_file")
+            await hear(token, self._web.client(), heard)
+        except FOREIGN as exc:
+            raise classify(exc, place="Slack, asked for a connection for buttons,") from exc
+
+    async def answer(self, press: Press, answer: Answer) -> None:
+        """In place of the button, in the thread, to one person alone, or as a file in the thread.
+
+        Raises:
+            NotifierError: as `send`.
+        """
+        said = escape(spoken(answer.said, press.locale), 1000)
+        try:
+            client = self._web.client()
+            if answer.settles:
+                await client.api_call("chat.update", json=dict(settled_wire(press, said)))
+            elif answer.private:
+                whom = {"channel": press.place, "user": press.user, "thread_ts": press.thread, "text": said}
+                await client.api_call("chat.postEphemeral", json=whom)
+            elif fits_a_reply(answer.text) or not await self._uploaded(press, answer, said):
+                await client.api_call("chat.postMessage", json=dict(told_wire(press, said, answer.text)))
+        except FOREIGN as exc:
+            raise classify(exc, place=f"Slack channel {press.place}") from exc
+
+    async def _uploaded(self, press: Press, answer: Answer, said: str) -> bool:
+        """Put a long text into the thread as a file. False where the app may not."""
+        try:
+            await self._web.client().files_upload_v2(
+                channel=press.place,
+                thread_ts=press.thread,
+                content=answer.text,
+                filename=answer.name,
+                title=answer.name,
+                initial_comment=said,
+            )
+        except SlackApiError as exc:
+            if error_code(exc) not in NOT_ALLOWED:
+                raise
+            return False
+        return True
 
     async def aclose(self) -> None:
         """Let go of connections. May be called twice."""
@@ -321,6 +446,11 @@ class SlackNotifier:
             return None
         note = "found there from an earlier attempt, not sent again"
         return Receipt(reference=ts, thread_reference=ts, place=channel, note=note)
+
+
+def with_buttons(wire: Wire, rows: Sequence[Mapping[str, Any]]) -> Wire:
+    """The same with rows of buttons at its end."""
+    return {**wire, "blocks": [*wire["blocks"][: MOST_BLOCKS - len(rows)], *rows]}
 
 
 def _noting(receipt: Receipt, note: str) -> Receipt:

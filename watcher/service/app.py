@@ -24,6 +24,7 @@ from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
 from watcher.ports import Clock, JobSource, ListReader, Notifier, Store
+from watcher.service.answers import Answers
 from watcher.service.aside import Aside
 from watcher.service.budget import Account
 from watcher.service.clock import SystemClock
@@ -56,6 +57,7 @@ class Service:
     dispatchers: tuple[Dispatcher, ...]
     keeper: Keeper
     investigator: Investigator
+    answers: Answers
     registry: CollectorRegistry = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,6 +192,7 @@ async def assemble(
                 schedules=loaded.schedules,
             ),
             investigator=investigator,
+            answers=Answers(ledger, asides, ends, locales),
         )
 
 
@@ -246,16 +249,22 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
             pages = make_app(
                 service,
                 host=http.host,
+                taker=service.answers.posted if service.answers.by_http else None,
                 desk=service,
                 silencer=Silencer(service.ledger, service.loaded),
                 token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
             )
             tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
+        elif service.answers.by_http:
+            log.warning(
+                "buttons_not_heard", fix="set service.http.port, or use Socket Mode (interactive.app_token_file)"
+            )
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
         for dispatcher in service.dispatchers:
             tasks.start_soon(dispatcher.dispatch)
         tasks.start_soon(service.keeper.keep)
+        tasks.start_soon(service.answers.work)
         await stop.wait()
         log.info("stopping")
         for dispatcher in service.dispatchers:

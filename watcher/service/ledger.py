@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import anyio
 
 from watcher.core.consequence import Book, Consequences
 from watcher.core.delivery import TERMINAL_STATES
-from watcher.core.events import CauseId
+from watcher.core.events import CauseId, Event, job_of
 from watcher.core.fleet import MOST_HAPPENINGS, Brief
 from watcher.core.inhibition import recalled
 from watcher.core.model import SourceName
@@ -20,7 +21,7 @@ from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
 
-MOST_RECALLED: Final = 5_000
+MOST_RECALLED: Final = 2_000
 """Of what lately came to be owed, so much is looked at for news that inhibits; the latest."""
 
 
@@ -41,6 +42,20 @@ class Bell:
         if self._event is None:
             self._event = anyio.Event()
         return self._event
+
+
+_CHANGES: Final = MappingProxyType(
+    {
+        "job.succeeded": "end",
+        "job.failed": "end",
+        "job.stopped": "end",
+        "job.status_changed": "status",
+        "pod.evicted": "details",
+        "pod.restarted": "details",
+        "pod.status_changed": "details",
+    }
+)
+"""Classes of changes, by the kind of the event that tells them."""
 
 
 class Ledger:
@@ -117,8 +132,12 @@ class Ledger:
         Raises:
             StoreError: the store cannot be read.
         """
-        if self.book.troubles.replace(await self.store.troubles()):
-            log.info("troubles_changed", open=len(self.book.troubles))
+        register = self.book.troubles
+        before = register.changes
+        found = await self.store.troubles()
+        # Something was committed while this was read: it would be forgotten. The next time is soon.
+        if register.changes == before and register.replace(found):
+            log.info("troubles_changed", open=len(register))
             self._end_some()
 
     def _end_some(self) -> None:
@@ -167,8 +186,17 @@ class Ledger:
         if observation.deadlines:
             self.deadlines_bell.ring()
 
+    def _time(self, event: Event, at: datetime) -> None:
+        """How long a change was not seen, where DLC dates it; what happened in our absence says nothing about it."""
+        change = _CHANGES.get(event.kind)
+        job = job_of(event)
+        if change is not None and job is not None and event.when.occurred_at is not None and not event.when.late:
+            delay = (at - event.when.occurred_at).total_seconds()
+            self.metrics.detection_delay.labels(job.source, change).observe(max(0.0, delay))
+
     def _account(self, observation: Observation) -> None:
         for event in observation.events:
+            self._time(event, observation.at)
             self.metrics.events.labels(event.kind).inc()
             log.info("event", kind=event.kind, job=str(getattr(event, "job", "") or ""), id=event.id, cause=event.cause)
         for decision in observation.decisions:

@@ -10,6 +10,7 @@ from watcher.core.consequence import Consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState
 from watcher.core.events import CauseId, deterministic_id
 from watcher.core.model import SourceName
+from watcher.core.ongoing import Ongoing
 from watcher.core.reminding import Told, answer
 from watcher.core.rule import RuleDeadline
 from watcher.core.trouble import Trouble, TroubleEnd
@@ -37,8 +38,13 @@ class Minder:
         open_ones = tuple(book.troubles)
         if not open_ones:
             return
-        lost = tuple(one.ended(TroubleEnd.UNWATCHED, now) for one in open_ones if self._unwatched(one))
-        wanted = [call for one in open_ones if not self._unwatched(one) for call in calls(one, book.tree, now)]
+        seen = await self._seen()
+        lost = (
+            *(one.ended(TroubleEnd.UNWATCHED, now) for one in open_ones if self._unwatched(one)),
+            *(one.ended(TroubleEnd.OVER, now) for one in open_ones if _sees_again(one, seen)),
+        )
+        gone = {one.id for one in lost}
+        wanted = [call for one in open_ones if one.id not in gone for call in calls(one, book.tree, now)]
         more = missing(wanted, await self._ledger.store.deadlines(MINDER))
         if lost or more:
             cause = CauseId(deterministic_id("minder", now.isoformat()))
@@ -55,6 +61,10 @@ class Minder:
         trouble = next(iter(await store.troubles(open_only=False, trouble_id=meant.trouble)), None)
         told: tuple[Told, ...] = ()
         watch = None
+        if trouble is not None and trouble.ended_at is None and _sees_again(trouble, await self._seen()):
+            over = Consequences(troubles=(trouble.ended(TroubleEnd.OVER, now),))
+            await self._ledger.commit(observation(call.cause, now, over, deadlines_passed=(call,)))
+            return
         if trouble is not None:
             lines = await store.account(trouble.notification.event_id)
             told = tuple(_told(line.data) for line in lines if line.kind == "delivery" and _is_of(line.data, meant))
@@ -63,8 +73,16 @@ class Minder:
         follows = answer(call, trouble, told, job, book=self._ledger.book, now=now)
         await self._ledger.commit(observation(call.cause, now, follows, deadlines_passed=(call,)))
 
+    async def _seen(self) -> frozenset[str]:
+        """The sources that are seen, by the store."""
+        return frozenset(one.source for one in await self._ledger.store.sights() if one.blind_since is None)
+
     def _unwatched(self, trouble: Trouble) -> bool:
         return bool(trouble.source) and trouble.source not in self._sources
+
+
+def _sees_again(trouble: Trouble, seen: Collection[str]) -> bool:
+    return trouble.ongoing is Ongoing.BLIND and trouble.source in seen
 
 
 def _is_of(delivery: Mapping[str, Any], meant: Call) -> bool:

@@ -144,6 +144,21 @@ class Outlook:
             except StoreUnavailable as error:
                 log.error("sight_put_off", source=self._source, error=str(error))
 
+    async def promise(self, promise: sight.Promise) -> None:
+        """Say once that the budget does not suffice, and once that it does again."""
+        async with self._lock:
+            now, cause = self._ledger.clock.now(), CauseId(str(uuid4()))
+            state, events = sight.kept(self.sight, promise, now=now, cause=cause)
+            if not events:
+                return
+            follows = consequences(events, Context(now=now), self._ledger.book, now)
+            try:
+                await self._ledger.commit(observation(cause, now, follows, sight=state))
+            except StoreUnavailable as error:
+                log.error("sight_put_off", source=self._source, error=str(error))
+                return
+            self.sight = state
+
     async def look_failed(self, job: JobRef, exc: SourceError, live_jobs: int) -> None:
         """GetJob failed for one job: the job's own affair, until as many in a row failed so that it must be the source's."""
         if not isinstance(exc, JOB_SCOPED):

@@ -26,7 +26,7 @@ from watcher.core.model import Doubts, JobId, JobRef, Watch
 from watcher.core.rates import Rates, Stay, age_of, habit_of, stays_in
 from watcher.core.schedule import JITTER, Wish
 from watcher.core.shares import Use
-from watcher.core.sight import Sight
+from watcher.core.sight import Promise, Sight
 from watcher.errors import JobNotFound, SourceError, StoreError, StoreUnavailable
 from watcher.ports import JobSource
 from watcher.service.budget import Account, RequestBudget
@@ -43,6 +43,7 @@ from watcher.settings import SourceSettings
 
 _STORE_PATIENCE: Final = timedelta(seconds=5)
 _MOMENT: Final = timedelta(milliseconds=1)
+_RECKON_EVERY: Final = timedelta(seconds=15)
 _HISTORY: Final = timedelta(days=7)
 _MOST_EVENTS: Final = 5_000
 """Of the stored past, from which rates are learnt at the start."""
@@ -161,6 +162,7 @@ class Poller:
             if self._feeder is not None:
                 tasks.start_soon(self._feeder.feed)
             tasks.start_soon(self._learn)
+            tasks.start_soon(self._reckon)
             tasks.start_soon(self._look_at_all)
 
     async def rest(self) -> None:
@@ -308,6 +310,9 @@ class Poller:
         """Note it, and let the deadlines go on that waited for it."""
         waited = not self.may_judge(entry.ref)
         entry.asked_at = self._ledger.clock.now()
+        turn = self._roster.turn(entry)
+        if turn is not None:  # a refusal that concerns the job alone is no sign of a budget that is too small
+            turn.looked_s = entry.asked_at.timestamp()
         if waited and self.may_judge(entry.ref):
             self._ledger.deadlines_bell.ring()
 
@@ -370,6 +375,26 @@ class Poller:
         turn.changed_s = changed_s
         if self._feeder is not None and not watch.live and turn.rank is not Rank.END and watch.snapshot.finished_at:
             self._feeder.missed(watch.snapshot.finished_at, now)
+
+    async def _reckon(self) -> None:
+        """Tell from time to time how old the oldest knowledge is, and whether that is as promised."""
+        clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
+        while True:
+            await clock.sleep(_RECKON_EVERY)
+            now, oldest_s = clock.now(), self.docket.oldest_s()
+            oldest = datetime.fromtimestamp(oldest_s, UTC) if self._roster else None
+            age.set(0 if oldest is None else max(0.0, now.timestamp() - oldest_s))
+            for ability in Ability:
+                self._ledger.metrics.lists(self.name, ability.value, self.learnt.belief(ability).value)
+            await self._outlook.promise(
+                Promise(
+                    oldest_at=oldest,
+                    stale_after=max(self._settings.stale_after, self._settings.poll_every * 2),
+                    live_jobs=len(self._roster),
+                    rate=self._budget.rate,
+                    needed=self.docket.allotment.needed,
+                )
+            )
 
     async def _learn(self) -> None:
         """Learn from what is stored how often jobs change. It may take a while, so it is done beside the first looks."""

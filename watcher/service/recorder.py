@@ -24,7 +24,10 @@ from watcher.service.ledger import Ledger, observation
 from watcher.service.roster import Entry
 
 _MANY_PODS: Final = 500
-"""More are compared in a thread."""
+"""More are compared, and packed, in a thread."""
+
+_MANY_BYTES: Final = 16 * 1024
+"""Packed jobs above it are unpacked in a thread."""
 
 Conclude = Callable[[Watch | None], Observed | None]
 """What follows from an answer, given what is held; None where nothing is held that it could be about."""
@@ -85,7 +88,7 @@ class Recorder:
 
         Returns what was held before the look, and what followed from it.
         """
-        before = entry.watch
+        before = await _unpacked(entry)
         if before is None and entry.version:  # not looked at since the start
             before = await self._ledger.store.watch(entry.ref)
         if before is not None:
@@ -99,7 +102,7 @@ class Recorder:
                 await self._commit(entry, before, observed, cause)
             except StaleObservation:
                 before = await self._ledger.store.watch(entry.ref)
-                entry.hold(before)
+                await _hold(entry, before)
             else:
                 entry.seen_at = None
                 return before, observed
@@ -109,7 +112,7 @@ class Recorder:
             self._ledger.metrics.stale_reads.labels(self._source.name).inc()
         after = observed.watch
         if before is not None and not observed.events and not observed.changed and before.doubts == after.doubts:
-            entry.hold(replace(after, version=before.version))  # no news: nothing to write
+            await _hold(entry, replace(after, version=before.version))  # no news: nothing to write
             return
         now, gap = self._ledger.clock.now(), self._gap()
         looked_at = None if before is None else before.snapshot.observed_at
@@ -136,7 +139,22 @@ class Recorder:
                 snapshot_changed=observed.changed,
             )
         )
-        entry.hold(after)
+        await _hold(entry, after)
+
+
+async def _unpacked(entry: Entry) -> Watch | None:
+    """What is held about a job, as far as it is not in the store only."""
+    if len(entry.packed) > _MANY_BYTES:
+        return await to_thread.run_sync(lambda: entry.watch)
+    return entry.watch
+
+
+async def _hold(entry: Entry, watch: Watch | None) -> None:
+    """Hold it from now on."""
+    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
+        await to_thread.run_sync(entry.hold, watch)
+    else:
+        entry.hold(watch)
 
 
 async def _concluded(conclude: Conclude, watch: Watch | None) -> Observed | None:

@@ -102,6 +102,22 @@ class Metrics:
         self.unread = Counter("unchanged_answers", "Answers that said the same and were not read.", ["source"], **add)
         self.jobs_watched = Gauge("jobs_watched", "Live jobs under watch.", ["source"], **add)
         self.rate = Gauge("request_rate", "Requests per second the source allows itself now.", ["source"], **add)
+        self.oldest_look = Gauge(
+            "oldest_look_seconds", "Age of the look at the live job that was looked at longest ago.", ["source"], **add
+        )
+        self.list_abilities = Gauge(
+            "list_ability",
+            "What lists of this source were found to do: 1 honoured, 0 ignored; absent while that is not known.",
+            ["source", "ability"],
+            **add,
+        )
+        self.detection_delay = Histogram(
+            "detection_delay_seconds",
+            "From a change, where DLC dates it, to its commit; what happened while the watcher was away is left out.",
+            ["source", "change"],
+            buckets=(0.5, 1, 2, 3, 5, 10, 20, 40, 60, 120, 300, 600, 1200, 3600),
+            **add,
+        )
         self.budget_used = Counter(
             "budget_requests", "Requests permitted, by what they are for.", ["source", "use"], **add
         )
@@ -152,6 +168,11 @@ class Metrics:
         )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)
+
+    def lists(self, source: str, ability: str, belief: str) -> None:
+        """What is known of an ability of lists."""
+        if belief != "unknown":
+            self.list_abilities.labels(source, ability).set(belief == "honoured")
 
     def spent(self, source: str, use: str) -> None:
         """A request was permitted. On the way of every poll, like `asked`."""

@@ -204,6 +204,7 @@ def sight_row(sight: Sight) -> Row:
         "blind_since": sight.blind_since,
         "error": sight.error,
         "seen_at": sight.seen_at,
+        "behind_since": sight.behind_since,
     }
 
 
@@ -216,6 +217,7 @@ def sight_of(row: Any) -> Sight:
         blind_since=row.blind_since,
         error=row.error,
         seen_at=row.seen_at,
+        behind_since=row.behind_since,
     )
 
 

@@ -31,10 +31,12 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0010"
+REVISION: Final = "0011"
 """The schema this program reads and writes."""
 
-KNOWN_REVISIONS: Final = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"})
+KNOWN_REVISIONS: Final = frozenset(
+    {"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"}
+)
 """Every schema that this program can bring up to `REVISION`."""
 
 VERSION_TABLE: Final = "dlc_watcher_schema"
@@ -272,7 +274,8 @@ sights: Final = Table(
     Column("blind_since", Instant),
     Column("error", Words, nullable=False),
     Column("seen_at", Instant),
-    comment="Whether we see a source's jobs.",
+    Column("behind_since", Instant),
+    comment="Whether we see a source's jobs, and in time.",
 )
 
 silences: Final = Table(

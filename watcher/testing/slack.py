@@ -99,6 +99,9 @@ class SlackServer:
     """
 
     token: str = "xoxb-0000-test"  # noqa: S105  (accepted nowhere but here)
+    app_token: str = "xapp-1-test"  # noqa: S105  (as above)
+    socket_url: str = ""
+    """Where `apps.connections.open` sends to: a server of the test's own."""
     channels: dict[str, str] = field(default_factory=lambda: {"ml-jobs": "C0ML0JOBS", "oncall": "C0ONCALL0"})
     scopes: set[str] = field(default_factory=lambda: {"chat:write", "channels:history", "channels:read"})
     pace: float | None = None
@@ -107,6 +110,12 @@ class SlackServer:
     posts: list[Post] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     hooks: dict[str, str] = field(default_factory=lambda: {"/services/T000/B000/hook-path-secret": "ml-jobs"})
+    whispers: list[tuple[str, str]] = field(default_factory=list)
+    """User and text of what was shown to one person alone."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What was uploaded, by name."""
+    shares: list[dict[str, Any]] = field(default_factory=list)
+    """Where uploaded files were shared: the arguments."""
     users: dict[str, str] = field(
         default_factory=lambda: {"ann@example.com": "U0ANN0001", "bob@example.com": "U0BOB0001"}
     )
@@ -162,6 +171,10 @@ class SlackServer:
             "chat.postMessage": self._post_message,
             "chat.update": self._update,
             "chat.getPermalink": self._permalink,
+            "chat.postEphemeral": self._ephemeral,
+            "files.getUploadURLExternal": self._upload_url,
+            "files.completeUploadExternal": self._uploaded,
+            "apps.connections.open": self._connect,
             "users.lookupByEmail": self._lookup,
             "conversations.open": self._open,
             "conversations.history": self._history,
@@ -172,7 +185,8 @@ class SlackServer:
         async def api(request: Request) -> Response:
             method = request.path_params["method"]
             self.calls.append(method)
-            if request.headers.get("authorization") != f"Bearer {self.token}":
+            expected = self.app_token if method == "apps.connections.open" else self.token
+            if request.headers.get("authorization") != f"Bearer {expected}":
                 return _refusal("invalid_auth" if "authorization" in request.headers else "not_authed")
             if method not in methods:
                 return _refusal("unknown_method")
@@ -181,6 +195,7 @@ class SlackServer:
         return Starlette(
             routes=[
                 Route("/api/{method}", api, methods=["GET", "POST"]),
+                Route("/upload/{name}", self._upload, methods=["POST"]),
                 Route("/services/{path:path}", self._webhook, methods=["POST"]),
             ]
         )
@@ -317,6 +332,30 @@ class SlackServer:
                 return JSONResponse({"ok": True, "channel": post.channel, "ts": post.ts, "text": post.text})
         return _refusal("message_not_found")
 
+    async def _ephemeral(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        self.whispers.append((str(arguments["user"]), str(arguments["text"])))
+        return JSONResponse({"ok": True, "message_ts": "1.0"})
+
+    async def _connect(self, _request: Request, _arguments: dict[str, Any]) -> Response:
+        return JSONResponse({"ok": True, "url": self.socket_url})
+
+    async def _upload_url(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        if "files:write" not in self.scopes:
+            return _refusal("missing_scope")
+        self.files[str(arguments["filename"])] = b""
+        url = f"{self._address}/upload/{arguments['filename']}"
+        return JSONResponse({"ok": True, "upload_url": url, "file_id": f"F{len(self.files)}"})
+
+    async def _upload(self, request: Request) -> Response:
+        form = await request.body()
+        self.files[request.path_params["name"]] += form
+        return PlainTextResponse("OK")
+
+    async def _uploaded(self, _request: Request, arguments: dict[str, Any]) -> Response:
+        self.shares.append(dict(arguments))
+        files = arguments["files"]
+        return JSONResponse({"ok": True, "files": json.loads(files) if isinstance(files, str) else files})
+
     async def _lookup(self, _request: Request, arguments: dict[str, Any]) -> Response:
         if self._lookup_faults:
             return _faulty(self._lookup_faults.popleft(), plain=False)
@@ -387,7 +426,7 @@ async def _arguments(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").startswith("application/json"):
         arguments = json.loads(await request.body())
         return arguments if isinstance(arguments, dict) else {}
-    return dict(parse_qsl((await request.body()).decode()))
+    return dict(request.query_params) | dict(parse_qsl((await request.body()).decode()))
 
 
 def _refusal(code: str) -> Response:

@@ -12,6 +12,7 @@ _SECTION_TEXT: Final = 3000
 _FIELD_TEXT: Final = 2000
 _HEADER_TEXT: Final = 150
 _MOST: Final = {"blocks": 50, "fields": 10, "elements": 10}
+_MOST_BUTTONS: Final = 25
 LONGEST_MESSAGE: Final = 40_000
 """Characters of `text`."""
 _ALL_BLOCKS: Final = 13_200
@@ -51,8 +52,18 @@ def _fits(block: Mapping[str, Any]) -> bool:
             )
         case {"type": "context", "elements": list(elements)}:
             return 0 < len(elements) <= _MOST["elements"] and all(_is_text(entry, _SECTION_TEXT) for entry in elements)
+        case {"type": "actions", "elements": list(elements)}:
+            return 0 < len(elements) <= _MOST_BUTTONS and all(map(_is_button, elements))
         case {"type": "divider"}:
             return True
+        case _:
+            return False
+
+
+def _is_button(node: object) -> bool:
+    match node:
+        case {"type": "button", "text": {"type": "plain_text"} as text, "action_id": str(action), "value": str(value)}:
+            return _is_text(text, 75) and 0 < len(action) <= 255 and len(value) <= 2000  # noqa: PLR2004 - Slack's limits
         case _:
             return False
 

@@ -1,7 +1,7 @@
 """The pages of the running service.
 
 `/healthz`: the process turns. `/readyz`: it sees its sources, writes its store and reaches its receivers, or says which not.
-`/metrics`: Prometheus text. `/api/...`: see `watcher.web.api`.
+`/metrics`: Prometheus text. `/api/...`: see `watcher.web.api`. `/slack/interactions`: see `watcher.web.presses`.
 
 Answers only to the host names it was bound to, so that a page in somebody's browser cannot read it through DNS rebinding.
 """
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from watcher.web import api, silences
+from watcher.web import api, presses, silences
 
 
 class Probe(Protocol):
@@ -51,6 +51,7 @@ def make_app(
     desk: api.Desk | None = None,
     silencer: silences.Silences | None = None,
     token: api.Token | None = None,
+    taker: presses.Presses | None = None,
 ) -> Starlette:
     """The pages over one probe, for a server bound to `host`; with a desk, also the interface of `watcher.web.api`.
 
@@ -59,6 +60,7 @@ def make_app(
         host: the address the server is bound to.
         desk: does what others may ask for; None where there is no such interface.
         silencer: keeps silences, in the same way.
+        taker: takes presses of buttons; None where no receiver has them this way.
         token: tells the token of those who may ask; None where nobody may, which the interface says.
     """
 
@@ -82,6 +84,7 @@ def make_app(
             Route("/readyz", readyz),
             Route("/metrics", metrics),
             *([] if desk is None else api.routes(desk, token, _HEADERS)),
+            *([] if taker is None else presses.routes(taker, _HEADERS)),
             *([] if silencer is None else silences.routes(silencer, token, _HEADERS)),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
