@@ -7,7 +7,10 @@ evenly spaced and take no time, so what is measured is the order of questions.
 
 from __future__ import annotations
 
+import argparse
 import heapq
+import itertools
+import json
 import math
 import random
 import time
@@ -15,7 +18,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import mean
+from datetime import timedelta
+from statistics import mean, median
 from typing import Literal
 
 from watcher.core.docket import Docket, Feed, Rank, Turn
@@ -488,3 +492,61 @@ def _golden(cost: Callable[[float], float], low: float, high: float) -> float:
             b = low + part * (high - low)
             at_b = cost(b)
     return min(at_a, at_b)
+
+
+# --- the command --------------------------------------------------------------------------------------------------------------
+
+EAGER = Wish(shortest=timedelta(seconds=1), list_shortest=timedelta(seconds=1))
+"""What is asked for here: nothing but speed."""
+
+
+def row(jobs: int, rps: float, policy: Policy, seeds: Sequence[int], rounds: float) -> dict[str, float | str]:
+    """One line of the table: medians over the seeds, in seconds."""
+    runs = [measure(jobs, rps, policy, seed, wish=EAGER, rounds=rounds) for seed in seeds]
+    status = [one.delays["terminal"] + one.delays["status"] for one in runs]
+    return {
+        "jobs": jobs,
+        "rps": rps,
+        "policy": policy,
+        "terminal": median(mean(one.delays["terminal"]) for one in runs),
+        "any status": median(mean(delays) for delays in status),
+        "details": median(mean(one.delays["details"]) for one in runs),
+        "joint": median(one.joint for one in runs),
+        "lower bound": median(one.bound for one in runs),
+        "joint / bound": median(one.ratio for one in runs),
+        "oldest look": median(one.oldest for one in runs),
+    }
+
+
+def main() -> None:
+    """Print the table, as Markdown or as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.detection", description=__doc__)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--rps", type=float, nargs="+", default=[10, 50, 100])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--rounds", type=float, default=2.0, help="how long, in rounds of plain GetJob (default 2)")
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    rows: list[dict[str, float | str]] = []
+    policies: tuple[Policy, ...] = ("plain", "ours")
+    for jobs, rps, policy in itertools.product(chosen.jobs, chosen.rps, policies):
+        told = row(jobs, rps, policy, chosen.seeds, chosen.rounds)
+        rows.append(told)
+        if not chosen.json:
+            print_row(told, first=len(rows) == 1)
+    if chosen.json:
+        print(json.dumps(rows, indent=2))
+
+
+def print_row(told: dict[str, float | str], *, first: bool) -> None:
+    """One line, the first with its head."""
+    if first:
+        print("| " + " | ".join(told) + " |\n|" + "---|" * len(told))
+    print(
+        "| " + " | ".join(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in told.values()) + " |",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 A source, a notifier and a rule bring their own model, derived from `Settings`. Models are frozen and refuse unknown keys, so a
 misspelt key is an error with a place and never a silent default.
+
+Long, because every kind of value that a setting can have stands here once, with its mistakes in words.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from watcher.core.absence import Absence
 from watcher.core.delivery import Delivery, DeliveryId, FlushId
 from watcher.core.events import EventId
 from watcher.core.language import PLAIN, Language, Locale, Moment, Text, say, spoken
-from watcher.core.message import JobCard, compose, job_card, loudest, span
+from watcher.core.message import JobCard, compose, job_card, loudest, span, with_items
 from watcher.core.model import JobId, JobRef, JobSnapshot
 from watcher.core.rule import Facts, Notification, NotificationId, Severity, Wording
 
@@ -373,3 +373,10 @@ def test_a_card_is_in_the_reader_s_language() -> None:
         "重启次数": "1/10",
         "运行轮次": "2/11",
     }
+
+
+def test_a_message_with_other_words_has_a_title_of_them_unless_somebody_gave_it_one() -> None:
+    message = compose((owed("Failed"),), CARDS, flush_id=FlushId("f"), attempt=1, thread_reference="")
+    other = tuple(replace(item, headline="Broke") for item in message.items)
+    assert with_items(message, other).title == "prod-llm: Broke"
+    assert with_items(replace(message, title="Given"), other).title == "Given"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from functools import cache
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 
 from watcher.core.message import Message
 from watcher.core.people import Person
+from watcher.core.phases import Phase
 from watcher.errors import NotifierError
 from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.notifiers.mail import compose_mail, message_id, parse_address, render_mail
@@ -545,3 +547,10 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_tls_is_demanded_unless_it_is_turned_off_by_name() -> None:
     settings = EmailSettings.model_validate({"host": "h", "from": "a@b.example", "to": "c@d.example"})
     assert (settings.tls, settings.port, settings.to) == ("starttls", 587, ("c@d.example",))
+
+
+def test_every_phase_has_its_colour() -> None:
+    text = files("watcher.notifiers").joinpath("templates/mail.html.j2").read_text(encoding="utf-8")
+    coloured = re.search(r"set phases = \{(.*?)\} %\}", text, re.DOTALL)
+    assert coloured
+    assert set(re.findall(r'"([a-z-]+)": "#', coloured[1])) == {phase.value for phase in Phase}

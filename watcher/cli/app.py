@@ -11,6 +11,7 @@ from watcher.cli import (
     configuration,
     demo,
     digest,
+    doctor,
     look,
     owners,
     plan,
@@ -40,7 +41,10 @@ app = typer.Typer(
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     ("Try it", (demo.demo, simulate.simulate, replay.replay)),
     ("Watch", (running.run, running.once, running.health, troubles.ack)),
-    ("Configure", (configuration.check, configuration.schema, plan.plan, render.render, running.send_test)),
+    (
+        "Configure",
+        (configuration.check, configuration.schema, plan.plan, doctor.doctor, render.render, running.send_test),
+    ),
     ("Look", (look.jobs, look.events, look.story, why.why, troubles.troubles, owners.owners, digest.digest)),
 )
 for _panel, _functions in _COMMANDS:

@@ -1,4 +1,7 @@
-"""The parts of a configuration that are the same whatever is installed. Sources, notifiers and rules bring their own models."""
+"""The parts of a configuration that are the same whatever is installed. Sources, notifiers and rules bring their own models.
+
+Long, because it is the whole file as people write it, each setting with its meaning.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ A row is marked SENDING, with its attempt number, before the network is touched.
 sent"; it is sent again under the same flush id, and the far side, or a look-up there, can tell the copy.
 
 Deliveries that left in one message share a `flush_id` from then on: a retry repeats exactly that message, never a larger one.
+
+Long, because every state and every reason is described where it is named.
 """
 
 from __future__ import annotations

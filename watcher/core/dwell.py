@@ -8,7 +8,7 @@ it passes, speak only if the stay still lasts, and perhaps again later. A rule m
             yield later
         case Overdue() as over:
             yield from over.later
-            yield Notify(headline=f"Pending for {spell_duration(over.lasted)}", dedup_key=over.dedup_key)
+            yield Notify(headline=say("Pending for {lasted}", lasted=over.lasted), dedup_key=over.dedup_key)
 
 `begun` says since when it lasts, or why there is nothing to do. The limit may be another one at each look (it was learnt anew, or
 somebody raised it): a deadline that passes before the limit of that moment only sets the next one.

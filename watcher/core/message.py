@@ -6,6 +6,8 @@ end, where that is the last news, as nobody need be woken for what has since bee
 
 What was held is told by its net effect (`core.compaction`): each item says what still matters of its subject, and what went before
 it. How the job stands by now is in its card; where that shows that an item is over, the item says so and is no longer loud.
+
+Long, because what is said as it comes, late, or after it was held is put into words in one place.
 """
 
 from __future__ import annotations

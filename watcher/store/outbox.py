@@ -1,4 +1,7 @@
-"""Statements of the outbox: lease, settle, release, and the deadlines, which wait in the same way."""
+"""Statements of the outbox: lease, settle, release, and the deadlines, which wait in the same way.
+
+A little long: what a lease compacts, gathers and knows of its thread is one transaction, and is read in one piece.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from watcher.core.absence import Absence
 from watcher.core.attempts import AttemptEnd
 from watcher.core.codec import event_from_json
 from watcher.core.consequence import Book, consequences
-from watcher.core.declared import sentence
+from watcher.core.declared import sentence, told
 from watcher.core.delivery import Delivery, DeliveryId, FlushId
 from watcher.core.digest import Digest, Period, Share
 from watcher.core.digest import told as digest_of
@@ -27,7 +27,7 @@ from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, PodSnapshot, RestartCount, RoleSpec, SourceName, StatusPeriod
 from watcher.core.phases import Phase
-from watcher.core.rule import BoundRule, Context, Notification, NotificationId, Rule, Severity
+from watcher.core.rule import BoundRule, Context, Notification, NotificationId, Rule, Severity, Wording
 from watcher.testing.cases import Case, bind, load_cases
 from watcher.testing.course import ZERO, Course
 
@@ -131,6 +131,7 @@ def plainly(event: Event) -> Notification:
         rule="preview",
         severity=Severity.INFO,
         headline=sentence(event),
+        wording=Wording(headline=told(event)),
         facts=(),
         detail="",
         event_id=event.id,
