@@ -33,6 +33,7 @@ from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.pulse import feel_pulse
 from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
@@ -264,6 +265,7 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         for dispatcher in service.dispatchers:
             tasks.start_soon(dispatcher.dispatch)
         tasks.start_soon(service.keeper.keep)
+        tasks.start_soon(feel_pulse, service.metrics)
         tasks.start_soon(service.answers.work)
         await stop.wait()
         log.info("stopping")

@@ -166,6 +166,12 @@ class Metrics:
             ["receiver"],
             **add,
         )
+        self.loop_lag = Histogram(
+            "loop_lag_seconds",
+            "How late the event loop gave a turn that was due.",
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+            **add,
+        )
         self.store_failures = Counter("store_failures", "Commits that the store refused for the time being.", **add)
         self.rows = Gauge("store_rows", "Rows in the store, by kind.", ["kind"], **add)
 
