@@ -63,6 +63,20 @@ async def test_an_alert_begins_when_it_happened_and_ends_when_its_time_is_up(tmp
         assert timedelta(minutes=59) < datetime.fromisoformat(alert["endsAt"]) - now < timedelta(minutes=61)
 
 
+async def test_what_dlc_dates_ahead_of_our_clock_fires_now_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    with alertmanager(tmp_path) as real:
+        ours = notifier(real.url, resolve_after="1m", renew_every="5s")
+        ahead = datetime.now(UTC) + timedelta(hours=1)
+        sample = SAMPLES["watcher-itself"]
+        begun = replace(sample, items=tuple(replace(item, at=ahead) for item in sample.items))
+        await ours.send(ours.render(begun), begun)
+        assert len(real.alerts()) == 1
+        over = replace(sample, items=tuple(replace(item, at=ahead, over_at=ahead) for item in sample.items))
+        await ours.send(ours.render(over), over)
+        await ours.aclose()
+        assert real.alerts() == []
+
+
 async def test_an_alert_fires_while_its_trouble_lasts_also_over_a_restart_of_alertmanager_and_is_resolved_by_its_end(
     tmp_path: Path,
 ) -> None:

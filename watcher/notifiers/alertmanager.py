@@ -136,8 +136,7 @@ class AlertmanagerNotifier:
         url = self._settings.url.get_secret_value().rstrip("/") + API
         host = urlsplit(url).hostname or ""
         place = f"the Alertmanager at {one_line(host, 100)}"
-        ahead = _time(self._now() + self._settings.resolve_after)
-        alerts = [{"endsAt": ahead, **alert} for alert in wire["alerts"]]
+        alerts = [at_sending(alert, self._now(), self._settings.resolve_after) for alert in wire["alerts"]]
         headers = {"Content-Type": "application/json", "User-Agent": "dlc-watcher", **self._authorization()}
         try:
             answer = await self._outgoing.post(url, json.dumps(alerts, ensure_ascii=False).encode(), headers)
@@ -181,6 +180,18 @@ def render_alerts(message: Message, labels: Mapping[str, str]) -> list[dict[str,
             alert["generatorURL"] = link(item.job.url)
         alerts[key] = alert
     return list(alerts.values())[-MOST_ALERTS:]
+
+
+def at_sending(alert: Mapping[str, Any], now: datetime, resolve_after: timedelta) -> dict[str, Any]:
+    """The alert with its end. Pure.
+
+    Alertmanager refuses an alert that ends before it begins, and shows none that begins later: where DLC's clock is ahead of ours,
+    what happened begins, or is over, now.
+    """
+    begins = min(datetime.fromisoformat(alert["startsAt"]), now)
+    over = alert.get("endsAt")
+    ends = now + resolve_after if over is None else max(begins, min(datetime.fromisoformat(over), now))
+    return {**alert, "startsAt": _time(begins), "endsAt": _time(ends)}
 
 
 def labels_of(item: Item) -> dict[str, str]:
