@@ -5,41 +5,53 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, cast
 
 from watcher.core.absence import Absence
 from watcher.core.attempts import AttemptEnd
+from watcher.core.calls import CallKind
 from watcher.core.codec import event_from_json
 from watcher.core.consequence import Book, consequences
 from watcher.core.declared import sentence, told
-from watcher.core.delivery import Delivery, DeliveryId, FlushId
+from watcher.core.delivery import FlushId
 from watcher.core.digest import Digest, Period, Share
 from watcher.core.digest import told as digest_of
 from watcher.core.events import Event, job_of
+from watcher.core.fallback import Why
 from watcher.core.language import PLAIN, Locale
 from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import Course as Way
 from watcher.core.model import JobId, JobRef, JobSnapshot, PodSnapshot, RestartCount, RoleSpec, SourceName, StatusPeriod
 from watcher.core.phases import Phase
 from watcher.core.rule import BoundRule, Context, Notification, NotificationId, Rule, Severity, Wording
+from watcher.errors import NotifierError
+from watcher.notifiers.slack_replies import classify, classify_answer
 from watcher.testing.cases import Case, bind, load_cases
 from watcher.testing.course import ZERO, Course
+from watcher.testing.later import called, instead, owed_to, without_owner
 
 _CONSOLE: Final = "https://pai.console.aliyun.com/?regionId=cn-hangzhou#/job/detail?jobId={}"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One piece of news, and the job as it stood."""
+    """One piece of news, and the job as it stood.
+
+    Attributes:
+        said: the news.
+        card: the job.
+        owed_since: since when the news is owed; None for since it was seen.
+    """
 
     said: Notification
     card: JobCard | None
+    owed_since: datetime | None = None
 
 
 def sample_file(rule: type[Rule]) -> Path | None:
@@ -171,6 +183,10 @@ _DAY: Final = Digest(
 )
 
 
+_REVOKED: Final = classify_answer("token_revoked", 200, {}, place="Slack channel #ml-jobs")
+_UNREACHED: Final = classify(TimeoutError(), place="Slack channel #ml-jobs")
+
+
 def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Mapping[str, Message]:
     """One message of every kind, made of what the rules really say in their samples, for a reader of that language.
 
@@ -213,34 +229,53 @@ def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Ma
         "cause": (told("root-cause"),),
         "flapping": (told("flapping"),),
         "digest": (Preview(digest_of(_DAY, "team", ZERO)[0], None),),
+        "reminder": (remade(told("stuck-pending"), partial(called, kind=CallKind.REMIND)),),
+        "escalation": (remade(told("job-failed"), partial(called, kind=CallKind.ESCALATE)),),
+        "fallback-dead": in_place(told("job-failed"), Why.DEAD, _REVOKED),
+        "fallback-down": in_place(told("job-failed"), Why.DOWN, _UNREACHED),
+        "owner-unknown": (Preview(without_owner(told("job-failed").said, "wei"), None),),
+        "held": (told("job-recovered", "dlc1", "llama-70b-pretrain"),),
     }
+    overtaken = {"held": (told("pod-evicted", "dlc1"), told("job-restarted", "dlc1"))}
+    receivers = {"escalation": "oncall", "fallback-dead": "mail", "fallback-down": "mail"}
+    threads = dict.fromkeys(("reply", "reminder"), "<root@example.com>")
     return {
-        kind: preview_message(news, "team", locale, thread_reference="<root@example.com>" if kind == "reply" else "")
+        kind: preview_message(
+            news,
+            receivers.get(kind, "team"),
+            locale,
+            thread_reference=threads.get(kind, ""),
+            folded=overtaken.get(kind, ()),
+        )
         for kind, news in kinds.items()
     }
 
 
+def remade(news: Preview, into: Callable[[Notification], Notification]) -> Preview:
+    """Other news of the same job."""
+    return Preview(into(news.said), news.card)
+
+
+def in_place(news: Preview, why: Why, error: NotifierError) -> tuple[Preview, ...]:
+    """What a fallback is told of it."""
+    return tuple(Preview(owed.notification, news.card, owed.created_at) for owed in instead(news.said, why, str(error)))
+
+
 def preview_message(
-    news: Sequence[Preview], receiver: str, locale: Locale = PLAIN, *, thread_reference: str = ""
+    news: Sequence[Preview],
+    receiver: str,
+    locale: Locale = PLAIN,
+    *,
+    thread_reference: str = "",
+    folded: Sequence[Preview] = (),
 ) -> Message:
-    """The news as one message to this receiver."""
-    deliveries = tuple(
-        Delivery(
-            id=DeliveryId(f"preview-{one.said.id}"),
-            receiver=receiver,
-            notification=one.said,
-            group_key="preview",
-            thread_key=f"job:{one.said.job}" if one.said.job is not None else "preview",
-            not_before=one.said.observed_at,
-            created_at=one.said.observed_at,
-        )
-        for one in news
-    )
+    """The news as one message to this receiver; `folded` was held with it, and is told by what came of it."""
     return compose(
-        deliveries,
+        tuple(owed_to(receiver, one.said, one.owed_since) for one in news),
         {one.card.ref: one.card for one in news if one.card is not None},
         flush_id=FlushId("00000000-0000-5000-8000-000000000000"),
         attempt=1,
         thread_reference=thread_reference,
         locale=locale,
+        folded=tuple(owed_to(receiver, one.said) for one in folded),
     )
