@@ -141,7 +141,7 @@ async def test_what_befalls_one_account_leaves_another_as_if_it_were_alone(outag
     calm, troubled = Pair("one", "another"), Pair("one", "another")
     troubled.sources[EAST].trouble = lambda elapsed: outage if elapsed > 60 else None
     for pair in (calm, troubled):
-        await pair.play(400)
+        await pair.play(600)
     assert len(troubled.asked(EAST)) < len(calm.asked(EAST)) / 3, "the outage was one"
     assert troubled.pollers[EAST].sight.blind_since is not None
     assert troubled.asked(WEST) == calm.asked(WEST)
