@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from watcher.ports import Notifier, Store
     from watcher.service.app import Service
-    from watcher.simulator import Simulator
+    from watcher.simulator import Simulator, SpeedUp
 
 _CONFIGURATION = """\
 sources:
@@ -45,7 +45,7 @@ _POLL_EVERY = 0.08
 _REQUESTS = 300.0
 """Requests per real second: what one machine answers and asks without effort."""
 _LEAD = 0.6
-"""Real seconds before the story begins, for the service to be up: else its first scenes would be missed."""
+"""Real seconds between the service's first question and the first scene, so that it knows what was not there before."""
 _START_AND_END = 2.5
 """Seconds of a demo that go into starting and into the last message."""
 
@@ -127,7 +127,7 @@ async def _show(
 
     assert isinstance(story, Scenario)  # noqa: S101 - the caller's type, kept out of the module's imports
     out = console()
-    time = SpeedUp(pace)
+    time = SpeedUp(pace, held=True)  # until the service is up, however long that takes: its first scenes are to be seen
     lead = timedelta(seconds=_LEAD * pace)
     jobs = [job.model_copy(update={"submit_at": job.submit_at + lead}) for job in story.jobs]
     simulator = Simulator(story.model_copy(update={"jobs": jobs}), clock=time)
@@ -153,7 +153,8 @@ async def _show(
         ) as service:
             stop = anyio.Event()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_end, stop, service, math.inf if limit is None else limit, length)
+                tasks.start_soon(_begin, time, simulator)
+                tasks.start_soon(_end, stop, service, time, math.inf if limit is None else limit, length)
                 tasks.start_soon(_interrupt, stop)
                 await run(service, stop, serve_http=False)
                 tasks.cancel_scope.cancel()
@@ -174,10 +175,21 @@ async def _interrupt(stop: anyio.Event) -> None:
             return
 
 
-async def _end(stop: anyio.Event, service: Service, limit: float, length: float) -> None:
-    """Stop at the limit, or when the story is over and all of it has been told."""
+async def _begin(time: SpeedUp, simulator: Simulator) -> None:
+    """Let the story begin once the service has asked for the first time."""
     import anyio
 
+    while not simulator.counts:  # noqa: ASYNC110 - the simulator rings no bell for a request
+        await anyio.sleep(0.02)
+    time.go()
+
+
+async def _end(stop: anyio.Event, service: Service, time: SpeedUp, limit: float, length: float) -> None:
+    """Stop at the limit, or when the story is over and all of it has been told. Both count from the story's begin."""
+    import anyio
+
+    while time() == time.origin:  # noqa: ASYNC110 - as above
+        await anyio.sleep(0.02)
     with anyio.move_on_after(limit - _START_AND_END / 4):
         await anyio.sleep(length)
         while await _waiting(service.store):  # noqa: ASYNC110 - the store rings no bell for what has been delivered
