@@ -109,6 +109,7 @@ class Docket(Generic[K]):
         self.allotment: Allotment = allot({}, rates, rate, wish)
         self._turns: dict[K, Turn[K]] = {}
         self._population: dict[Habit, int] = {}
+        self._habits: dict[Habit, Habit] = {}
         self._looks: tuple[_Heap[K], _Heap[K], _Heap[K]] = ([], [], [])
         self._lists: dict[int, _Heap[K]] = {}
         self._order = itertools.count()
@@ -167,7 +168,7 @@ class Docket(Generic[K]):
     ) -> Turn[K]:
         """Take a job in, to be looked at then."""
         self.drop(key)
-        turn = self._turns[key] = Turn(key, habit, rank, due_s, now_s)
+        turn = self._turns[key] = Turn(key, self._shared(habit), rank, due_s, now_s)
         self._population[habit] = self._population.get(habit, 0) + 1
         self._push(turn)
         self.stands_in(turn, scope, now_s)
@@ -224,7 +225,11 @@ class Docket(Generic[K]):
         if habit != turn.habit:
             self._count_out(turn.habit)
             self._population[habit] = self._population.get(habit, 0) + 1
-            turn.habit = habit
+            turn.habit = self._shared(habit)
+
+    def _shared(self, habit: Habit) -> Habit:
+        """One for all jobs that have it: there are some hundred at most, and a hundred bytes for each job are much."""
+        return self._habits.setdefault(habit, habit)
 
     def listed(self, turn: Turn[K], now_s: float, *, full: bool = False) -> None:
         """A list showed it, or should have. In full when the item told as much as GetJob does, and nothing new."""

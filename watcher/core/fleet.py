@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import takewhile
 from sys import intern
 from types import MappingProxyType
@@ -131,7 +132,7 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
         quota_name=intern(job.quota_name),
         resource_type=intern(job.resource_type),
         priority=job.priority,
-        gpus=job.gpus,
+        gpus=_same_number(job.gpus),
         pods=sum(role.count for role in job.roles),
         nodes=tuple(sorted({intern(pod.node) for pod in job.pods or () if pod.node})),
         tags=_shared_tags(job.settings.tags),
@@ -155,6 +156,7 @@ def _shared(member: Member) -> Member:
         # Not `replace`: this is done for each stored job at a start, and the value is not known to anybody else yet.
         object.__setattr__(member, name, intern(getattr(member, name)))
     object.__setattr__(member, "nodes", tuple(map(intern, member.nodes)))
+    object.__setattr__(member, "gpus", _same_number(member.gpus))
     if member.tags:
         object.__setattr__(member, "tags", _shared_tags(member.tags))
     if member.running_at == member.phase_since:
@@ -163,6 +165,12 @@ def _shared(member: Member) -> Member:
 
 
 _SAID_ALIKE: Final = ("status", "owner", "workspace_id", "quota_id", "quota_name", "resource_type", "reason_code")
+
+
+@lru_cache(maxsize=1024)
+def _same_number(number: float | None) -> float | None:
+    """One for all jobs that ask for as many."""
+    return number
 
 
 def _shared_tags(tags: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

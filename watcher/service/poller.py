@@ -309,10 +309,10 @@ class Poller:
     def _asked(self, entry: Entry) -> None:
         """Note it, and let the deadlines go on that waited for it."""
         waited = not self.may_judge(entry.ref)
-        entry.asked_at = self._ledger.clock.now()
+        entry.asked_s = self._ledger.clock.now().timestamp()
         turn = self._roster.turn(entry)
         if turn is not None:  # a refusal that concerns the job alone is no sign of a budget that is too small
-            turn.looked_s = entry.asked_at.timestamp()
+            turn.looked_s = entry.asked_s
         if waited and self.may_judge(entry.ref):
             self._ledger.deadlines_bell.ring()
 

@@ -36,7 +36,7 @@ class Entry:
         failures: questions that failed in a row.
         error: how the last question failed, or None.
         asking: a question about it is under way.
-        asked_at: when it was last answered, or refused for its own sake.
+        asked_s: when it was last answered, or refused for its own sake, as a timestamp: the very one that its turn has, too.
         known: what an answer that need not be read is recognised by, if one can be.
         seen_at: when such an answer last came; newer than what is held then.
     """
@@ -50,9 +50,14 @@ class Entry:
     failures: int = 0
     error: SourceError | None = None
     asking: bool = False
-    asked_at: datetime | None = None
+    asked_s: float | None = None
     known: Known | None = None
     seen_at: datetime | None = None
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When it was last answered, or refused for its own sake."""
+        return None if self.asked_s is None else datetime.fromtimestamp(self.asked_s, UTC)
 
     @property
     def watch(self) -> Watch | None:
