@@ -35,8 +35,7 @@ def group_key(route: Route, notification: Notification) -> str:
 
 
 def thread_key(route: Route, notification: Notification) -> str:
-    """One thread for each job where groups are no wider than a job, and one for each course of news that is about many jobs
-    (a storm, a cohort): it is nobody's own news. Else one for each group."""
+    """One thread for each job where groups are no wider than a job; else, and for news about many jobs, one for each group."""
     if notification.job is not None and "job" in route.group_by and not notification.about_many:
         return f"job:{notification.job}"
     return f"group:{group_key(route, notification)}"
