@@ -16,7 +16,7 @@ from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.observation import first_sight
 from watcher.core.routing import Route
 from watcher.ports import Observation
-from watcher.service.app import settle_memory
+from watcher.service.app import settled_memory
 from watcher.service.clock import SpedUpClock
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
@@ -92,9 +92,9 @@ class Inside:
         book = Book((), Route(path="route", receiver="nobody"))
         ledger = Ledger(store, book, SpedUpClock(SpeedUp(1000)), self.metrics)
         self.poller = Poller(source, settings, ledger)
-        await ledger.recall()
-        await self.poller.load()
-        settle_memory()
+        with settled_memory():  # as a start does
+            await ledger.recall()
+            await self.poller.load()
         if jobs:
             await self.poller.pass_once()
             assert not self._still or store.written == 0, "a job that did not change was written"

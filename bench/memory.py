@@ -47,13 +47,12 @@ PAUSES: Final = Pauses()
 def ours(jobs: int, pods: int) -> tuple[int, object]:
     """The service's own poller after a start and a look at every job. The store takes no memory: a database is not in ours."""
     from bench.inside import Inside  # noqa: PLC0415 - the process of another peer must not load it
-    from watcher.service.app import settle_memory  # noqa: PLC0415
     from watcher.service.telemetry import set_up_logging  # noqa: PLC0415
 
     set_up_logging("error")
     inside = Inside(Bodies(pods))
     asyncio.run(inside.watch(0))
-    settle_memory()  # as a start does
+    gc.collect()
     base = resident_bytes()
     PAUSES.longest_s = 0.0
     asyncio.run(inside.watch(jobs))

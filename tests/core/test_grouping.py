@@ -94,3 +94,13 @@ def test_the_same_news_is_owed_to_a_receiver_once() -> None:
     assert owe(replace(BY_JOB, path="elsewhere"), SAID, NOW + timedelta(1)).id == first.id
     assert owe(replace(BY_JOB, receiver="oncall"), SAID, NOW).id != first.id
     assert owe(BY_JOB, replace(SAID, id=NotificationId("n2"), job=replace(REF, job_id=JobId("x"))), NOW).id != first.id
+
+
+def test_news_about_many_jobs_is_in_no_job_s_group_or_thread_but_in_that_of_its_own_course() -> None:
+    storm = replace(SAID, rule="storm", across_jobs=True, series="trip-1")
+    later = replace(storm, id=NotificationId("n2"), job=replace(REF, job_id=JobId("other")), labels=())
+    assert group_key(BY_JOB, storm) == group_key(BY_JOB, later) == "route{storm='trip-1'}"
+    assert thread_key(BY_JOB, storm) == thread_key(BY_JOB, later) == "group:route{storm='trip-1'}"
+    assert group_key(BY_JOB, storm) != group_key(BY_JOB, replace(storm, series="trip-2"))
+    assert group_key(by("quota"), storm) == "route{quota='q1|gold'}"
+    assert thread_key(BY_JOB, replace(SAID, across_jobs=True)) == f"job:{REF}"

@@ -380,3 +380,14 @@ def test_a_message_with_other_words_has_a_title_of_them_unless_somebody_gave_it_
     other = tuple(replace(item, headline="Broke") for item in message.items)
     assert with_items(message, other).title == "prod-llm: Broke"
     assert with_items(replace(message, title="Given"), other).title == "Given"
+
+
+def test_news_about_many_jobs_shows_none_of_them_as_the_one_it_is_about() -> None:
+    one = owed("5 jobs evicted")
+    storm = replace(
+        one,
+        thread_key="group:route{storm='trip'}",
+        notification=replace(one.notification, rule="storm", across_jobs=True, series="trip"),
+    )
+    message = compose((storm,), CARDS, flush_id=FlushId("f"), attempt=1, thread_reference="")
+    assert (message.job, message.title, message.thread_title) == (None, "5 jobs evicted", "dlc-watcher: storm")

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 from pydantic import ValidationError
 from slack_sdk.models.blocks import Block
 
+from watcher.core.language import Language, Locale
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.slack import SlackNotifier, SlackSettings
@@ -439,3 +441,123 @@ def test_refused_blocks_are_known_codes(code: str) -> None:
 def test_which_broken_exchanges_are_doubtful(failure: Exception, ambiguous: bool) -> None:
     error = classify(failure)
     assert (error.ambiguous, error.permanent) == (ambiguous, False)
+
+
+# what is too long for a message
+
+LOG = "\n".join(f"step {number}: loss < {number} & <!channel>" for number in range(150))
+LONG = replace(SINGLE, items=(replace(SINGLE.items[0], detail=LOG),))
+
+
+@pytest.fixture
+def quick(notifier: SlackNotifier) -> SlackNotifier:
+    notifier.pace = timedelta(0)
+    return notifier
+
+
+async def test_a_long_context_stands_in_the_thread_as_a_file(slack: SlackServer, quick: SlackNotifier) -> None:
+    slack.scopes.add("files:write")
+    receipt = await quick.send(quick.render(LONG), LONG)
+    (post,) = slack.posts
+    assert "step 149" not in json.dumps(post.blocks)
+    assert LOG.encode() in slack.files["context.txt"]
+    assert [(share["channel_id"], share["thread_ts"]) for share in slack.shares] == [("C0ML0JOBS", post.ts)]
+    assert receipt.note == ""
+
+
+async def test_without_the_right_to_upload_it_is_one_reply_as_long_as_slack_takes(
+    slack: SlackServer, quick: SlackNotifier
+) -> None:
+    receipt = await quick.send(quick.render(LONG), LONG)
+    post, more = slack.posts
+    text = more.blocks[0]["text"]["text"]
+    assert (more.thread_ts, more.raw.get("reply_broadcast"), receipt.note) == (post.ts, None, "")
+    assert refuse_blocks(more.blocks) == ""
+    assert text.startswith("In full\n```")
+    assert text.endswith("…```")
+    assert "<!channel>" not in text
+
+
+async def test_the_context_of_a_reply_stands_in_the_same_thread(slack: SlackServer, quick: SlackNotifier) -> None:
+    root = await quick.send(quick.render(SINGLE), SINGLE)
+    later = reply(LONG, root.thread_reference, name="later")
+    await quick.send(quick.render(later), later)
+    assert [post.thread_ts for post in slack.posts] == ["", root.reference, root.reference]
+
+
+@pytest.mark.parametrize("name", ["single", "several-jobs"])
+async def test_what_a_message_shows_whole_is_not_told_again(
+    slack: SlackServer, quick: SlackNotifier, name: str
+) -> None:
+    await quick.send(quick.render(SAMPLES[name]), SAMPLES[name])
+    assert len(slack.posts) == 1
+    assert "files.getUploadURLExternal" not in slack.calls
+
+
+async def test_a_list_of_pods_is_there_whole(slack: SlackServer, quick: SlackNotifier) -> None:
+    slack.scopes.add("files:write")
+    pods = SAMPLES["five-thousand-pods"]
+    await quick.send(quick.render(pods), pods)
+    assert b"Pod 4999: worker-4999 on 10.0." in slack.files["context.txt"]
+
+
+async def test_among_several_only_what_is_cut_is_told_whole(slack: SlackServer, quick: SlackNotifier) -> None:
+    slack.scopes.add("files:write")
+    two = replace(SINGLE, items=(replace(SINGLE.items[0], headline="short one", detail="short"), LONG.items[0]))
+    await quick.send(quick.render(two), two)
+    assert LOG.encode() in slack.files["context.txt"]
+    assert b"short one" not in slack.files["context.txt"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("500"), Fault("429", retry_after=7), Fault("code", code="is_archived"), Fault("reset_before_accept")],
+)
+async def test_when_the_context_fails_the_message_stands_and_says_so(
+    slack: SlackServer, quick: SlackNotifier, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    uploaded = quick._uploaded
+
+    async def then_fails(*upload: str) -> bool:
+        slack.fail(fault)
+        return await uploaded(*upload)
+
+    monkeypatch.setattr(quick, "_uploaded", then_fails)
+    receipt = await quick.send(quick.render(LONG), LONG)
+    (post,) = slack.posts
+    assert receipt.reference == post.ts
+    assert receipt.note.startswith("its context in full was not added: ")
+
+
+async def test_a_repeat_that_finds_the_message_adds_no_second_context(slack: SlackServer, quick: SlackNotifier) -> None:
+    first = await quick.send(quick.render(LONG), LONG)
+    repeated = again(LONG)
+    found = await quick.send(quick.render(repeated), repeated)
+    assert found.reference == first.reference
+    assert len(slack.posts) == 2
+
+
+async def test_a_context_that_never_ends_does_not_hold_up_what_follows(
+    slack: SlackServer, quick: SlackNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watcher.notifiers.slack._IN_FULL_WITHIN", timedelta(seconds=0.2))
+    monkeypatch.setattr(quick, "pace", timedelta(hours=1))
+    receipt = await quick.send(quick.render(LONG), LONG)
+    assert receipt.note.startswith("its context in full was not added: ")
+    assert len(slack.posts) == 1
+
+
+async def test_a_context_is_given_up_before_the_senders_own_limit_takes_the_receipt(
+    slack: SlackServer, quick: SlackNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "pace", timedelta(hours=1))
+    with anyio.fail_after(3):
+        receipt = await quick.send(quick.render(LONG), LONG)
+    assert receipt.reference == slack.posts[0].ts
+    assert receipt.note.startswith("its context in full was not added: ")
+
+
+async def test_it_is_said_in_the_readers_language(slack: SlackServer, quick: SlackNotifier) -> None:
+    read = replace(LONG, locale=Locale(Language.ZH))
+    await quick.send(quick.render(read), read)
+    assert slack.posts[1].text == "完整内容"

@@ -23,15 +23,20 @@ from watcher.core.rule import Notification
 
 
 def group_key(route: Route, notification: Notification) -> str:
-    """The name of the group this notification joins at this route: readable, and unambiguous through the quotes."""
+    """The name of the group this notification joins at this route: readable, and unambiguous through the quotes.
+
+    Where groups are no wider than a job, news about many jobs is in no job's group, but in that of its own course.
+    """
+    if notification.about_many and "job" in route.group_by:
+        return f"{route.path}{{{notification.rule}={notification.series!r}}}"
     labels = dict(notification.labels)
     values = ",".join(f"{label}={'|'.join(filter(None, labels.get(label, ())))!r}" for label in route.group_by)
     return f"{route.path}{{{values}}}"
 
 
 def thread_key(route: Route, notification: Notification) -> str:
-    """One thread for each job where groups are no wider than a job; else one for each group."""
-    if notification.job is not None and "job" in route.group_by:
+    """One thread for each job where groups are no wider than a job; else, and for news about many jobs, one for each group."""
+    if notification.job is not None and "job" in route.group_by and not notification.about_many:
         return f"job:{notification.job}"
     return f"group:{group_key(route, notification)}"
 

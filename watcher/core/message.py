@@ -247,7 +247,8 @@ def compose(
 def _item(delivery: Delivery, cards: dict[JobRef, JobCard], missing: Text, locale: Locale) -> Item:
     said = delivery.notification
     wording = said.for_readers
-    card = None if said.job is None else cards.get(said.job) or JobCard(ref=said.job, title=said.job.job_id)
+    about = None if said.about_many else said.job
+    card = None if about is None else cards.get(about) or JobCard(ref=about, title=about.job_id)
     if card is not None and card.said:
         card = replace(card, facts=shown(card.said, locale))
     return Item(
@@ -364,6 +365,8 @@ def _thread_title(items: tuple[Item, ...], first: Delivery) -> str:
     job = items[0].job
     if job is not None and first.notification.job is not None and first.thread_key.startswith("job:"):
         return f"{job.title} ({job.ref.job_id})"
+    if first.notification.about_many:
+        return f"dlc-watcher: {first.notification.rule}"
     return f"dlc-watcher: {first.group_key}"
 
 

@@ -392,6 +392,11 @@ class Notification:
     """The same for readers of any language and zone; None where the English text is all there is."""
 
     @property
+    def about_many(self) -> bool:
+        """It is the present state of something that many jobs are part of: nobody's own news, `job` or not."""
+        return self.across_jobs and bool(self.series)
+
+    @property
     def for_readers(self) -> Wording:
         """What was said, to be put into words for a reader."""
         return self.wording or Wording(headline=self.headline, facts=self.facts, detail=self.detail)

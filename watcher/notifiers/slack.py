@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 from pydantic import Field, SecretStr, field_validator, model_validator
 from slack_sdk.errors import SlackApiError
@@ -52,6 +53,7 @@ from watcher.notifiers.slack_replies import (
 from watcher.notifiers.slack_search import channel_id, find_copy
 from watcher.notifiers.slack_socket import hear
 from watcher.notifiers.slack_web import FOREIGN, SlackWeb
+from watcher.notifiers.slack_whole import FILE_NAME, whole_said, whole_text, whole_wire
 from watcher.notifiers.text import link as shown_link
 from watcher.ports import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
@@ -63,6 +65,12 @@ _CLOCKS: Final = timedelta(hours=1)
 
 _LOOK_BACK: Final = GIVE_UP_AFTER + _CLOCKS
 """How old a copy can be: deliveries are not tried for longer."""
+
+_IN_FULL_WITHIN: Final = timedelta(seconds=15)
+"""For all requests that add a long context: what comes next waits for it."""
+
+_MARGIN: Final = timedelta(seconds=2)
+"""So long before the caller's own limit a long context is given up: the receipt must not be lost for it."""
 
 _LOOKS: Final = 6
 """Attempts that are put off when the look-up fails in passing; after them at least once counts for more than at most once."""
@@ -233,8 +241,37 @@ class SlackNotifier:
             found = await self._look_up(message.id, message.attempt, oldest, place=place, thread=root)
             if found is not None:
                 return replace(found, thread_reference=root or found.reference)
-        receipt = await _simplified(self._post_message, wire)
-        return replace(_noting(receipt, note), thread_reference=root or receipt.reference)
+        receipt = _noting(await _simplified(self._post_message, wire), note)
+        receipt = replace(receipt, thread_reference=root or receipt.reference)
+        return _noting(receipt, await self._told_in_full(message, receipt))
+
+    async def _told_in_full(self, message: Message, receipt: Receipt) -> str:
+        """Put what the message cuts into its thread, once, after it was taken; returns what a person should know of it.
+
+        Nothing that goes wrong here is a failure of the message: that stands there, and is never sent again for this. So a message
+        that is found from an earlier attempt gets none either: whether it has it, nobody knows.
+        """
+        text = whole_text(message)
+        if not text:
+            return ""
+        place, thread = receipt.place, receipt.thread_reference
+        try:
+            left = anyio.current_effective_deadline() - anyio.current_time() - _MARGIN.total_seconds()
+            with anyio.fail_after(min(left, _IN_FULL_WITHIN.total_seconds())):
+                if await self._uploaded(place, thread, FILE_NAME, text, whole_said(message.locale)):
+                    return ""
+                await anyio.sleep(self.pace.total_seconds())
+                wire = whole_wire(message, text, place=place, thread=thread)
+                await self._web.client().api_call("chat.postMessage", json=dict(wire))
+        except (
+            *FOREIGN,
+            NotifierError,
+            LookupError,
+            TypeError,
+        ) as exc:  # the last two: slack-sdk, of an answer it did not expect
+            why = exc if isinstance(exc, NotifierError) else classify(exc, place=f"Slack channel {place}")
+            return f"its context in full was not added: {why}"
+        return ""
 
     @property
     def card_target(self) -> str:
@@ -319,21 +356,18 @@ class SlackNotifier:
             elif answer.private:
                 whom = {"channel": press.place, "user": press.user, "thread_ts": press.thread, "text": said}
                 await client.api_call("chat.postEphemeral", json=whom)
-            elif fits_a_reply(answer.text) or not await self._uploaded(press, answer, said):
+            elif fits_a_reply(answer.text) or not await self._uploaded(
+                press.place, press.thread, answer.name, answer.text, said
+            ):
                 await client.api_call("chat.postMessage", json=dict(told_wire(press, said, answer.text)))
         except FOREIGN as exc:
             raise classify(exc, place=f"Slack channel {press.place}") from exc
 
-    async def _uploaded(self, press: Press, answer: Answer, said: str) -> bool:
+    async def _uploaded(self, place: str, thread: str, name: str, text: str, said: str) -> bool:
         """Put a long text into the thread as a file. False where the app may not."""
         try:
             await self._web.client().files_upload_v2(
-                channel=press.place,
-                thread_ts=press.thread,
-                content=answer.text,
-                filename=answer.name,
-                title=answer.name,
-                initial_comment=said,
+                channel=place, thread_ts=thread, content=text, filename=name, title=name, initial_comment=said
             )
         except SlackApiError as exc:
             if error_code(exc) not in NOT_ALLOWED:

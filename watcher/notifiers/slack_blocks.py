@@ -6,6 +6,8 @@ context ten elements) and about 12 000 characters over all. All are counted in c
 Everything from a job is escaped (`& < >` is all that Slack's markup asks for) and marked `verbatim`, so that neither `<!channel>`
 nor `#general` nor a bare address in a job's name becomes a mention, a link or an unfurl:
 https://docs.slack.dev/messaging/formatting-message-text
+
+Over 300 lines, as every limit of a message stands beside the block it bounds, with what is cut by it.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ _LABEL: Final = 60
 _DETAIL_ALONE: Final = 2400
 _DETAIL_AMONG: Final = 240
 _MOST_FACTS_AMONG: Final = 4
+_ROOMY: Final = 20 * LONGEST_SECTION
+"""More than any section takes: what differs at this limit is cut."""
 
 Block = dict[str, Any]
 
@@ -204,6 +208,15 @@ def _entry(item: Item, locale: Locale, *, named: bool) -> str:
     if item.detail:
         lines.append(quoted(one_line(item.detail, _DETAIL_AMONG), _DETAIL_AMONG + 20))
     return "\n".join(lines)
+
+
+def is_cut(item: Item, *, alone: bool) -> bool:
+    """Whether a message, in which it stands alone or among others, shows only a part of the item's detail or of a long list."""
+    if len(item.facts) > MOST_FIELDS or any(len(one_line(value, _ROOMY)) > _VALUE for _, value in item.facts):
+        return True
+    if alone:
+        return quoted(item.detail, _DETAIL_ALONE) != _quote_lines(block(item.detail, _ROOMY).split("\n"), _ROOMY)
+    return len(one_line(item.detail, _ROOMY)) > _DETAIL_AMONG
 
 
 def _loudness(severity: Severity, locale: Locale) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -232,11 +232,11 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         OSError: the address for health and metrics cannot be bound.
         StoreError: the store could not be read at the start.
     """
-    await service.ledger.recall()
-    for poller in service.pollers:
-        await poller.load()
-    await service.keeper.heed()
-    settle_memory()
+    with settled_memory():
+        await service.ledger.recall()
+        for poller in service.pollers:
+            await poller.load()
+        await service.keeper.heed()
     log.info(
         "started",
         sources=len(service.pollers),
@@ -282,14 +282,21 @@ async def _drain(service: Service) -> None:
         pass
 
 
-def settle_memory() -> None:
-    """Take what will stay out of garbage collection, once: modules, rules, and the jobs that were loaded.
+@contextlib.contextmanager
+def settled_memory() -> Iterator[None]:
+    """Take what will stay out of garbage collection, once: modules, rules, and the jobs that are loaded within.
 
-    A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice. What is
-    taken out and later let go is freed all the same, by its reference count; only cycles in it would stay, and values hold none.
+    A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice; while they
+    are loaded it would come again and again, and find nothing. What is taken out and later let go is freed all the same, by its
+    reference count; only cycles in it would stay, and values hold none.
     """
     gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def _rest(service: Service) -> None:

@@ -71,6 +71,11 @@ class Post:
         """Whether it is a job's living card."""
         return self.metadata.get("event_type") == "dlc_watcher_card"
 
+    @property
+    def in_full(self) -> bool:
+        """Whether it is no message, but the whole of what one cuts."""
+        return self.metadata.get("event_type") == "dlc_watcher_whole"
+
     def shown(self) -> dict[str, Any]:
         """As history gives it back."""
         thread = {"thread_ts": self.thread_ts} if self.thread_ts else {}
