@@ -26,7 +26,7 @@ import anyio
 from bench.peers import BenchFailed
 from bench.tables import Table
 from watcher.config import load
-from watcher.core.events import JobStatusChanged
+from watcher.core.events import JobAppeared, JobStatusChanged
 from watcher.plugins import discover
 from watcher.ports import Observation
 from watcher.service.app import assemble, run
@@ -60,12 +60,12 @@ service: {{http: {{port: null}}}}
 
 
 class Noting(SqlStore):
-    """The shipped store, that also notes when each change of a status was committed."""
+    """The shipped store, that also notes when each status was committed with the event that tells it."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.committed: dict[tuple[str, str], float] = {}
-        """By job and new status, the first time, in seconds since the epoch."""
+        """By job and status, the first time, in seconds since the epoch. What ended before its first look appears as ended."""
 
     async def commit(self, observation: Observation) -> None:
         await super().commit(observation)
@@ -73,6 +73,8 @@ class Noting(SqlStore):
         for event in observation.events:
             if isinstance(event, JobStatusChanged):
                 self.committed.setdefault((str(event.job.job_id), event.new_status), now)
+            elif isinstance(event, JobAppeared):
+                self.committed.setdefault((str(event.job.job_id), event.status), now)
 
 
 def scenario(jobs: int, first_s: float, length_s: float, dice: random.Random) -> dict[str, Any]:
