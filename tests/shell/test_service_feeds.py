@@ -133,6 +133,23 @@ async def test_ends_are_seen_within_seconds_where_looks_alone_would_take_minutes
     assert fleet.poller.learnt.belief(Ability.JOB_IDS) is Belief.HONOURED
 
 
+async def test_a_job_that_ends_before_its_first_look_is_looked_at_next() -> None:
+    fleet = Fleet(300, rate=3.0, length=300)
+    await fleet.play()
+    ended_at = {
+        job.id: max((job.submit_at + step.at).total_seconds() for step in job.life if step.status in ENDS)
+        for job in fleet.scenario.jobs
+        if any(step.status in ENDS for step in job.life)
+    }
+    late = [
+        (event.when.observed_at - START).total_seconds() - ended_at[job_id]
+        for event in await fleet.store.events(kinds=frozenset({"job.appeared"}), limit=100_000)
+        if isinstance(event, JobAppeared) and event.status in ENDS and (job_id := str(event.job.job_id)) in ended_at
+    ]
+    assert len(late) > 20
+    assert mean(late) < 10, f"a round of 300 looks takes 100 s: {mean(late)}"
+
+
 @pytest.mark.parametrize(
     ("switches", "ability"),
     [

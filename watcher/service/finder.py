@@ -133,7 +133,10 @@ class Finder:
             entry = self._roster.get(summary.ref)
             if entry is not None:
                 seen_before = job_id in self._roster.digests and entry.listed is not None
+                lived = entry.listed is not None and entry.listed.phase not in TERMINAL
                 entry.listed, entry.agreed = self._roster.shared(Listed.of(summary)), None
+                if lived and not entry.version and summary.phase in TERMINAL:  # it ended before its first look
+                    self._roster.news(entry, Rank.END, now)
                 if self._compare(entry, now, self._scope(summary, scope)) and seen_before:
                     stirred += 1
                     if self.learnt.telling:
