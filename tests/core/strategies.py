@@ -267,9 +267,25 @@ _MEMBERS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+_BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
+    "bool": st.booleans(),
+    "datetime": moments,
+    "datetime | None": maybe_moments,
+    "float": st.floats(0, 1000),
+    "int": counts,
+    "int | None": st.none() | counts,
+    "timedelta": lengths,
+    "timedelta | None": st.none() | lengths,
+}
+"""For members that are not named above: by their annotation, else text."""
+
+
 def _events_of(kind: type[Any]) -> st.SearchStrategy[Any]:
-    names = [member.name for member in fields(kind) if member.name != "kind"]
-    return st.builds(partial(kind), **{name: _MEMBERS.get(name, texts) for name in names})
+    members = [member for member in fields(kind) if member.name != "kind"]
+    return st.builds(
+        partial(kind),
+        **{member.name: _MEMBERS.get(member.name, _BY_TYPE.get(str(member.type), texts)) for member in members},
+    )
 
 
 events = st.one_of([_events_of(kind) for kind in ev.EVENT_TYPES])

@@ -85,9 +85,10 @@ def plain_text(text: str) -> str:
 def redact(text: str) -> str:
     """The text with `***` in place of every secret-like value, and without characters that are not seen."""
     told = _without_pem(plain_text(text))
-    told = _SHAPES.sub(_hide_shape, told)
+    # Names before shapes: of `Bearer password="..."` the shape would take the name away, and nothing would give the value away.
     told = _NAMED.sub(_hide_value, told)
     told = _FLAG.sub(_hide_value, told)
+    told = _SHAPES.sub(_hide_shape, told)
     return _RUN.sub(_hide_random, told)
 
 
