@@ -60,7 +60,7 @@ mutants: $(READY)  ## would a test notice a fault in the history or the diff? wr
 dockerfile: $(READY)  ## hadolint
 	$(BIN)/hadolint Dockerfile
 
-bench: $(READY)  ## polls, lists, detection, memory, starts, commits, sending, large answers, beside the official SDK; ARGS="--only memory"
+bench: $(READY)  ## polls, lists, detection, real time, memory, starts, commits, sending, large answers, beside the official SDK; ARGS="--only memory"
 	$(BIN)/python -m bench $(ARGS)
 
 bench-quick: $(READY)  ## the same in little: does it work, and sees everybody what is there? nothing timed is asserted

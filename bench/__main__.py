@@ -1,7 +1,7 @@
 """`python -m bench`: what dlc-watcher costs and how soon it tells, beside a plain script and the official SDK, in one run.
 
-Parts: polls (CPU and rate of GetJob with nothing changed), lists, detection (in made-up time), memory, startup, commits, sending,
-large. All of them unless some are named with `--only`.
+Parts: polls (CPU and rate of GetJob with nothing changed), lists, detection (in made-up time), realtime (the service as
+it runs), memory, startup, commits, sending, large. All of them unless some are named with `--only`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bench.tables import Table
 from watcher.service.telemetry import set_up_logging
 
 PEERS = (Service, Client, Fetch, RawSocket, PlainHttpx, OfficialSdk)
-PARTS = ("polls", "lists", "detection", "memory", "startup", "commits", "sending", "large")
+PARTS = ("polls", "lists", "detection", "realtime", "memory", "startup", "commits", "sending", "large")
 BASELINE, SCRIPT = OfficialSdk.name, PlainHttpx.name
 MODES = (("https", 16), ("https", 1), ("https", 64), ("http", 16), ("http", 1), ("http", 64))
 
@@ -48,6 +48,7 @@ class Size:
         lists: how many jobs are listed, how often.
         fleets: jobs and requests per second for which detection is played.
         seeds: how many fleets of each.
+        realtime: jobs, requests per second and seconds of detection in real time.
         memory: for how many jobs memory is measured; and up to how many that of others.
         stored: on how many stored jobs a start is measured; and how often.
         commits: observations in a round; and how many rounds.
@@ -61,6 +62,7 @@ class Size:
     lists: tuple[int, int]
     fleets: tuple[tuple[int, float], ...]
     seeds: int
+    realtime: tuple[int, float, float]
     memory: tuple[tuple[int, ...], int]
     stored: tuple[tuple[int, ...], int]
     commits: tuple[int, int]
@@ -75,6 +77,7 @@ FULL = Size(
     lists=(1000, 9),
     fleets=tuple((jobs, rps) for jobs in (1_000, 10_000, 100_000) for rps in (10.0, 50.0, 100.0)),
     seeds=3,
+    realtime=(1_000, 20.0, 50.0),
     memory=((1_000, 10_000, 100_000), 10_000),
     stored=((10_000, 100_000), 3),
     commits=(400, 5),
@@ -88,6 +91,7 @@ QUICK = Size(
     lists=(200, 2),
     fleets=((100, 5.0),),
     seeds=1,
+    realtime=(100, 20.0, 4.0),
     memory=((200,), 200),
     stored=((200,), 1),
     commits=(40, 1),
@@ -116,6 +120,7 @@ def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[s
         "polls": lambda: _polls(size, pods, console, directory),
         "lists": part("lists", *size.lists, directory),
         "detection": part("delays", size.fleets, size.seeds, of="detection"),
+        "realtime": part("realtime", *size.realtime, directory),
         "memory": part("memory", *size.memory, 8),
         "startup": part("startup", *size.stored, 8, directory),
         "commits": part("commits", *size.commits, directory),

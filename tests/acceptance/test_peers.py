@@ -24,7 +24,8 @@ from watcher.config import load
 from watcher.core.message import Message
 from watcher.errors import NotifierError
 from watcher.notifiers.email import EmailNotifier, EmailSettings
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.plugins import discover
 from watcher.service.app import assemble, run
 from watcher.service.clock import SpedUpClock

@@ -23,7 +23,8 @@ from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.phases import Phase
 from watcher.core.rule import Context
 from watcher.errors import NotifierError
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.plugins import discover
 from watcher.ports import Receipt, Wire
 from watcher.service.app import Service, assemble

@@ -23,7 +23,8 @@ from watcher.notifiers.apprise import AppriseNotifier, AppriseSettings
 from watcher.notifiers.console import ConsoleNotifier, ConsoleSettings
 from watcher.notifiers.email import EmailNotifier, EmailSettings
 from watcher.notifiers.exec import ExecNotifier, ExecSettings
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.notifiers.webhook import WebhookNotifier, WebhookSettings
 from watcher.testing.notifier_contract import LivingContract, NotifierBench, NotifierContract, texts
 from watcher.testing.servers import serve

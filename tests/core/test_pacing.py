@@ -141,6 +141,13 @@ def test_answers_throttled_together_are_one_signal() -> None:
     assert throttled(pace, NOW + REACTION).rate == 2
 
 
+def test_a_hold_is_no_quiet_time_that_earns_the_rate_back() -> None:
+    pace = throttled(full_pace(8, NOW), NOW, RECOVERY)
+    assert answered(pace, NOW + RECOVERY).rate == 4
+    assert answered(pace, NOW + RECOVERY * 2).rate == pytest.approx(8)
+    assert answered(pace, NOW + SECOND).rate == 4, "of a question that was under way"
+
+
 def test_quiet_time_gives_the_rate_back_slowly_near_the_rate_that_was_throttled_and_fast_beyond() -> None:
     start = replace(full_pace(64, NOW), bucket=TokenBucket(8, 8, 8, NOW))
     pace = throttled(start, NOW)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from tests.shell.service_world import SOURCE, START, VirtualClock
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
-from watcher.errors import InvalidRequest, JobNotFound, Throttled
+from watcher.errors import InvalidRequest, JobNotFound, SourceError, Throttled
 from watcher.ports import NOTHING_KNOWN, Fetched, Permit
 from watcher.simulator.answers import Moment, get_job
 from watcher.simulator.behaviour import Behaviour
@@ -32,10 +32,13 @@ class DirectSource:
     scopes = 1
 
     def __init__(
-        self, clock: VirtualClock, scenario: Scenario, behaviour: Behaviour, *, per_second: float | None = None
-    ) -> None:
+        self, clock: VirtualClock, scenario: Scenario, behaviour: Behaviour, *, per_second: float | None = None,
+        name: SourceName = SOURCE, account: str = "one",
+    ) -> None:  # fmt: skip
         self.clock, self.scenario, self.behaviour = clock, scenario, behaviour
-        self.account = "one"
+        self.name, self.account = name, account
+        self.trouble: Callable[[float], SourceError | None] = lambda _elapsed_s: None
+        """What a request at so many seconds from the start meets instead of an answer."""
         self._lives = {job.id: (job, states(job)) for job in scenario.jobs}
         self._bucket = None if per_second is None else Bucket.full(per_second, 0.0)
         self.asked: Counter[str] = Counter()
@@ -43,21 +46,20 @@ class DirectSource:
         self.answers: list[tuple[float, bool]] = []
         """When each request came, in seconds from the start, and whether it was throttled."""
 
-    @property
-    def name(self) -> SourceName:
-        return SOURCE
-
     def scope_of(self, workspace_id: str) -> int:
         return 0
 
     def _enter(self, action: str) -> Moment:
         self.asked[action] += 1
         elapsed = self.clock.now() - START
+        wait_s = 0.0
         if self._bucket is not None:
             self._bucket, wait_s = self._bucket.take(elapsed.total_seconds())
-            self.answers.append((elapsed.total_seconds(), wait_s > 0))
-            if wait_s:
-                raise Throttled("too often", code="Throttling.User")
+        self.answers.append((elapsed.total_seconds(), wait_s > 0))
+        if wait_s:
+            raise Throttled("too often", code="Throttling.User")
+        if trouble := self.trouble(elapsed.total_seconds()):
+            raise trouble
         return Moment(START, elapsed, self.behaviour)
 
     async def fetch(self, job_id: JobId) -> JobSnapshot:
@@ -74,7 +76,7 @@ class DirectSource:
         body = json.dumps(get_job(job, state, moment)).encode()
         if (said := digest(body)) == known:
             return None
-        return Fetched(snapshot_from_json(body, source=SOURCE, observed_at=self.clock.now()), said)
+        return Fetched(snapshot_from_json(body, source=self.name, observed_at=self.clock.now()), said)
 
     def _list(self, params: Mapping[str, str], known: Mapping[JobId, bytes]) -> Any:
         moment = self._enter("ListJobs")
@@ -83,7 +85,7 @@ class DirectSource:
             body = list_jobs(tuple(self._lives.values()), params, asker, moment)
         except Refused as exc:
             raise InvalidRequest(str(exc), code="InvalidParameter") from None
-        return read_page(json.dumps(body).encode(), source=SOURCE, known=known)
+        return read_page(json.dumps(body).encode(), source=self.name, known=known)
 
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         jobs: dict[JobId, JobSummary] = {}

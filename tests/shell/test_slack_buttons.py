@@ -23,8 +23,9 @@ from watcher.core.answering import Answer, ButtonAction, Press
 from watcher.core.language import Language, Locale, say
 from watcher.core.rule import NotificationId
 from watcher.errors import NotifierError, PressRefused
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_check import fault
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.ports import AnsweringNotifier
 from watcher.testing.cards import CARDS
 from watcher.testing.messages import SAMPLES

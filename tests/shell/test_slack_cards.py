@@ -11,10 +11,11 @@ import pytest
 
 from watcher.core.living import CardLoss
 from watcher.errors import CardLost, NotifierError
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_card import SQUARES, render_card
 from watcher.notifiers.slack_check import fault
 from watcher.notifiers.slack_replies import LOST
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.ports import LivingNotifier
 from watcher.testing.cards import CARDS, standing_there
 from watcher.testing.messages import HOSTILE, SAMPLES, reply

@@ -20,9 +20,10 @@ from slack_sdk.models.blocks import Block
 from watcher.core.language import Language, Locale
 from watcher.core.rule import Severity
 from watcher.errors import NotifierError
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_blocks import blocks, render_slack
 from watcher.notifiers.slack_replies import CODES, TOO_ELABORATE, classify, classify_answer
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.testing.messages import HOSTILE, SAMPLES, again, reply
 from watcher.testing.notifier_contract import texts
 from watcher.testing.slack import Fault, SlackServer, serve_slack

@@ -13,9 +13,10 @@ import pytest
 from watcher.core.language import Language, Locale
 from watcher.core.people import Person
 from watcher.errors import NotifierError
-from watcher.notifiers.slack import SlackNotifier, SlackSettings
+from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_check import fault
 from watcher.notifiers.slack_people import LOOK_AGAIN_AFTER
+from watcher.notifiers.slack_settings import SlackSettings
 from watcher.testing.messages import SAMPLES, again, reply
 from watcher.testing.slack import Fault, SlackServer, serve_slack
 

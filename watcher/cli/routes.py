@@ -1,4 +1,7 @@
-"""`routes`: the tree with what each node inherits, and who would hear something, by which way."""
+"""`routes`: the tree with what each node inherits, and who would hear something, by which way.
+
+Long, because showing the tree and asking it are two commands over the same lines of text.
+"""
 
 from __future__ import annotations
 

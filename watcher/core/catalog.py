@@ -4,6 +4,8 @@ Labels go by their English text, so a rule writes `("GPUs", ...)` and is read in
 is shown as it is written, or may be a `Said` of its own. Sentences that a single rule speaks stand in that rule.
 
 A test holds that every entry has both languages and the same names in both.
+
+Long, because it is tables.
 """
 
 from __future__ import annotations

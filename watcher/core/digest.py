@@ -14,6 +14,8 @@ can be measured afterwards, and only once for each job.
 | GPU-hours down    | GPUs times the time within it between the end of an attempt and the start of the next       |
 | GPU-hours in vain | of those used, those in attempts that ended in a failure or a restart: the most that was lost |
 | waited            | from submission to the first run, of jobs that first ran in the period                      |
+
+Long, because the whole report stands here: its period, its figures and its words.
 """
 
 from __future__ import annotations

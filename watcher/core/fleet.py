@@ -5,6 +5,8 @@ moment of their question (`Context.fleet`) and read it. The shell keeps it: fill
 observation before its rules are asked. Telling it the same twice changes nothing, so a commit that is repeated does no harm.
 
 There may be very many jobs. What many of them say in the same words (owner, quota, nodes) is kept once, by interning.
+
+Long, because what is kept and what may be asked of it belong together.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ def answered(pace: Pace, now: datetime) -> Pace:
     """A question was answered: give back what the quiet time since the last change has earned."""
     if pace.rate >= pace.ceiling or pace.halved_at is None:
         return pace
-    quiet = (now - pace.halved_at) / RECOVERY
+    since = max(pace.halved_at, pace.blocked_until or pace.halved_at)  # while nothing was asked, nothing was earned
+    quiet = (now - since) / RECOVERY
     earned = pace.limit * (1 + (quiet - 1) ** 3 / 2)
     return _at_rate(pace, min(pace.ceiling, max(pace.rate, earned)), now)
 

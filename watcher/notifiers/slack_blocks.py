@@ -8,6 +8,8 @@ nor `#general` nor a bare address in a job's name becomes a mention, a link or a
 https://docs.slack.dev/messaging/formatting-message-text
 
 Over 300 lines, as every limit of a message stands beside the block it bounds, with what is cut by it.
+
+Long, because every block is made here, so that their limits are held in one place.
 """
 
 from __future__ import annotations

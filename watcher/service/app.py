@@ -2,6 +2,8 @@
 
 Order at the start: the store first (nothing is asked that cannot be kept), then what the last run left, then the workers. Order at
 the end: pollers stop at once, a commit under way is finished, a message under way is finished and written down within the grace.
+
+Long, because this is where everything meets.
 """
 
 from __future__ import annotations

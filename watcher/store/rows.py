@@ -1,4 +1,4 @@
-"""Between values and rows."""
+"""Between values and rows. Long, because each table has its pair."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Values that are read back as a whole (watches, snapshots, events, notifications)
 queries go by. What was stored in order carries `seq`, which only grows: it is the order of news.
 
 A change here needs a new file in `migrations/versions` and a new `REVISION`; a test compares the two.
+
+Long, because it is all tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The Store on SQL: which statements make up which method. Where they run is `sqlite.py`'s and `postgres.py`'s matter."""
+"""The Store on SQL: which statements make up which method. Where they run is `sqlite.py`'s and `postgres.py`'s matter.
+
+Long, because the contract has many methods.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -61,8 +62,13 @@ def sample_file(rule: type[Rule]) -> Path | None:
     return file if file is not None and file.is_file() else None
 
 
-def of_rule(bound: BoundRule, rule: type[Rule]) -> Preview | None:
+def of_rule(bound: BoundRule, rule: type[Rule], *, number: int = 0) -> Preview | None:
     """What the rule, with its options as configured, says in its sample; else what it says there with the sample's own options.
+
+    Args:
+        bound: the rule as configured.
+        rule: its class.
+        number: which of the things it says in one case, from 0.
 
     Raises:
         CaseError: the sample is not written as a case is.
@@ -71,21 +77,24 @@ def of_rule(bound: BoundRule, rule: type[Rule]) -> Preview | None:
     file = sample_file(rule)
     for case in load_cases(file, shown=str(file)) if file is not None else ():
         for tried in (bound, replace(bind(case, rule), name=bound.name, labels=bound.labels)):
-            found = _first(case, tried)
+            found = next(islice(_said(case, tried), number, None), None)
             if found is not None:
                 return found
     return None
 
 
-def _first(case: Case, bound: BoundRule) -> Preview | None:
+def _said(case: Case, bound: BoundRule) -> Iterator[Preview]:
     course = Course(bound, case.jobs)
+    told: set[NotificationId] = set()
     for step in case.course:
         course.take(step)
-        for _, said in course.said.values():
+        for _, said in tuple(course.said.values()):
+            if said.id in told:
+                continue
+            told.add(said.id)
             life = course.lives[said.job.job_id] if said.job is not None else None
             card = life and job_card(life.job, _CONSOLE.format(life.job.ref.job_id), life.way, as_of=said.observed_at)
-            return Preview(said, card or None)
-    return None
+            yield Preview(said, card or None)
 
 
 @cache
@@ -195,9 +204,9 @@ def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Ma
         locale: how the reader is spoken to.
     """
 
-    def told(rule: str, job_id: str = "", title: str = "", away: Absence | None = None) -> Preview:
+    def told(rule: str, job_id: str = "", title: str = "", away: Absence | None = None, number: int = 0) -> Preview:
         bound = BoundRule(name=rule, rule=cast("Any", rules[rule])(rules[rule].Options()))
-        found = of_rule(bound, rules[rule])
+        found = of_rule(bound, rules[rule], number=number)
         if found is None:
             raise ValueError(f"rule {rule!r} brings no sample in which it speaks")
         said = replace(found.said, away=away)
@@ -228,6 +237,7 @@ def message_kinds(rules: Mapping[str, type[Rule]], locale: Locale = PLAIN) -> Ma
         "watcher-itself": (told("watch-blind"),),
         "cause": (told("root-cause"),),
         "flapping": (told("flapping"),),
+        "flapping-settled": (told("flapping", number=1),),
         "digest": (Preview(digest_of(_DAY, "team", ZERO)[0], None),),
         "reminder": (remade(told("stuck-pending"), partial(called, kind=CallKind.REMIND)),),
         "escalation": (remade(told("job-failed"), partial(called, kind=CallKind.ESCALATE)),),

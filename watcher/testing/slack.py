@@ -9,6 +9,8 @@ async with serve_slack() as slack:
     ...
     assert [post.text for post in slack.posts] == [...]
 ```
+
+Long, because each method of Slack's that is used has its double here.
 """
 
 from __future__ import annotations
