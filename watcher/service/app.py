@@ -289,7 +289,8 @@ def settled_memory() -> Iterator[None]:
     """Take what will stay out of garbage collection, once: modules, rules, and the jobs that are loaded within.
 
     A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice; while they
-    are loaded it would come again and again, and find nothing. What is taken out and later let go is freed all the same, by its
+    are loaded it would come again and again, and find next to nothing; once, at the end, is enough. What is taken out and later let
+    go is freed all the same, by its
     reference count; only cycles in it would stay, and values hold none.
     """
     gc.collect()
@@ -297,6 +298,7 @@ def settled_memory() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()
         gc.freeze()
         gc.enable()
 

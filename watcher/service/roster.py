@@ -13,7 +13,7 @@ from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
 from watcher.core.packing import Packer
 from watcher.core.phases import TERMINAL, Phase
 from watcher.core.rates import Habit
-from watcher.core.recognition import Known
+from watcher.core.recognition import Known, Lent
 from watcher.errors import SourceError
 from watcher.service.ledger import Bell
 
@@ -37,7 +37,8 @@ class Entry:
         error: how the last question failed, or None.
         asking: a question about it is under way.
         asked_s: when it was last answered, or refused for its own sake, as a timestamp: the very one that its turn has, too.
-        known: what an answer that need not be read is recognised by, if one can be.
+        digest: of `known`; empty when there is none. Its parts lie here, as an object of its own would cost more than both.
+        lent: of `known`.
         seen_at: when such an answer last came; newer than what is held then.
     """
 
@@ -51,8 +52,18 @@ class Entry:
     error: SourceError | None = None
     asking: bool = False
     asked_s: float | None = None
-    known: Known | None = None
+    digest: bytes = b""
+    lent: Lent | None = None
     seen_at: datetime | None = None
+
+    @property
+    def known(self) -> Known | None:
+        """What an answer that need not be read is recognised by, if one can be."""
+        return None if self.lent is None else Known(self.digest, self.lent)
+
+    @known.setter
+    def known(self, known: Known | None) -> None:
+        self.digest, self.lent = (b"", None) if known is None else (known.digest, known.lent)
 
     @property
     def asked_at(self) -> datetime | None:
