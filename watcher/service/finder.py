@@ -133,10 +133,7 @@ class Finder:
             entry = self._roster.get(summary.ref)
             if entry is not None:
                 seen_before = job_id in self._roster.digests and entry.listed is not None
-                lived = entry.listed is not None and entry.listed.phase not in TERMINAL
-                entry.listed, entry.agreed = self._roster.shared(Listed.of(summary)), None
-                if lived and not entry.version and summary.phase in TERMINAL:  # it ended before its first look
-                    self._roster.news(entry, Rank.END, now)
+                self._shown(entry, summary, now)
                 if self._compare(entry, now, self._scope(summary, scope)) and seen_before:
                     stirred += 1
                     if self.learnt.telling:
@@ -152,6 +149,13 @@ class Finder:
 
     def _enrol(self, summary: JobSummary, now: datetime, scope: int | None, *, version: int = 0) -> None:
         self._roster.enrol(summary.ref, now, version=version, summary=summary, scope=self._scope(summary, scope))
+
+    def _shown(self, entry: Entry, summary: JobSummary, now: datetime) -> None:
+        """Keep what the list shows of it. One that ended before its first look is looked at now."""
+        lived = entry.listed is not None and entry.listed.phase not in TERMINAL
+        entry.listed, entry.agreed = self._roster.shared(Listed.of(summary)), None
+        if lived and not entry.version and summary.phase in TERMINAL:
+            self._roster.news(entry, Rank.END, now)
 
     def _scope(self, summary: JobSummary, scope: int | None) -> int:
         if scope is not None or self.reader is None:
