@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,22 @@ def test_a_stored_job_is_known_by_its_brief() -> None:
     fleet = Fleet()
     fleet.know(brief.member)
     assert fleet.members == {REF: member_of(held)}
+
+
+def test_what_a_stored_job_says_like_others_is_kept_once_and_says_the_same() -> None:
+    held = brief_of(watch(job("Running"))).member
+    since = held.phase_since + timedelta(0)
+    one, other = (
+        replace(held, ref=ref, tags=(("".join(("te", "am")), "nlp"),), running_at=since.replace())
+        for ref in (REF, OTHER)
+    )
+    expected = {REF: replace(one), OTHER: replace(other)}
+    fleet = Fleet()
+    fleet.know(one)
+    fleet.know(other)
+    assert fleet.members == expected
+    assert fleet.members[REF].tags[0][0] is fleet.members[OTHER].tags[0][0]
+    assert fleet.members[REF].running_at is fleet.members[REF].phase_since
 
 
 def test_only_jobs_of_events_that_are_remembered_in_full_are_wanted_so() -> None:
