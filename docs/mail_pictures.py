@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,67 +31,38 @@ PHONE, WIDE = 390, 900
 GAP = 28
 
 
+COLUMNS: Mapping[int, int] = {PHONE: 6, WIDE: 3}
+"""How many mails stand side by side."""
+
+
+LAYOUTS = frozenset({"single", "several-of-one-job", "several-jobs", "storm", "digest", "fallback-dead"})
+"""Kinds of which no two look alike but for their words."""
+
+
 @dataclass(frozen=True)
 class Sheet:
-    """One picture: several mails side by side."""
+    """One picture: a mail of every kind of message."""
 
-    about: str
     locale: Locale
-    dark: bool
     width: int
-    kinds: tuple[str, ...]
+    dark: bool
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return "-".join((self.locale.language.value, _WIDTHS[self.width][0], _THEMES[self.dark]))
+
+    @property
+    def about(self) -> str:
+        """What it shows."""
+        return ", ".join((_LANGUAGES[self.locale.language], _WIDTHS[self.width][1], _THEMES[self.dark]))
 
 
-SHEETS: Mapping[str, Sheet] = {
-    "phone-light": Sheet(
-        "English, on a phone, light: one failure; a reply; several notices about one job; several jobs",
-        PLAIN,
-        dark=False,
-        width=PHONE,
-        kinds=("single", "reply", "several-of-one-job", "several-jobs"),
-    ),
-    "phone-dark": Sheet(
-        "English, on a phone, dark: a storm; what happened while the watcher was away; the watcher itself; a likely cause",
-        PLAIN,
-        dark=True,
-        width=PHONE,
-        kinds=("storm", "while-away", "watcher-itself", "cause"),
-    ),
-    "phone-digest": Sheet(
-        "English, on a phone, light: the digest of a day; a pair that goes back and forth",
-        PLAIN,
-        dark=False,
-        width=PHONE,
-        kinds=("digest", "flapping"),
-    ),
-    "phone-zh-digest": Sheet(
-        "Chinese, on a phone, dark: the same two",
-        CHINESE,
-        dark=True,
-        width=PHONE,
-        kinds=("digest", "flapping"),
-    ),
-    "phone-zh-dark": Sheet(
-        "Chinese, on a phone, dark: the first four kinds",
-        CHINESE,
-        dark=True,
-        width=PHONE,
-        kinds=("single", "reply", "several-of-one-job", "several-jobs"),
-    ),
-    "phone-zh-light": Sheet(
-        "Chinese, on a phone, light: the other four",
-        CHINESE,
-        dark=False,
-        width=PHONE,
-        kinds=("storm", "while-away", "watcher-itself", "cause"),
-    ),
-    "wide-light": Sheet(
-        "English, on a wide page, light", PLAIN, dark=False, width=WIDE, kinds=("single", "several-jobs")
-    ),
-    "wide-zh-dark": Sheet(
-        "Chinese, on a wide page, dark", CHINESE, dark=True, width=WIDE, kinds=("single", "several-of-one-job")
-    ),
-}
+_LANGUAGES = {Language.EN: "English", Language.ZH: "Chinese"}
+_WIDTHS = {PHONE: ("phone", "on a phone"), WIDE: ("wide", "on a wide page")}
+_THEMES = {False: "light", True: "dark"}
+
+SHEETS = tuple(Sheet(*one) for one in product((PLAIN, CHINESE), (PHONE, WIDE), (False, True)))
 
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-background-networking"
@@ -105,12 +77,13 @@ def page(sheet: Sheet, messages: Mapping[str, Message]) -> str:
     frames = "".join(
         f"<figure><figcaption>{escape(kind)}</figcaption>"
         f'<iframe width="{sheet.width}" srcdoc="{escape(mail["html"])}"></iframe></figure>'
-        for kind in sheet.kinds
-        for mail in [render_mail(messages[kind], sender=address, recipients=(address,))]
+        for kind, message in messages.items()
+        if sheet.width == PHONE or kind in LAYOUTS
+        for mail in [render_mail(message, sender=address, recipients=(address,))]
     )
     return (
         f"<!DOCTYPE html><meta charset=utf-8><meta name=color-scheme content='light dark'><style>body{{margin:0;padding:{GAP}px;"
-        f"background:{ground};color:{ink};font:14px sans-serif;display:flex;gap:{GAP}px;align-items:flex-start}}"
+        f"background:{ground};color:{ink};font:14px sans-serif;display:flex;flex-wrap:wrap;gap:{GAP}px;align-items:flex-start}}"
         "figure{margin:0}figcaption{margin:0 0 8px}"
         f"iframe{{border:0;border-radius:10px;display:block;background:{paper}}}</style>"
         f"{frames}<script>onload=()=>{{let most=0;for(const f of document.querySelectorAll('iframe'))"
@@ -127,9 +100,9 @@ def chromium() -> str:
     return found
 
 
-def draw(program: str, name: str, sheet: Sheet, messages: Mapping[str, Message]) -> Path:
+def draw(program: str, sheet: Sheet, messages: Mapping[str, Message]) -> Path:
     """One picture."""
-    width = len(sheet.kinds) * (sheet.width + GAP) + GAP
+    width = COLUMNS[sheet.width] * (sheet.width + GAP) + GAP
     with tempfile.TemporaryDirectory(prefix="dlc-watcher-pictures-") as folder:
         file = Path(folder) / "sheet.html"
         file.write_text(page(sheet, messages), encoding="utf-8")
@@ -148,8 +121,8 @@ def draw(program: str, name: str, sheet: Sheet, messages: Mapping[str, Message])
         )
         height = re.search(r'data-height="(\d+)"', dom)
         if height is None:
-            sys.exit(f"{name}: the page did not tell its height")
-        picture = HERE / f"{name}.png"
+            sys.exit(f"{sheet.name}: the page did not tell its height")
+        picture = HERE / f"{sheet.name}.png"
         shot = [f"--window-size={width},{height[1]}", f"--screenshot={picture}", file.as_uri()]
         _run([program, *flags, scheme, f"--user-data-dir={folder}/b", *shot])
     return picture
@@ -166,13 +139,14 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     lines = ["# Screenshots", ""]
     lines += [
-        "Mails as Chromium draws them, made by `make pictures` of what the built-in rules say in their samples.",
+        "A mail of every kind of message as Chromium draws it: what the built-in rules say in their samples (`make pictures`).",
+        "On wide pages, where only the margins differ, those kinds that are laid out differently.",
         "",
     ]
-    for name, sheet in SHEETS.items():
-        picture = draw(program, name, sheet, told[sheet.locale])
+    for sheet in SHEETS:
+        picture = draw(program, sheet, told[sheet.locale])
         sys.stdout.write(f"{picture.name}: {picture.stat().st_size // 1024} kB\n")
-        lines.append(f"- [{name}.png]({name}.png): {sheet.about}.")
+        lines.append(f"- [{sheet.name}.png]({sheet.name}.png): {sheet.about}.")
     (HERE / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
