@@ -176,3 +176,14 @@ def test_a_path_is_relative_to_the_configuration_file(tmp_path: Path) -> None:
     (tmp_path / "page").chmod(0o700)
     settings = ExecSettings.model_validate({"command": ["./page", "now"]}, context={"base_dir": tmp_path})
     assert settings.command == (str(tmp_path / "page"), "now")
+
+
+@pytest.mark.parametrize("context", [{"base_dir": Path()}, None], ids=["configuration here", "no configuration"])
+def test_a_path_beside_a_configuration_in_this_folder_is_no_bare_name(
+    context: dict[str, Path] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "page").write_text("#!/bin/sh\n")
+    (tmp_path / "page").chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    settings = ExecSettings.model_validate({"command": ["./page", "now"]}, context=context)
+    assert settings.command == (str(tmp_path / "page"), "now")

@@ -54,7 +54,8 @@ def _runnable(command: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]
     program = command[0]
     if "/" in program:
         base = (info.context or {}).get("base_dir")
-        program = str(Path(program).expanduser() if base is None else Path(base) / Path(program).expanduser())
+        # Absolute: a path of which only the name is left (`./tell` beside the configuration) would be taken for a bare name.
+        program = str(Path(base or ".", Path(program).expanduser()).absolute())
     if any("\0" in word for word in command):
         raise ValueError("an argument cannot hold a NUL character")
     found = shutil.which(program, path=PATH)
