@@ -49,3 +49,9 @@ def test_cutting_shows_that_something_is_missing() -> None:
 )
 def test_only_plain_web_addresses_are_links(url: str, shown: bool) -> None:
     assert link(url) == (url if shown else "")
+
+
+def test_one_line_folds_breaks_and_drops_what_cannot_be_seen() -> None:
+    assert one_line(" a\n\tb\x1b[31m\u202ec\x00 ", 50) == "a bc"
+    assert one_line("12345", 5) == "12345"
+    assert one_line("1234 6789", 6) == "1234…"

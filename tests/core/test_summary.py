@@ -56,7 +56,7 @@ def test_a_summary_makes_one_line_of_words(text: str, line: str) -> None:
 
 
 def test_job_text_stays_text_on_one_line_and_is_not_escaped_here() -> None:
-    assert rendered("{{ job.name }}", name="<b>&\n{{ job.id }}\x1b]8;;x\x07\u202e") == "<b>& {{ job.id }}]8;;x"
+    assert rendered("{{ job.name }}", name="<b>&\n{{ job.id }}\x1b]8;;x\x07\u202e") == "<b>& {{ job.id }}"
 
 
 def test_a_long_summary_is_cut_with_an_ellipsis() -> None:

@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from watcher.core.events import (
     EVENT_TYPES,
@@ -32,7 +30,7 @@ from watcher.core.model import (
     SourceName,
     StatusPeriod,
 )
-from watcher.core.plain_text import TEXT_LENGTH, one_line
+from watcher.core.plain_text import TEXT_LENGTH
 from watcher.core.rule import Context
 from watcher.core.summary import compile_summary
 from watcher.core.view import nested, view
@@ -227,20 +225,6 @@ def test_dotted_names_become_a_tree() -> None:
         "phase_age",
         "pod",
     }
-
-
-def test_one_line_folds_breaks_and_drops_what_cannot_be_seen() -> None:
-    assert one_line(" a\n\tb\x1b[31m\u202ec\x00 ", 50) == "a b[31mc"
-    assert one_line("12345", 5) == "12345"
-    assert one_line("1234 6789", 6) == "1234…"
-
-
-@given(st.text())
-def test_one_line_is_one_line_of_at_most_that_length(text: str) -> None:
-    line = one_line(text, 20)
-    assert len(line) <= 20
-    assert len(line.splitlines()) <= 1
-    assert line.isprintable() or any(ord(char) > 127 for char in line)
 
 
 def after(seconds: float) -> datetime:

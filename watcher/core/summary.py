@@ -28,8 +28,8 @@ from watcher.core.declared import told
 from watcher.core.events import KINDS, Event
 from watcher.core.expression import ExpressionError, unknown_name
 from watcher.core.language import Language, Locale, Said, Text, length_in, spoken, time_in
-from watcher.core.plain_text import one_line
 from watcher.core.rule import Context
+from watcher.core.safe_text import one_line
 from watcher.core.view import nested, view
 from watcher.core.view_names import Shape, names_for, sample, wanted
 
