@@ -208,7 +208,7 @@ def _happened(job: JobRef, pod: str, fleet: Fleet, since: datetime) -> list[Even
     """The changes of the job, or the lives of the pod, in the order in which they were learnt."""
     return [
         one.event
-        for one in fleet.recent(since, frozenset({"pod.restarted" if pod else "job.status_changed"}))
+        for one in fleet.recent(since, frozenset({"pod.restarted" if pod else "job.status_changed"}), job=job)
         if (isinstance(one.event, JobStatusChanged) and one.event.job == job)
         or (isinstance(one.event, PodRestarted) and (one.event.job, one.event.pod.pod_id) == (job, pod))
     ]

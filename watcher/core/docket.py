@@ -161,6 +161,18 @@ class Docket(Generic[K]):
         self.allotment = allot(known, self.rates, self._planned_rate, self.wish)
         return self.allotment
 
+    def hasten(self) -> None:
+        """Bring forward what a worse plan has put off further than the present one would.
+
+        While the rate is low, intervals are long. Without this those who were looked at meanwhile would wait so long even after it
+        has risen again, as those whose time comes sooner go before them.
+        """
+        for turn in self._turns.values():
+            every_s = self.interval_s(turn.habit)
+            latest_s = turn.looked_s + every_s * (1 + JITTER)
+            if turn.rank is Rank.ROUND and latest_s + JITTER * every_s < turn.due_s < _NEVER:
+                self.put_off(turn, latest_s)
+
     # --- jobs -------------------------------------------------------------------------------------------------------------------
 
     def enrol(

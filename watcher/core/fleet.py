@@ -11,6 +11,7 @@ Long, because what is kept and what may be asked of it belong together.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -216,6 +217,7 @@ class Fleet:
         self.keep, self._in_full = keep, in_full
         self._members: dict[JobRef, Member] = {}
         self._happenings: dict[EventId, Happening] = {}
+        self._of_job: dict[JobRef, deque[Happening]] = {}
 
     @property
     def members(self) -> Mapping[JobRef, Member]:
@@ -226,16 +228,23 @@ class Fleet:
         """Whether this event is remembered."""
         return event_id in self._happenings
 
-    def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
-        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
-        return reversed(list(self.latest(since, kinds)))
+    def recent(
+        self, since: datetime, kinds: frozenset[str] = frozenset(), *, job: JobRef | None = None
+    ) -> Iterator[Happening]:
+        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all; to this job."""
+        return reversed(list(self.latest(since, kinds, job=job)))
 
     def latest(
-        self, since: datetime, kinds: frozenset[str] = frozenset(), *, before: EventId | None = None
+        self,
+        since: datetime,
+        kinds: frozenset[str] = frozenset(),
+        *,
+        before: EventId | None = None,
+        job: JobRef | None = None,
     ) -> Iterator[Happening]:
         """The same, last learnt first, and no further than is asked for; with `before`, only what was learnt before that event."""
         skipping = before is not None and before in self
-        for happening in reversed(self._happenings.values()):
+        for happening in reversed(self._happenings.values() if job is None else self._of_job.get(job, ())):
             event = happening.event
             if skipping:
                 skipping = event.id != before
@@ -290,10 +299,22 @@ class Fleet:
 
     def _take(self, happened: Iterable[tuple[Event, Member | None, JobSnapshot | None]], now: datetime) -> None:
         for event, member, job in happened:
-            full = job if event.kind in self._in_full else None
-            self._happenings.setdefault(event.id, Happening(event, member, full))
+            if event.id in self._happenings:
+                continue
+            happening = Happening(event, member, job if event.kind in self._in_full else None)
+            self._happenings[event.id] = happening
+            if (ref := job_of(event)) is not None:
+                self._of_job.setdefault(ref, deque()).append(happening)
         while self._overdue(now):
-            del self._happenings[next(iter(self._happenings))]
+            self._forget_first()
+
+    def _forget_first(self) -> None:
+        """What was learnt first of all was learnt first of its job, too."""
+        ref = job_of(self._happenings.pop(next(iter(self._happenings))).event)
+        if ref is not None:
+            self._of_job[ref].popleft()
+            if not self._of_job[ref]:
+                del self._of_job[ref]
 
     def forget(self, refs: Iterable[JobRef]) -> None:
         """Jobs that were pruned."""

@@ -101,7 +101,7 @@ class Finder:
             named = frozenset(summary.ref for summary in listing.jobs)
             named = named.union(JobRef(self._source.name, job_id) for job_id in listing.unchanged)
             self._last_pass = ListPass(began, named)
-            self._roster.keep_digests(named)
+            self._roster.keep_named(named)
         await self.take(listing.jobs, listing.unchanged, listing.digests)
 
     async def take(

@@ -133,6 +133,8 @@ class Ledger:
             StoreError: the store cannot be read.
         """
         register = self.book.troubles
+        if await self.store.open_troubles() == register.numbers:
+            return
         before = register.changes
         found = await self.store.troubles()
         # Something was committed while this was read: it would be forgotten. The next time is soon.

@@ -377,10 +377,11 @@ class Poller:
             self._feeder.missed(watch.snapshot.finished_at, now)
 
     async def _reckon(self) -> None:
-        """Tell from time to time how old the oldest knowledge is, and whether that is as promised."""
+        """See from time to time that nobody waits longer than he must; tell how old the oldest knowledge is, and whether that is as promised."""
         clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
         while True:
             await clock.sleep(_RECKON_EVERY)
+            self.docket.hasten()
             now, oldest_s = clock.now(), self.docket.oldest_s()
             oldest = datetime.fromtimestamp(oldest_s, UTC) if self._roster else None
             age.set(0 if oldest is None else max(0.0, now.timestamp() - oldest_s))

@@ -164,8 +164,9 @@ class Roster:
         else:
             self.digests[job_id] = digest
 
-    def keep_digests(self, named: frozenset[JobRef]) -> None:
-        """Forget by what items are recognised that lists no longer name."""
+    def keep_named(self, named: frozenset[JobRef]) -> None:
+        """Forget what lists no longer name: by what items are recognised, and jobs that ended, as nothing shows them again."""
+        self.ended &= named
         if len(self.digests) > len(named):
             names = {ref.job_id for ref in named}
             self.digests = {job_id: digest for job_id, digest in self.digests.items() if job_id in names}
