@@ -128,7 +128,6 @@ class Fleet:
                     missing.pop(0)
             assert not missing, (job_id, statuses, told)
 
-
     async def assert_deletions_are_told(self, patience: float) -> None:
         """Of jobs that had not ended by then, and were known long enough before; once each, and of no other job."""
         told = [
@@ -293,6 +292,20 @@ async def test_a_job_that_a_list_by_id_leaves_out_is_looked_at_and_not_asked_for
     del fleet.source._lives[gone]
     await fleet.play(900)
     assert "job.vanished" in {event.kind for event in await fleet.store.events(limit=100_000)}
+
+
+async def test_jobs_that_ended_are_forgotten_once_lists_no_longer_name_them() -> None:
+    fleet = Fleet(40)
+    await fleet.play(1500)
+    ended = {str(ref.job_id) for ref in fleet.poller._roster.ended}
+    assert len(ended) > 10
+    gone = sorted(ended)[:5]
+    for job_id in gone:
+        del fleet.source._lives[job_id]
+    await fleet.play(600)
+    assert not {ref.job_id for ref in fleet.poller._roster.ended} & set(gone)
+    assert ended - set(gone) <= {ref.job_id for ref in fleet.poller._roster.ended}, "the others are still listed"
+    assert not fleet.poller._roster.digests.keys() & set(gone)
 
 
 async def test_a_budget_that_is_too_small_is_told_once_with_what_would_do() -> None:

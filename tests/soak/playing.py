@@ -124,6 +124,13 @@ class Account:
             if status in ENDS:
                 self.ends_owed[job_id] = status
 
+    def forgive(self, before_s: float) -> None:
+        """Nobody is told of a job that had ended by then: that is when it was first seen which jobs there are."""
+        self._catch_up()
+        for job_id, owed in tuple(self.owed.items()):
+            if job_id not in self.known and owed[-1][1] in ENDS and owed[-1][0] < before_s:
+                del self.owed[job_id], self.ends_owed[job_id]
+
     def overdue(self, before_s: float) -> list[str]:
         """Jobs of which something is not told that happened before then."""
         self._catch_up()
@@ -208,12 +215,19 @@ class Soak:
     """One play.
 
     Attributes:
+        jobs: how many live jobs there are at any time.
+        hours: how long it lasts.
+        settled: minutes after which nothing is new any more: all have been looked at, lists are known, the rate is found.
+        ceiling: the configured requests per second.
+        secret: those that the region allows.
+        keep: how long ended jobs are kept, and listed.
         held: at every full hour.
-        ages: every minute, how old the oldest knowledge of a live job is, and what bound the service then promised, in seconds.
+        ages: by minute, how old the oldest knowledge of a live job is, and what bound the service promised then, in seconds.
     """
 
     jobs: int
     hours: int
+    settled: int
     seed: int
     folder: Path
     ceiling: float
@@ -222,7 +236,7 @@ class Soak:
     keep: timedelta
     report: Callable[[str], None] = print
     held: list[Held] = field(default_factory=list)
-    ages: list[tuple[float, float, float]] = field(default_factory=list)
+    ages: list[tuple[float, float]] = field(default_factory=list)
 
     async def play(self) -> None:
         """From the start of the service to its end."""
@@ -242,13 +256,16 @@ class Soak:
                 for minute in range(1, self.hours * 60 + 1):
                     await self.clock.advance(timedelta(minutes=1))
                     allotted = service.pollers[0].docket.allotment
-                    self.ages.append((self.region.now_s, self.region.oldest_s(), allotted.bound_s))
+                    self.ages.append((self.region.oldest_s(), allotted.bound_s))
                     if minute % 60 == 0:
                         self._weigh(minute // 60)
-                    if minute == 120:
+                    if minute == self.settled:
                         self.region.forget_gaps()
                 stop.set()
                 await self.clock.settle()
+                began_at = service.pollers[0].sight.watching_since
+                assert began_at is not None
+                self.account.forgive((began_at - START).total_seconds())
 
     def _loaded(self) -> Loaded:
         text = CONFIGURATION.format(ceiling=self.ceiling, retention=int(self.keep.total_seconds()))
@@ -262,13 +279,43 @@ class Soak:
         return source
 
     def _weigh(self, hour: int) -> None:
-        self.held.append(Held(hour, resident(), time.process_time(), self._things(self.service)))
-        counted = self.region.answers.get(hour - 1, Counter())
-        age, bound = (self.ages[-1][1], self.ages[-1][2]) if self.ages else (0.0, 0.0)
-        held = self.held[-1]
+        held = Held(hour, resident(), time.process_time(), self._things(self.service))
+        self.held.append(held)
+        counted = self.region.answered(60 * (hour - 1), 60 * hour)
+        age, bound = self.ages[-1] if self.ages else (0.0, 0.0)
         self.report(
             f"hour {hour}: {counted.total()} requests, {counted['throttled']} throttled; {held.memory:.1f} MiB; "
             f"CPU {held.cpu_s:.0f} s; oldest {age:.0f} of {bound:.0f} s; {held.things}"
+        )
+
+    @property
+    def settled_answers(self) -> Counter[str]:
+        """How many requests were answered once all was settled, and how many throttled."""
+        return self.region.answered(self.settled, 60 * self.hours)
+
+    @property
+    def stalest(self) -> float:
+        """How old the oldest knowledge of a live job was at most once all was settled, in bounds."""
+        return max(age / bound for age, bound in self.ages[self.settled :])
+
+    @property
+    def longest_bound_s(self) -> float:
+        """The longest bound that was promised once all was settled."""
+        return max(bound for _, bound in self.ages[self.settled :])
+
+    def summary(self) -> str:
+        """What it came to."""
+        every, settled, account = self.region.answered(0, 60 * self.hours), self.settled_answers, self.account
+        asked = {name: (one.times, round(one.longest_s, 1)) for name, one in sorted(self.region.asked.items())}
+        return "\n".join(
+            (
+                f"{self.jobs} jobs, {self.hours} hours, seed {self.seed}, {self.ceiling:g} requests/s, {self.secret:g} allowed",
+                f"requests {every.total()}, throttled {every['throttled']}; once settled {settled['throttled'] / settled.total():.3%}",
+                f"oldest knowledge at most {self.stalest:.2f} of the bound; longest bound {self.longest_bound_s:.0f} s",
+                f"events {account.told.total()}: {dict(account.told.most_common())}",
+                f"latest commit of a change, seconds: {account.latest_s}; not told at the end: {len(account.owed)}",
+                f"asked, and longest time between two: {asked}; told {self.deaf.heard} items",
+            )
         )
 
     def _things(self, service: Service) -> dict[str, int]:
@@ -299,4 +346,3 @@ def resident() -> float:
 def size_of(name: str, usual: int) -> int:
     """What the environment says, or the usual."""
     return int(os.environ.get(name, usual))
-

@@ -89,7 +89,7 @@ class Region:
     Attributes:
         jobs: by id, live ones and those that ended lately.
         happened: what happened since the start and was not fetched yet: when, which job, its new status.
-        answers: by hour, how many requests were answered, and how many throttled.
+        answers: by minute, how many requests were answered, and how many throttled.
         asked: by question.
     """
 
@@ -221,7 +221,7 @@ class Region:
         await self.clock.sleep(self.latency)
         now_s = self.now_s
         self._let_happen(now_s)
-        counted = self.answers.setdefault(int(now_s // 3600), Counter())
+        counted = self.answers.setdefault(int(now_s // 60), Counter())
         self._bucket, wait_s = self._bucket.take(now_s)
         if wait_s:
             counted["throttled"] += 1
@@ -258,6 +258,10 @@ class Region:
         asked.longest_s = max(asked.longest_s, now_s - asked.last_s)
         asked.last_s = now_s
 
+    def answered(self, since_minute: int, until_minute: int) -> Counter[str]:
+        """How many requests were answered, and how many throttled, from one minute to another."""
+        return sum((self.answers.get(at, Counter()) for at in range(since_minute, until_minute)), Counter())
+
     def forget_gaps(self) -> None:
         """Count the longest times between questions anew."""
         for asked in self.asked.values():
@@ -292,4 +296,3 @@ class Region:
             told: dict[str, Any] = list_item(kept.job, kept.state, self._moment(self.now_s))
             kept.item = json.dumps(told).encode()
         return kept.item
-

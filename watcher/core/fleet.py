@@ -231,7 +231,10 @@ class Fleet:
     def recent(
         self, since: datetime, kinds: frozenset[str] = frozenset(), *, job: JobRef | None = None
     ) -> Iterator[Happening]:
-        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all; to this job."""
+        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all.
+
+        With `job`, only what happened to it, found without going through the others.
+        """
         return reversed(list(self.latest(since, kinds, job=job)))
 
     def latest(

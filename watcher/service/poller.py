@@ -377,7 +377,7 @@ class Poller:
             self._feeder.missed(watch.snapshot.finished_at, now)
 
     async def _reckon(self) -> None:
-        """See from time to time that nobody waits longer than he must; tell how old the oldest knowledge is, and whether that is as promised."""
+        """See from time to time that nobody waits longer than need be, and tell whether the oldest knowledge is as promised."""
         clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
         while True:
             await clock.sleep(_RECKON_EVERY)
