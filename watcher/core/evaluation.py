@@ -43,6 +43,7 @@ from watcher.core.rule import (
     Summary,
     Wording,
 )
+from watcher.core.steps import Steps, all_at_once
 from watcher.core.wishes import NO_WISHES, Wishes
 
 _FAULT_LENGTH: Final = 500
@@ -65,6 +66,11 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     A rule that raises becomes a `RuleFailed` event, on which rules are asked in turn (once: a rule that fails on `rule.failed` is
     recorded and goes no further).
     """
+    return all_at_once(evaluating(rules, events, context))
+
+
+def evaluating(rules: Sequence[BoundRule], events: Sequence[Event], context: Context) -> Steps[Evaluation]:
+    """The same in steps, one for each event."""
     notifications: list[Notification] = []
     deadlines: list[RuleDeadline] = []
     decisions: list[Decision] = []
@@ -93,6 +99,7 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
 
     for event in events:
         faults.extend(ask(event))
+        yield
     for fault in tuple(faults):
         for _ in ask(fault):
             pass  # a fault about a fault is in the decisions; it makes no third event
