@@ -339,6 +339,8 @@ class _Record:
 
     def _shared(self, hit: _Hit, near: list[_Hit]) -> tuple[_Cause | None, int]:
         """The most specific cause that covers the storm, if there is one; and how many jobs the widest cause covers."""
+        if len(near) == 1 and near[0] is hit:
+            return None, 1
         order = self._options.by
         counts = dict.fromkeys(hit.causes, 0)
         for one in near:

@@ -5,7 +5,7 @@ A rule is a stranger's code. Whatever it raises becomes an event, and the others
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -76,12 +76,11 @@ def evaluating(rules: Sequence[BoundRule], events: Sequence[Event], context: Con
     decisions: list[Decision] = []
     faults: list[RuleFailed] = []
     absorptions: list[Absorption] = []
+    listeners = _listeners(rules)
 
     def ask(event: Event) -> Iterator[RuleFailed]:
         labels = labels_of(event, context.job, context.wishes.owner)
-        for bound in rules:
-            if not _listens(bound, event):
-                continue
+        for bound in listeners(event):
             reason, note, intents = _consult(bound, event, context, labels)
             job = job_of(event)
             reason, note, intents = _heeding(context.wishes, bound, event, (reason, note, intents))
@@ -106,6 +105,20 @@ def evaluating(rules: Sequence[BoundRule], events: Sequence[Event], context: Con
     return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults), tuple(absorptions))
 
 
+def _listeners(rules: Sequence[BoundRule]) -> Callable[[Event], Sequence[BoundRule]]:
+    """Tells which rules listen to an event."""
+    by_kind: dict[str, tuple[BoundRule, ...]] = {}
+
+    def listening(event: Event) -> tuple[BoundRule, ...]:
+        if isinstance(event, DeadlinePassed):
+            return tuple(bound for bound in rules if bound.name == event.rule)
+        if event.kind not in by_kind:
+            by_kind[event.kind] = tuple(bound for bound in rules if event.kind in bound.kinds)
+        return by_kind[event.kind]
+
+    return listening
+
+
 def _deadlines(
     bound: BoundRule, intents: tuple[Intent, ...], event: Event, job: JobRef, now: datetime
 ) -> Iterator[RuleDeadline]:
@@ -115,12 +128,6 @@ def _deadlines(
         elif isinstance(intent, Investigate):
             asked = intent.inquiry(event.id).text
             yield RuleDeadline(rule=INVESTIGATOR, job=job, key=asked, at=now, cause=event.cause)
-
-
-def _listens(bound: BoundRule, event: Event) -> bool:
-    if isinstance(event, DeadlinePassed):
-        return event.rule == bound.name
-    return event.kind in bound.kinds
 
 
 def _consult(
