@@ -20,6 +20,7 @@ import anyio
 from sqlalchemy import Connection, insert
 
 from bench.bodies import Bodies, job_id
+from bench.children import ENDS_WITH_PARENT
 from bench.inside import SOURCE, watch_of
 from bench.measure import Spread
 from bench.peers import BenchFailed
@@ -84,6 +85,7 @@ def first_request(directory: Path, database: Path) -> tuple[float, int]:
             stderr=subprocess.PIPE,
             env={**os.environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"},
             text=True,
+            preexec_fn=ENDS_WITH_PARENT,  # noqa: PLW1509 - it only calls prctl
         )
         try:
             connection, _ = server.accept()
@@ -116,11 +118,13 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
     for jobs, starts in found.items():
         whole = Spread.of([took for took, _ in starts])
         load = Spread.of([took - base for (took, _), base in zip(starts, empty, strict=True)])
+        ratio = Spread.of([took / base for (took, _), base in zip(starts, empty, strict=True)])
         resident = Spread.of([resident / 2**20 for _, resident in starts])
-        lines.append((f"{jobs:,} stored jobs", cell(whole, 2), cell(load, 2), cell(resident)))
+        lines.append((f"{jobs:,} stored jobs", cell(ratio, 2), cell(whole, 2), cell(load, 2), cell(resident)))
         data.append(
             {
                 "jobs": jobs,
+                "of_empty": ratio.__dict__,
                 "first_request_s": whole.__dict__,
                 "more_than_empty_s": load.__dict__,
                 "mib": resident.__dict__,
@@ -130,7 +134,7 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
         f"`dlc-watcher run` after kill -9, SQLite, {pods} pods a job, {rounds} starts in turns. Most of an empty start is "
         "importing. What is known completely again is the budget's matter: a look at each job."
     )
-    heading = ("start on", "first request s", "more than empty s", "resident MiB")
+    heading = ("start on", "of an empty start", "first request s", "more than empty s", "resident MiB")
     return Table("startup", "From the start of the program to its first request", heading, lines, (note,), data)
 
 

@@ -310,7 +310,7 @@ class Soak:
         return "\n".join(
             (
                 f"{self.jobs} jobs, {self.hours} hours, seed {self.seed}, {self.ceiling:g} requests/s, {self.secret:g} allowed",
-                f"requests {every.total()}, throttled {every['throttled']}; once settled {settled['throttled'] / settled.total():.3%}",
+                f"requests {every.total()}, throttled {every['throttled']}; later {settled['throttled'] / settled.total():.3%}",
                 f"oldest knowledge at most {self.stalest:.2f} of the bound; longest bound {self.longest_bound_s:.0f} s",
                 f"events {account.told.total()}: {dict(account.told.most_common())}",
                 f"latest commit of a change, seconds: {account.latest_s}; not told at the end: {len(account.owed)}",
