@@ -1,8 +1,8 @@
 """`python -m bench`: what dlc-watcher costs and how soon it tells, beside a plain script and the official SDK, in one run.
 
 Parts, in the order in which they are run, what goes by the clock first: polls (CPU and rate of GetJob with nothing changed), lists,
-large, commits, sending, startup, realtime (the service as it runs), memory, detection (in made-up time). All of them unless some
-are named with `--only`.
+large, commits, sending, startup, lag (of the event loop), realtime (the service as it runs), memory, detection (in made-up time).
+All of them unless some are named with `--only`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bench.report import Done, Run, machine_line
 from bench.tables import Table
 from watcher.service.telemetry import set_up_logging
 
-PARTS = ("polls", "lists", "large", "commits", "sending", "startup", "realtime", "memory", "detection")
+PARTS = ("polls", "lists", "large", "commits", "sending", "startup", "lag", "realtime", "memory", "detection")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Size:
         lists: jobs of a page, 100 at most; rounds and seconds likewise.
         fleets: jobs and requests per second for which detection is played.
         seeds: how many fleets of each.
+        lag: jobs, requests per second and seconds, after all have been looked at, for which lateness of the loop is noted.
         realtime: jobs, requests per second and seconds of detection in real time.
         memory: for how many jobs memory is measured; up to how many that of others; and how often.
         stored: on how many stored jobs a start is measured; and how often.
@@ -51,6 +52,7 @@ class Size:
     lists: tuple[int, int, float]
     fleets: tuple[tuple[int, float], ...]
     seeds: int
+    lag: tuple[int, float, float]
     realtime: tuple[int, float, float]
     memory: tuple[tuple[int, ...], int, int]
     stored: tuple[tuple[int, ...], int]
@@ -64,6 +66,7 @@ FULL = Size(
     lists=(100, 9, 120),
     fleets=tuple((jobs, rps) for jobs in (1_000, 10_000, 100_000) for rps in (10.0, 50.0, 100.0)),
     seeds=3,
+    lag=(10_000, 50.0, 60.0),
     realtime=(1_000, 20.0, 50.0),
     memory=((1_000, 10_000, 100_000), 10_000, 3),
     stored=((10_000, 100_000), 3),
@@ -76,6 +79,7 @@ QUICK = Size(
     lists=(10, 1, 0),
     fleets=((100, 5.0),),
     seeds=1,
+    lag=(100, 20.0, 3.0),
     realtime=(100, 20.0, 4.0),
     memory=((200,), 200, 1),
     stored=((200,), 1),
@@ -102,6 +106,7 @@ def parts(size: Size, pods: int, directory: Path) -> Mapping[str, Callable[[], T
         "commits": part("commits", *size.commits, directory),
         "sending": part("sending", size.sent, directory),
         "startup": part("startup", *size.stored, 8, directory),
+        "lag": part("lag", *size.lag, directory),
         "realtime": part("realtime", *size.realtime, directory),
         "memory": part("memory", *size.memory, 8),
         "detection": part("delays", size.fleets, size.seeds, of="detection"),

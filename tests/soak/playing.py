@@ -50,7 +50,7 @@ sources:
     max_pages: 1000
 receivers:
   team: {{console: {{}}}}
-route: {{receiver: team, group_by: [source], group_wait: 30s, group_interval: 5m}}
+route: {{receiver: team}}
 service: {{retention: {retention}s, http: {{port: null}}}}
 """
 _ENDED = {"job.succeeded": "Succeeded", "job.failed": "Failed", "job.stopped": "Stopped"}

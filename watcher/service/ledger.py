@@ -75,6 +75,7 @@ class Ledger:
         """Another number after troubles have ended: some receivers are to be told of that."""
         self.interventions = 0
         """Another number after each word of a person about deliveries or receivers."""
+        self._heeded_answers = False
         self._stored: dict[SourceName, list[Brief]] | None = None
         """What `recall` found and nobody has taken yet."""
         self.store_error = ""
@@ -136,8 +137,12 @@ class Ledger:
             StoreError: the store cannot be read.
         """
         register = self.book.troubles
-        if await self.store.open_troubles() == register.numbers:
+        open_ones, taken = await self.store.open_troubles()
+        known, known_taken = register.numbers
+        # Nobody else opens troubles: more of them are our own, committed this very moment. Fewer were ended by an answer.
+        if self._heeded_answers and open_ones >= known and taken <= known_taken:
             return
+        self._heeded_answers = True
         before = register.changes
         found = await self.store.troubles()
         # Something was committed while this was read: it would be forgotten. The next time is soon.
