@@ -23,6 +23,7 @@ import anyio
 from sqlalchemy import Connection, insert
 
 from bench.bodies import Bodies, job_id
+from bench.children import ENDS_WITH_PARENT
 from bench.inside import SOURCE, watch_of
 from bench.measure import Spread
 from bench.peers import BenchFailed
@@ -123,6 +124,7 @@ def start(directory: Path, database: Path) -> tuple[Reached, Reached]:
             stderr=subprocess.PIPE,
             env=_environment(directory),
             text=True,
+            preexec_fn=ENDS_WITH_PARENT,  # noqa: PLW1509 - it only calls prctl
         )
         assert process.stderr is not None
         said: list[str] = []
@@ -164,6 +166,7 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
     for jobs, starts in found.items():
         firsts, loads = zip(*starts, strict=True)
         spreads = {
+            "cpu_of_empty": Spread.of([one.cpu_s / base.cpu_s for one, (base, _) in zip(firsts, found[0], strict=True)]),
             "first_request_s": Spread.of([one.took_s for one in firsts]),
             "first_request_cpu_s": Spread.of([one.cpu_s for one in firsts]),
             "loaded_s": Spread.of([one.took_s for one in loads]),
@@ -179,7 +182,7 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
         "installed ones are. The first pass over the lists begins before the stored jobs are read, and is taken in after; with no "
         "stored job a start is importing. What is known completely again is the budget's matter: a look at each job."
     )
-    heading = ("start on", "first request s", "CPU s by then", "all loaded s", "CPU s by then", "resident MiB")
+    heading = ("start on", "of an empty start", "first request s", "CPU s by then", "all loaded s", "CPU s by then", "resident MiB")
     return Table(
         "startup",
         "From the start of the program to its first request, and to knowing all that is stored",

@@ -167,9 +167,10 @@ class Rates:
         """Take stays into account: each is time without a change in every band it ran through, and one change in the last."""
         for stay in stays:
             last = age_of(stay.lasted_s)
+            kin = stay.habit
             for age in range(last + 1):
                 begins, ends = AGES_S[age - 1] if age else 0.0, stay.lasted_s if age == last else AGES_S[age]
-                habit = stay.habit.kin._replace(age=age)
+                habit = Habit(kin.phase, age, kin.retried, kin.size)
                 self._seconds[habit] = self._seconds.get(habit, 0.0) + ends - begins
                 self._found.pop(habit, None)
             if stay.ended_by:

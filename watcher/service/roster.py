@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from watcher.core.docket import Docket, Rank, Turn
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
-from watcher.core.packing import Packer
+from watcher.core.packing import Packed, Packer
 from watcher.core.phases import TERMINAL, Phase
 from watcher.core.rates import Habit
 from watcher.core.recognition import Known, Lent
@@ -45,7 +45,7 @@ class Entry:
     ref: JobRef
     packer: Packer
     version: int = 0
-    packed: bytes = b""
+    packed: Packed = b""
     listed: Listed | None = None
     agreed: int | None = None
     failures: int = 0
