@@ -166,7 +166,9 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
     for jobs, starts in found.items():
         firsts, loads = zip(*starts, strict=True)
         spreads = {
-            "cpu_of_empty": Spread.of([one.cpu_s / base.cpu_s for one, (base, _) in zip(firsts, found[0], strict=True)]),
+            "cpu_of_empty": Spread.of(
+                [one.cpu_s / base.cpu_s for one, (base, _) in zip(firsts, found[0], strict=True)]
+            ),
             "first_request_s": Spread.of([one.took_s for one in firsts]),
             "first_request_cpu_s": Spread.of([one.cpu_s for one in firsts]),
             "loaded_s": Spread.of([one.took_s for one in loads]),
@@ -182,7 +184,15 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
         "installed ones are. The first pass over the lists begins before the stored jobs are read, and is taken in after; with no "
         "stored job a start is importing. What is known completely again is the budget's matter: a look at each job."
     )
-    heading = ("start on", "of an empty start", "first request s", "CPU s by then", "all loaded s", "CPU s by then", "resident MiB")
+    heading = (
+        "start on",
+        "of an empty start",
+        "first request s",
+        "CPU s by then",
+        "all loaded s",
+        "CPU s by then",
+        "resident MiB",
+    )
     return Table(
         "startup",
         "From the start of the program to its first request, and to knowing all that is stored",

@@ -267,7 +267,18 @@ def test_the_service_imports_nothing_that_it_may_not_need(tmp_path: Path) -> Non
                           text=True, timeout=60, check=True)  # fmt: skip
     loaded = set(done.stdout.split())
     assert {"sqlalchemy", "structlog", "pydantic"} <= loaded
-    unneeded = {"aiohttp", "aiosmtplib", "alembic", "jinja2", "psycopg", "rich", "slack_sdk", "starlette", "typer", "uvicorn"}
+    unneeded = {
+        "aiohttp",
+        "aiosmtplib",
+        "alembic",
+        "jinja2",
+        "psycopg",
+        "rich",
+        "slack_sdk",
+        "starlette",
+        "typer",
+        "uvicorn",
+    }
     assert loaded & {*unneeded, "sqlalchemy.dialects.postgresql", "watcher.web"} == set()
 
 
