@@ -29,12 +29,14 @@ from watcher.service.pulse import BEAT_S
 
 _IDLE: Final = """
 import sys, threading, time
-stop = threading.Event()
+stop, noted = threading.Event(), []
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 while not stop.is_set():
     due = time.monotonic() + float(sys.argv[1])
     time.sleep(float(sys.argv[1]))
-    print(time.monotonic(), max(0.0, time.monotonic() - due))
+    noted.append((time.monotonic(), max(0.0, time.monotonic() - due)))
+for one in noted:
+    print(*one)
 """
 
 

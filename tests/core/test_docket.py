@@ -72,6 +72,9 @@ def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again() -> Non
     assert news is not None
     made.put_off(news, 9_000.0, rank=Rank.CHANGE)
     made.plan(60.0, 10.0)
+    refused = next(turn for turn in made if turn.due_s == put_off)
+    made.hasten(but={refused.key})
+    assert refused.due_s == put_off
     made.hasten()
     assert max(turn.due_s for turn in made if turn is not news) <= made.interval_s(RUNNING) * (1 + JITTER) < 100
     assert (news.due_s, news.rank) == (9_000.0, Rank.CHANGE)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, Generic, TypeVar
@@ -161,13 +161,18 @@ class Docket(Generic[K]):
         self.allotment = allot(known, self.rates, self._planned_rate, self.wish)
         return self.allotment
 
-    def hasten(self) -> None:
+    def hasten(self, but: Collection[K] = frozenset()) -> None:
         """Bring forward what a worse plan has put off further than the present one would.
 
         While the rate is low, intervals are long. Without this those who were looked at meanwhile would wait so long even after it
         has risen again, as those whose time comes sooner go before them.
+
+        Args:
+            but: jobs that were put off for another reason.
         """
         for turn in self._turns.values():
+            if turn.key in but:
+                continue
             every_s = self.interval_s(turn.habit)
             latest_s = turn.looked_s + every_s * (1 + JITTER)
             if turn.rank is Rank.ROUND and latest_s + JITTER * every_s < turn.due_s < _NEVER:

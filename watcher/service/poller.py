@@ -385,7 +385,7 @@ class Poller:
         clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
         while True:
             await clock.sleep(_RECKON_EVERY)
-            self.docket.hasten()
+            self.docket.hasten({entry.ref for entry in self._roster.entries() if entry.failures})
             now, oldest_s = clock.now(), self.docket.oldest_s()
             oldest = datetime.fromtimestamp(oldest_s, UTC) if self._roster else None
             age.set(0 if oldest is None else max(0.0, now.timestamp() - oldest_s))
