@@ -106,7 +106,7 @@ def test_some_parts_alone_are_written_for_the_documentation(tmp_path: Path) -> N
     done = run("--quick", "--markdown", str(page), "--only", "large")
     assert done.returncode == 0, done.stderr
     assert "### Large answers" in page.read_text()
-    assert "| 600 pods |" in page.read_text()
+    assert "| 600 pods, changed look |" in page.read_text()
     assert "polled by" not in page.read_text() + done.stdout
 
 

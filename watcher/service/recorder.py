@@ -10,7 +10,7 @@ from uuid import uuid4
 from anyio import to_thread
 
 from watcher.core.absence import Absence, mark_late
-from watcher.core.consequence import consequences
+from watcher.core.consequence import concluding
 from watcher.core.events import CauseId
 from watcher.core.model import Watch
 from watcher.core.observation import Observed, first_sight, look, merge_summary, not_found
@@ -22,6 +22,7 @@ from watcher.ports import Fetched, JobSource
 from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger, observation
 from watcher.service.roster import Entry
+from watcher.service.waiting import in_turns
 
 Conclude = Callable[[Watch | None], Observed | None]
 """What follows from an answer, given what is held; None where nothing is held that it could be about."""
@@ -122,7 +123,7 @@ class Recorder:
             course=after.course,
             away=gap,
         )
-        follows = consequences(events, context, self._ledger.book, now)
+        follows = await in_turns(concluding(events, context, self._ledger.book, now))
         await self._ledger.commit(
             observation(
                 cause,
