@@ -11,7 +11,6 @@ from statistics import median
 
 from bench.peers import BenchFailed, Peer
 
-
 _LEAST = 3
 """Rounds: with fewer there is no middle one."""
 
