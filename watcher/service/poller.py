@@ -134,6 +134,10 @@ class Poller:
         """What the source's lists can do, as far as that is known."""
         return self._finder.learnt
 
+    async def ask_ahead(self) -> None:
+        """Begin the first pass over the lists beside `load`: what it shows is taken in after that."""
+        await self._finder.list_ahead()
+
     async def load(self) -> None:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()

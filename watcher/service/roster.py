@@ -81,7 +81,7 @@ class Entry:
 
 
 class Roster:
-    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are.
+    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` shows how many there are.
 
     Attributes:
         docket: whose turn it is.
@@ -90,8 +90,8 @@ class Roster:
     """
 
     def __init__(self, size: Gauge, docket: Docket[JobRef]) -> None:
-        self._size, self.docket = size, docket
-        size.set(0)
+        self.docket = docket
+        size.set_function(self.__len__)
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self.digests: dict[JobId, bytes] = {}
@@ -137,7 +137,6 @@ class Roster:
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
         self._entries[ref] = Entry(ref, self._packer, version, listed=listed)
-        self._size.set(len(self._entries))
         shown = phase if listed is None else listed.phase
         rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
         self.docket.enrol(ref, Habit(shown), now.timestamp(), rank=rank, now_s=now.timestamp(), scope=scope)
@@ -148,7 +147,6 @@ class Roster:
         self._entries.pop(entry.ref, None)
         self.docket.drop(entry.ref)
         self.digests.pop(entry.ref.job_id, None)
-        self._size.set(len(self._entries))
         self.ended.add(entry.ref)
 
     def shared(self, listed: Listed) -> Listed:
