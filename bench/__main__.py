@@ -113,9 +113,8 @@ def parts(size: Size, pods: int, directory: Path) -> Mapping[str, Callable[[], T
     }
 
 
-def bench(size: Size, pods: int, only: Sequence[str]) -> list[Done]:
-    """One whole run, part after part. One that fails keeps nobody from the others' tables."""
-    done = []
+def bench(size: Size, pods: int, only: Sequence[str], done: list[Done]) -> None:
+    """One whole run, part after part, into a list. One that fails keeps nobody from the others' tables."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL runs as a user of its own
@@ -131,7 +130,6 @@ def bench(size: Size, pods: int, only: Sequence[str]) -> list[Done]:
                 failed = told(exc)
                 say(f"{part} failed: {failed}")
             done.append(Done(part, table, failed, time.monotonic() - began, load))
-    return done
 
 
 def told(exc: BaseException) -> str:
@@ -178,14 +176,18 @@ def asked(chosen: argparse.Namespace) -> str:
 
 
 def main() -> int:
-    """Run, print, and return the exit code: 0, 1 when a part failed, 130 when it was interrupted."""
+    """Run, print what was done, return the exit code: 0, 1 when a part failed, 130 when it was interrupted."""
     chosen = arguments()
     set_up_logging("critical")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # with all clean-up
+    done: list[Done] = []
+    interrupted = False
     try:
-        done = bench(QUICK if chosen.quick else FULL, chosen.pods, chosen.only)
+        bench(QUICK if chosen.quick else FULL, chosen.pods, chosen.only, done)
     except KeyboardInterrupt:
-        return 130
+        interrupted = True
+        if not done:
+            return 130
     run = Run.today(asked(chosen), done)
     out = Console()
     wide = out if out.is_terminal else Console(width=132)
@@ -201,7 +203,7 @@ def main() -> int:
     for one in done:
         if one.failed:
             print(f"bench: {one.part} failed: {one.failed}", file=sys.stderr)
-    return 1 if any(one.failed for one in done) else 0
+    return 130 if interrupted else 1 if any(one.failed for one in done) else 0
 
 
 if __name__ == "__main__":

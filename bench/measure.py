@@ -11,6 +11,9 @@ from statistics import median
 
 from bench.peers import BenchFailed, Peer
 
+_LEAST = 3
+"""Rounds: with fewer there is no middle one."""
+
 
 @dataclass(frozen=True)
 class Round:
@@ -84,7 +87,7 @@ async def interleave(peers: Sequence[Peer], rounds: int, stop_at: float) -> Mapp
     Args:
         peers: who is measured; each is validated by an uncounted sweep first.
         rounds: how many at most.
-        stop_at: no round begins after it, by the monotonic clock, but one is always done.
+        stop_at: no round begins after it, by the monotonic clock, but three are always done.
 
     Raises:
         BenchFailed: a poll failed or saw something else than is there.
@@ -96,7 +99,7 @@ async def interleave(peers: Sequence[Peer], rounds: int, stop_at: float) -> Mapp
     gc.freeze()
     done: dict[str, list[Round]] = {peer.name: [] for peer in peers}
     for number in range(rounds):
-        if number and time.monotonic() >= stop_at:
+        if number >= _LEAST and time.monotonic() >= stop_at:
             break
         first = number % len(peers)
         for peer in (*peers[first:], *peers[:first]):

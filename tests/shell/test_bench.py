@@ -159,6 +159,22 @@ def test_a_part_that_fails_keeps_nobody_from_the_tables_of_the_others(
     assert told["parts"]["polls"]["failed"] == "on purpose"
 
 
+def test_a_run_that_is_interrupted_tells_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def good() -> Table:
+        return Table("polls", "What was done", ("row", "figure"), (("one", "1"),), (), {"one": 1})
+
+    def interrupted() -> Table:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "parts", lambda *_: {"polls": good, "memory": interrupted})
+    monkeypatch.setattr(sys, "argv", ["bench", "--json", str(tmp_path / "json")])
+    assert command.main() == 130
+    assert "What was done" in capsys.readouterr().out
+    assert list(json.loads((tmp_path / "json").read_text())["parts"]) == ["polls"]
+
+
 @pytest.mark.skipif(ENDS_WITH_PARENT is None, reason="Linux only")
 def test_a_child_ends_with_a_parent_that_is_killed() -> None:
     starter = (

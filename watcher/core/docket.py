@@ -263,7 +263,7 @@ class Docket(Generic[K]):
 
     def _relist(self, turn: Turn[K], now_s: float) -> None:
         every = self.list_interval_s(turn.habit) if turn.scope >= 0 else _NEVER
-        turn.list_due_s = now_s + every
+        turn.list_due_s = now_s + every if every < _NEVER else _NEVER  # not another infinity for each job
         if every < _NEVER:
             heap = self._lists.setdefault(turn.scope, [])
             heapq.heappush(heap, (turn.list_due_s, next(self._order), turn))

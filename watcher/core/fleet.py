@@ -144,9 +144,9 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
         created_at=job.created_at,
         running_at=job.running_at,
         ended_at=job.finished_at,
-        waited=_waited(job),
+        waited=_same_length(_waited(job)),
         template_id=intern(job.template_id),
-        prepared=_prepared(job, course),
+        prepared=_same_length(_prepared(job, course)),
         vanished=vanished,
         sub_status=intern(job.sub_status),
         restarts=job.restarts.used,
@@ -160,6 +160,8 @@ def _shared(member: Member) -> Member:
         object.__setattr__(member, name, intern(getattr(member, name)))
     object.__setattr__(member, "nodes", tuple(map(intern, member.nodes)))
     object.__setattr__(member, "gpus", _same_number(member.gpus))
+    object.__setattr__(member, "waited", _same_length(member.waited))
+    object.__setattr__(member, "prepared", _same_length(member.prepared))
     if member.tags:
         object.__setattr__(member, "tags", _shared_tags(member.tags))
     if member.running_at == member.phase_since:
@@ -174,6 +176,12 @@ _SAID_ALIKE: Final = ("status", "owner", "workspace_id", "quota_id", "quota_name
 def _same_number(number: float | None) -> float | None:
     """One for all jobs that ask for as many."""
     return number
+
+
+@lru_cache(maxsize=4096)
+def _same_length(length: timedelta | None) -> timedelta | None:
+    """One for all jobs that took as long: DLC tells whole seconds."""
+    return length
 
 
 def _shared_tags(tags: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -304,11 +304,13 @@ class Poller:
             await self._outlook.answered("GetJob")
             if fetched is None:
                 self._unread.inc()
-                entry.seen_at, entry.failures = seen_at, 0
+                entry.failures = 0
                 self._again(entry, None)
+                self._asked(entry)
+                entry.seen_s = entry.asked_s
             else:
                 await self._record(entry, self._recorder.seen(entry, fetched, seen_at))
-            self._asked(entry)
+                self._asked(entry)
 
     def _asked(self, entry: Entry) -> None:
         """Note it, and let the deadlines go on that waited for it."""

@@ -99,7 +99,7 @@ class Recorder:
                 before = await self._ledger.store.watch(entry.ref)
                 await _hold(entry, before)
             else:
-                entry.seen_at = None
+                entry.seen_s = None
                 return before, observed
 
     async def _commit(self, entry: Entry, before: Watch | None, observed: Observed, cause: CauseId) -> None:

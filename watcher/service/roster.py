@@ -39,7 +39,7 @@ class Entry:
         asked_s: when it was last answered, or refused for its own sake, as a timestamp: the very one that its turn has, too.
         digest: of `known`; empty when there is none. Its parts lie here, as an object of its own would cost more than both.
         lent: of `known`.
-        seen_at: when such an answer last came; newer than what is held then.
+        seen_s: when such an answer last came, as a timestamp, the very same again; newer than what is held then.
     """
 
     ref: JobRef
@@ -54,7 +54,7 @@ class Entry:
     asked_s: float | None = None
     digest: bytes = b""
     lent: Lent | None = None
-    seen_at: datetime | None = None
+    seen_s: float | None = None
 
     @property
     def known(self) -> Known | None:
@@ -69,6 +69,11 @@ class Entry:
     def asked_at(self) -> datetime | None:
         """When it was last answered, or refused for its own sake."""
         return None if self.asked_s is None else datetime.fromtimestamp(self.asked_s, UTC)
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When an answer last came that need not be read; None when what is held is newer."""
+        return None if self.seen_s is None else datetime.fromtimestamp(self.seen_s, UTC)
 
     @property
     def watch(self) -> Watch | None:
