@@ -79,9 +79,11 @@ def test_nothing_piles_up(soak: Soak) -> None:
         things = held.things
         assert abs(things["live"] - JOBS) <= max(5, JOBS / 100), held
         assert max(things["looks"], things["lists"]) <= PLACES * JOBS + 2 * 3 * 100, held
-        assert things["ended"] <= things["listed"] - things["live"] + max(5, JOBS / 100), held
-        assert things["digests"] <= 1.02 * things["listed"] + 5, held
-        assert things["members"] <= 1.02 * things["listed"] + JOBS / 10 + 5, held
+        # What the region forgot this very hour is forgotten here with the next full pass.
+        over = things["listed"] - things["live"]
+        most_over = 1.5 * over + 10
+        assert things["ended"] <= most_over, held
+        assert max(things["digests"], things["members"]) <= things["live"] + most_over, held
         assert things["tasks"] < 100, held
         assert things["sleepers"] < 100, held
 
