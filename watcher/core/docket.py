@@ -4,8 +4,8 @@
 model in `bench/detection.py`, with a made-up one: what is measured there is what runs.
 
 Looks go in two lines. News (an end that a list showed, a change, a doubt, a job never looked at) come before the rounds, ends
-before other news; but one look in `ROUND_EVERY` belongs to the rounds as long as anybody there is due, so that a flood of news starves
-nobody, and one in `CHANGE_EVERY` of the news belongs to others than ends.
+before other news; but one look in `ROUND_EVERY` belongs to the rounds as long as anybody there is due, so that a flood of news
+starves nobody, and one in `CHANGE_EVERY` of the news belongs to others than ends.
 
 The rounds go by a clock of their own: a job is due an interval after its last look, on that clock, and who is due first is looked
 at first. Where there is budget to spare the clock runs with the caller's. Where the budget is short it shows the time at which the
@@ -13,7 +13,7 @@ job was due that was looked at last (self-clocked fair queueing, Golestani 1994)
 intervals are stretched, or shortened, alike, and no request is wasted. Why nobody waits too long then is said in `schedule`.
 
 Not a frozen value, as a copy for each of ten looks a second would cost more than all the rest; but it asks no clock and draws
-nothing, so what it does follows from what it was told. Times are seconds on the caller's clock, as floats: four for each job.
+nothing, so what it does follows from what it was told. Times are seconds on the caller's clock, as floats: five for each job.
 """
 
 from __future__ import annotations
