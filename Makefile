@@ -46,7 +46,8 @@ coverage: $(READY)  ## every core module: 100 % of its branches, by tests/core a
 	$(BIN)/coverage run -m pytest -q tests/core
 	$(BIN)/coverage report --fail-under=100
 
-soak: $(READY)  ## 100,000 made-up lives of jobs (SOAK_LIVES=n for another number, LIFE_SEED=n for one); a replayed week of 2,000
+soak: $(READY)  ## 10,000 jobs for a virtual day (SOAK_JOBS, SOAK_HOURS, SOAK_SEED); 100,000 made-up lives of jobs (SOAK_LIVES, LIFE_SEED); a replayed week of 2,000
+	SOAK_JOBS=$${SOAK_JOBS:-10000} SOAK_HOURS=$${SOAK_HOURS:-24} $(BIN)/python -m pytest -q -s tests/soak
 	SOAK_LIVES=$${SOAK_LIVES:-100000} $(BIN)/python -m pytest -q tests/core/test_hidden_truth.py
 	WEEK_JOBS=$${WEEK_JOBS:-2000} $(BIN)/python -m pytest -q tests/shell/test_replay_week.py
 

@@ -1,40 +1,33 @@
 """`python -m bench`: what dlc-watcher costs and how soon it tells, beside a plain script and the official SDK, in one run.
 
-Parts: polls (CPU and rate of GetJob with nothing changed), lists, detection (in made-up time), realtime (the service as
-it runs), memory, startup, commits, sending, large. All of them unless some are named with `--only`.
+Parts, in the order in which they are run, what goes by the clock first: polls (CPU and rate of GetJob with nothing changed), lists,
+large, commits, sending, startup, lag (of the event loop), realtime (the service as it runs), memory, detection (in made-up time).
+All of them unless some are named with `--only`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-import anyio
 from rich.console import Console
 
-from bench import measure, report
-from bench.peers import BenchFailed, Peer, Site
-from bench.peers.official_sdk import OfficialSdk
-from bench.peers.ours import Client, Fetch, Service
-from bench.peers.plain_httpx import PlainHttpx
-from bench.peers.raw_socket import RawSocket
-from bench.server import Served, serving
+from bench.peers import BenchFailed
+from bench.progress import say
+from bench.report import Done, Run, machine_line
 from bench.tables import Table
 from watcher.service.telemetry import set_up_logging
 
-PEERS = (Service, Client, Fetch, RawSocket, PlainHttpx, OfficialSdk)
-PARTS = ("polls", "lists", "detection", "realtime", "memory", "startup", "commits", "sending", "large")
-BASELINE, SCRIPT = OfficialSdk.name, PlainHttpx.name
-MODES = (("https", 16), ("https", 1), ("https", 64), ("http", 16), ("http", 1), ("http", 64))
+PARTS = ("polls", "lists", "large", "commits", "sending", "startup", "lag", "realtime", "memory", "detection")
 
 
 @dataclass(frozen=True)
@@ -42,28 +35,26 @@ class Size:
     """How much is done.
 
     Attributes:
-        jobs: polls in a round.
-        rounds: of every peer in every mode, at most.
-        seconds: after which no further round of polls begins.
-        lists: how many jobs are listed, how often.
+        polls: in a round; rounds of every peer in every mode, at most; seconds after which no further round begins.
+        lists: jobs of a page, 100 at most; rounds and seconds likewise.
         fleets: jobs and requests per second for which detection is played.
         seeds: how many fleets of each.
+        lag: jobs, requests per second and seconds, after all have been looked at, for which lateness of the loop is noted.
         realtime: jobs, requests per second and seconds of detection in real time.
-        memory: for how many jobs memory is measured; and up to how many that of others.
+        memory: for how many jobs memory is measured; up to how many that of others; and how often.
         stored: on how many stored jobs a start is measured; and how often.
         commits: observations in a round; and how many rounds.
         sent: how many events are told.
         large: numbers of pods; and how often.
     """
 
-    jobs: int
-    rounds: int
-    seconds: float
-    lists: tuple[int, int]
+    polls: tuple[int, int, float]
+    lists: tuple[int, int, float]
     fleets: tuple[tuple[int, float], ...]
     seeds: int
+    lag: tuple[int, float, float]
     realtime: tuple[int, float, float]
-    memory: tuple[tuple[int, ...], int]
+    memory: tuple[tuple[int, ...], int, int]
     stored: tuple[tuple[int, ...], int]
     commits: tuple[int, int]
     sent: int
@@ -71,28 +62,26 @@ class Size:
 
 
 FULL = Size(
-    jobs=320,
-    rounds=9,
-    seconds=150,
-    lists=(1000, 9),
+    polls=(320, 9, 240),
+    lists=(100, 9, 120),
     fleets=tuple((jobs, rps) for jobs in (1_000, 10_000, 100_000) for rps in (10.0, 50.0, 100.0)),
     seeds=3,
+    lag=(10_000, 50.0, 60.0),
     realtime=(1_000, 20.0, 50.0),
-    memory=((1_000, 10_000, 100_000), 10_000),
+    memory=((1_000, 10_000, 100_000), 10_000, 3),
     stored=((10_000, 100_000), 3),
     commits=(400, 5),
     sent=9,
     large=((2_000, 5_000), 9),
 )
 QUICK = Size(
-    jobs=16,
-    rounds=2,
-    seconds=4,
-    lists=(200, 2),
+    polls=(16, 1, 0),
+    lists=(10, 1, 0),
     fleets=((100, 5.0),),
     seeds=1,
+    lag=(100, 20.0, 3.0),
     realtime=(100, 20.0, 4.0),
-    memory=((200,), 200),
+    memory=((200,), 200, 1),
     stored=((200,), 1),
     commits=(40, 1),
     sent=1,
@@ -100,13 +89,7 @@ QUICK = Size(
 )
 
 
-def _polls(size: Size, pods: int, console: Console, directory: Path) -> Table:
-    with serving(size.jobs, pods, directory) as served:
-        modes = anyio.run(run_modes, served, size, console)
-    return report.summed_up(served, modes).table()
-
-
-def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[str, Callable[[], Table]]:
+def parts(size: Size, pods: int, directory: Path) -> Mapping[str, Callable[[], Table]]:
     """Every part of a run, by name, in order. What a part needs is loaded when it is run."""
 
     def part(name: str, *given: object, of: str = "") -> Callable[[], Table]:
@@ -117,107 +100,110 @@ def parts(size: Size, pods: int, console: Console, directory: Path) -> Mapping[s
         return measured
 
     return {
-        "polls": lambda: _polls(size, pods, console, directory),
-        "lists": part("lists", *size.lists, directory),
-        "detection": part("delays", size.fleets, size.seeds, of="detection"),
-        "realtime": part("realtime", *size.realtime, directory),
-        "memory": part("memory", *size.memory, 8),
-        "startup": part("startup", *size.stored, 8, directory),
+        "polls": part("polls", *size.polls, pods, directory),
+        "lists": part("lists", *size.lists, pods, directory),
+        "large": part("large", *size.large),
         "commits": part("commits", *size.commits, directory),
         "sending": part("sending", size.sent, directory),
-        "large": part("large", *size.large),
+        "startup": part("startup", *size.stored, 8, directory),
+        "lag": part("lag", *size.lag, directory),
+        "realtime": part("realtime", *size.realtime, directory),
+        "memory": part("memory", *size.memory, 8),
+        "detection": part("delays", size.fleets, size.seeds, of="detection"),
     }
 
 
-async def run_modes(served: Served, size: Size, console: Console) -> list[report.Mode]:
-    """Measure all modes, each with its fair share of the time that is left."""
-    ends = time.monotonic() + size.seconds
-    found = []
-    for number, (scheme, concurrent) in enumerate(MODES):
-        site = Site(scheme, served.authorities[scheme], served.ca_file, served.job_ids, concurrent)
-        async with AsyncExitStack() as stack:
-            peers: list[Peer] = []
-            for make in PEERS:
-                peers.append(make(site))
-                stack.push_async_callback(peers[-1].aclose)
-            now = time.monotonic()
-            share = max(0.0, ends - now) / (len(MODES) - number)
-            if console.is_terminal:  # a line, no spinner: that would be a thread whose CPU is charged to the peers
-                console.print(f"{scheme}, {concurrent} at once ...")
-            rounds = await measure.interleave(peers, size.jobs, size.rounds, now + share)
-        found.append(report.mode(scheme, concurrent, rounds, BASELINE, SCRIPT))
-    return found
-
-
-def bench(size: Size, pods: int, console: Console, only: Sequence[str]) -> list[Table]:
-    """One whole run, part after part.
-
-    Raises:
-        BenchFailed: a part failed, or saw something else than is there.
-    """
+def bench(size: Size, pods: int, only: Sequence[str], done: list[Done]) -> None:
+    """One whole run, part after part, into a list. One that fails keeps nobody from the others' tables."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL runs as a user of its own
-        chosen = parts(size, pods, console, directory)
-        found = []
-        for part in only or chosen:
-            if console.is_terminal:
-                console.print(f"{part} ...")
-            found.append(chosen[part]())
-        return found
+        for part, measured in parts(size, pods, directory).items():
+            if only and part not in only:
+                continue
+            load, began = os.getloadavg()[0], time.monotonic()
+            say(f"{part} (load {load:.2f})")
+            table, failed = None, ""
+            try:
+                table = measured()
+            except Exception as exc:  # noqa: BLE001 - whatever it is, it is told, and the exit code says so
+                failed = told(exc)
+                say(f"{part} failed: {failed}")
+            done.append(Done(part, table, failed, time.monotonic() - began, load))
+
+
+def told(exc: BaseException) -> str:
+    """A failure in a line."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return str(exc) if isinstance(exc, BenchFailed) else f"{type(exc).__name__}: {exc}"
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="a few hundred polls: does it work? (the numbers mean little)"
+        "--quick", action="store_true", help="everything in little: does it work? (the numbers mean little)"
     )
     parser.add_argument(
-        "--pods", type=int, default=2, metavar="N", help="pods of each job: the size of an answer (default 2)"
+        "--pods", type=int, default=2, metavar="N", help="pods of each polled job: the size of an answer (default 2)"
     )
     parser.add_argument("--only", metavar="PART,...", default="", help="only these parts: " + ", ".join(PARTS))
-    parser.add_argument("--markdown", action="store_true", help="print for docs/performance.md")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the tables there, too; into their section where FILE has one, as docs/performance.md has",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
     chosen = parser.parse_args(argv)
     if not 1 <= chosen.pods <= 1000:
         parser.error("--pods is a number from 1 to 1000")
-    if chosen.json is not None and not chosen.json.absolute().parent.is_dir():
-        parser.error(f"--json: there is no directory for {str(chosen.json)!r}")
+    for option in ("json", "markdown"):
+        file = getattr(chosen, option)
+        if file is not None and not file.absolute().parent.is_dir():
+            parser.error(f"--{option}: there is no directory for {str(file)!r}")
     chosen.only = [part for part in chosen.only.split(",") if part]
     if unknown := [part for part in chosen.only if part not in PARTS]:
         parser.error(f"--only: there is no part {unknown[0]!r}")
     return chosen
 
 
+def asked(chosen: argparse.Namespace) -> str:
+    """The arguments that say what is measured."""
+    found = ["--quick"] * chosen.quick + [f"--pods {chosen.pods}"] * (chosen.pods != 2)
+    return " ".join(found + ([f"--only {','.join(chosen.only)}"] if chosen.only else []))
+
+
 def main() -> int:
-    """Run, print, and return the exit code: 0, 1 when the run is worthless, 130 when it was interrupted."""
+    """Run, print what was done, return the exit code: 0, 1 when a part failed, 130 when it was interrupted."""
     chosen = arguments()
     set_up_logging("critical")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # with all clean-up
+    done: list[Done] = []
+    interrupted = False
     try:
-        found = bench(QUICK if chosen.quick else FULL, chosen.pods, Console(stderr=True), chosen.only)
-    except BenchFailed as exc:
-        print(f"bench: {exc}", file=sys.stderr)
-        return 1
+        bench(QUICK if chosen.quick else FULL, chosen.pods, chosen.only, done)
     except KeyboardInterrupt:
-        return 130
-    if chosen.markdown:
-        print(f"{report.machine_line()}\n")
-        for table in found:
-            print(table.markdown())
-    else:
-        out = Console()
-        wide = out if out.is_terminal else Console(width=132)
-        for table in found:
-            table.show(wide)
-        wide.print(report.machine_line())
+        interrupted = True
+        if not done:
+            return 130
+    run = Run.today(asked(chosen), done)
+    out = Console()
+    wide = out if out.is_terminal else Console(width=132)
+    for one in done:
+        if one.table:
+            one.table.show(wide)
+    wide.print(machine_line())
     if chosen.json is not None:
-        told = {"machine": report.machine(), "versions": report.versions()} | {
-            table.name: table.data for table in found
-        }
-        chosen.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    return 0
+        chosen.json.write_text(json.dumps(run.as_json(), indent=2) + "\n", encoding="utf-8")
+    if chosen.markdown is not None:
+        page = chosen.markdown.read_text(encoding="utf-8") if chosen.markdown.exists() else ""
+        chosen.markdown.write_text(run.into(page, PARTS), encoding="utf-8")
+    for one in done:
+        if one.failed:
+            print(f"bench: {one.part} failed: {one.failed}", file=sys.stderr)
+    return 130 if interrupted else 1 if any(one.failed for one in done) else 0
 
 
 if __name__ == "__main__":

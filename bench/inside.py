@@ -16,10 +16,10 @@ from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.observation import first_sight
 from watcher.core.routing import Route
 from watcher.ports import Observation
-from watcher.service.app import settled_memory
 from watcher.service.clock import SpedUpClock
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
+from watcher.service.settling import settled_memory
 from watcher.service.telemetry import Metrics
 from watcher.simulator import SpeedUp
 from watcher.sources.dlc import DlcSettings, DlcSource

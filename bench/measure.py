@@ -11,13 +11,16 @@ from statistics import median
 
 from bench.peers import BenchFailed, Peer
 
+_LEAST = 3
+"""Rounds: with fewer there is no middle one."""
+
 
 @dataclass(frozen=True)
 class Round:
     """One sweep of one peer.
 
     Attributes:
-        polls: how many, all of them checked.
+        polls: how many, all of them checked; of lists, how many jobs were seen.
         wall_s: how long it took.
         cpu_s: user and system time of this process meanwhile, all its threads together.
     """
@@ -55,7 +58,7 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def sweep(peer: Peer, jobs: int) -> Round:
+async def sweep(peer: Peer) -> Round:
     """Warm up, then measure one sweep.
 
     Raises:
@@ -73,33 +76,32 @@ async def sweep(peer: Peer, jobs: int) -> Round:
             cause = cause.exceptions[0]
         said = str(cause) if isinstance(cause, BenchFailed) else f"{type(cause).__name__}: {cause}"
         raise BenchFailed(f"a poll of “{peer.name}” failed, so nothing of this run counts: {said}") from exc
-    if polls != jobs:
-        raise BenchFailed(f"“{peer.name}” polled {polls} jobs of {jobs}, so nothing of this run counts")
+    if polls != peer.asks:
+        raise BenchFailed(f"“{peer.name}” polled {polls} jobs of {peer.asks}, so nothing of this run counts")
     return round_
 
 
-async def interleave(peers: Sequence[Peer], jobs: int, rounds: int, stop_at: float) -> Mapping[str, Sequence[Round]]:
+async def interleave(peers: Sequence[Peer], rounds: int, stop_at: float) -> Mapping[str, Sequence[Round]]:
     """Rounds of all peers in turn, a different one first each time, so that a slow moment of the machine meets them alike.
 
     Args:
         peers: who is measured; each is validated by an uncounted sweep first.
-        jobs: how many polls a sweep must have.
         rounds: how many at most.
-        stop_at: no round begins after it, by the monotonic clock, but one is always done.
+        stop_at: no round begins after it, by the monotonic clock, but three are always done.
 
     Raises:
         BenchFailed: a poll failed or saw something else than is there.
     """
     for peer in peers:
-        await sweep(peer, jobs)
+        await sweep(peer)
     # No peer shall pay, in a garbage collection of its own making, for what another one has imported.
     gc.collect()
     gc.freeze()
     done: dict[str, list[Round]] = {peer.name: [] for peer in peers}
     for number in range(rounds):
-        if number and time.monotonic() >= stop_at:
+        if number >= _LEAST and time.monotonic() >= stop_at:
             break
         first = number % len(peers)
         for peer in (*peers[first:], *peers[:first]):
-            done[peer.name].append(await sweep(peer, jobs))
+            done[peer.name].append(await sweep(peer))
     return done

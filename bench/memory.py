@@ -13,10 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.bodies import Bodies, job_id
-from bench.tables import Table
+from bench.children import ENDS_WITH_PARENT
+from bench.measure import Spread
+from bench.progress import say
+from bench.tables import Table, cell
 
 _PAGE: Final = 4096
 
@@ -84,36 +87,56 @@ def sdk(jobs: int, pods: int) -> tuple[int, object]:
 WHO: Final[dict[str, Callable[[int, int], tuple[int, object]]]] = {"ours": ours, "script": script, "sdk": sdk}
 
 
-def memory(sizes: Sequence[int], most_of_others: int, pods: int) -> Table:
-    """Measure everybody at every size.
+def _measured(who: str, jobs: int, pods: int) -> dict[str, Any]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench.memory", who, str(jobs), str(pods)],
+        check=True,
+        capture_output=True,
+        text=True,
+        preexec_fn=ENDS_WITH_PARENT,
+    )
+    told: dict[str, Any] = json.loads(ran.stdout)
+    return told
+
+
+def memory(sizes: Sequence[int], most_of_others: int, rounds: int, pods: int) -> Table:
+    """Measure everybody at every size, in turns.
 
     Args:
         sizes: how many jobs.
-        most_of_others: what is not ours is measured up to so many, as it needs some fifty kilobytes for each.
+        most_of_others: what is not ours is measured up to so many, as it needs some fifty kilobytes for each; and the largest once.
+        rounds: how often the others are.
         pods: how many pods each job has.
     """
     rows, data = [], []
     for jobs in sizes:
-        for who, name in _NAMES.items():
-            if who != "ours" and jobs > most_of_others:
-                continue
-            command = [sys.executable, "-m", "bench.memory", who, str(jobs), str(pods)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            data.append(found)
-            rows.append(
-                (
-                    f"{jobs:,} jobs: {name}",
-                    f"{found['bytes_per_job'] / 1024:.2f}",
-                    f"{found['base_bytes'] / 2**20:.0f}",
-                    f"{found['resident_bytes'] / 2**20:.0f}",
-                    f"{found['full_collection_ms']:.1f}",
-                    f"{found['longest_pause_ms']:.1f}",
-                )
-            )
-    heading = ("held by", "KiB/job", "base MiB", "all MiB", "full collection ms", "longest pause ms")
+        say(f"memory: {jobs:,} jobs")
+        large = jobs > most_of_others
+        found: dict[str, list[dict[str, Any]]] = {who: [] for who in _NAMES if who == "ours" or not large}
+        for _ in range(1 if large else rounds):
+            for who, several in found.items():
+                several.append(_measured(who, jobs, pods))
+        for who, several in found.items():
+            sdk_found = found.get("sdk", ())
+            ratios = [a["bytes_per_job"] / b["bytes_per_job"] for a, b in zip(several, sdk_found, strict=not large)]
+            spreads = {
+                name: Spread.of([one[name] / unit for one in several]) for name, (unit, _digits) in _FIGURES.items()
+            }
+            cells = (cell(spread, _FIGURES[name][1]) for name, spread in spreads.items())
+            rows.append((f"{jobs:,} jobs: {_NAMES[who]}", cell(Spread.of(ratios), 3) if ratios else "", *cells))
+            data.append({"who": who, "jobs": jobs, "pods": pods, "rounds": several})
+    heading = ("held by", "of the SDK's", "KiB/job", "base MiB", "all MiB", "full collection ms", "longest pause ms")
     return Table("memory", f"Memory for each job of {pods} pods", heading, rows, (_NOTE,), data)
 
 
+_FIGURES: Final = {
+    "bytes_per_job": (2**10, 2),
+    "base_bytes": (2**20, 0),
+    "resident_bytes": (2**20, 0),
+    "full_collection_ms": (1, 1),
+    "longest_pause_ms": (1, 1),
+}
+"""What is told: in which unit, with how many decimals."""
 _NAMES: Final = {"ours": "dlc-watcher", "script": "script, dictionaries", "sdk": "official SDK, objects"}
 _NOTE: Final = (
     "Each line is a process of its own; resident memory, by Linux. Ours is the poller with all that it and the fleet keep, after a "

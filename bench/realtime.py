@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import anyio
 
+from bench.children import ENDS_WITH_PARENT
 from bench.peers import BenchFailed
 from bench.tables import Table
 from watcher.config import load
@@ -131,6 +132,7 @@ def _simulating(scenario_file: Path) -> Iterator[str]:
         text=True,
         start_new_session=True,
         env=environment,
+        preexec_fn=ENDS_WITH_PARENT,  # noqa: PLW1509 - it only calls prctl
     )
     try:
         assert process.stdout is not None

@@ -1,89 +1,122 @@
-"""What a run found, as a table for people and as plain data."""
+"""A whole run: what was found, on what, and how it gets into docs/performance.md."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
 
-from bench.measure import Round, Spread
-from bench.server import Served
-from bench.tables import Table, cell
+from bench.tables import Table
 
-_LIBRARIES = ("dlc-watcher", "alibabacloud-pai-dlc20201203", "httpx2", "httptools", "pydantic")
+_LIBRARIES = (
+    "dlc-watcher",
+    "alibabacloud-pai-dlc20201203",
+    "httpx2",
+    "httptools",
+    "pydantic",
+    "SQLAlchemy",
+)
+_BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One peer in one mode. Ratios are taken within each round, against the SDK's sweep of the same round.
+class Done:
+    """A part that was run.
 
     Attributes:
-        cpu_ratio: CPU per poll as a share of the SDK's; less is better.
-        script_ratio: CPU per poll as a share of the plain script's.
-        rate_ratio: polls per second as a multiple of the SDK's; more is better.
-        cpu_us: CPU microseconds per poll.
-        per_second: polls per second.
+        part: its name.
+        table: what it found; None when it failed.
+        failed: why it failed; "" when it did not.
+        took_s: how long it took.
+        load: of the machine in the minute before it began.
     """
 
-    peer: str
-    cpu_ratio: Spread
-    script_ratio: Spread
-    rate_ratio: Spread
-    cpu_us: Spread
-    per_second: Spread
+    part: str
+    table: Table | None
+    failed: str
+    took_s: float
+    load: float
+
+    def markdown(self, by_itself: str) -> str:
+        """For the page, between marks, so that it can be replaced."""
+        body = self.table.markdown() if self.table else f"### {self.part}\n\nFailed: {self.failed}\n"
+        when = f"*{by_itself}Load when it began: {self.load:.2f}; it took {self.took_s:.0f} s.*"
+        return f"{_mark(self.part)}\n{body}\n{when}\n"
 
 
 @dataclass(frozen=True)
-class Mode:
-    """One scheme at one concurrency."""
+class Run:
+    """What was asked for, and what came of it.
 
-    scheme: str
-    concurrent: int
-    rounds: int
-    rows: Sequence[Row]
+    Attributes:
+        arguments: of the command, without names of files.
+        day: when.
+        done: the parts, in the order in which they were run.
+    """
 
+    arguments: str
+    day: date
+    done: Sequence[Done]
 
-@dataclass(frozen=True)
-class Report:
-    """Everything a run found."""
+    @classmethod
+    def today(cls, arguments: str, done: Sequence[Done]) -> Run:
+        """A run that is over."""
+        return cls(arguments, datetime.now(UTC).date(), done)
 
-    machine: Mapping[str, Any]
-    versions: Mapping[str, str]
-    jobs: int
-    pods: int
-    body_bytes: int
-    polls: int
-    server_cpu_us: float
-    modes: Sequence[Mode]
+    @property
+    def command(self) -> str:
+        """As it was typed."""
+        return f'make bench ARGS="{self.arguments}"' if self.arguments else "make bench"
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """All of it as plain values; each part's data under its name."""
+        return {
+            "machine": machine(),
+            "versions": versions(),
+            "command": self.command,
+            "day": self.day.isoformat(),
+            "parts": {one.part: {"failed": one.failed, "took_s": one.took_s, "load": one.load} for one in self.done},
+        } | {one.part: one.table.data for one in self.done if one.table}
 
-    def table(self) -> Table:
-        """As a part of a run. Ratios come first."""
-        rows = [
-            (
-                f"{one.scheme}, {one.concurrent} at once: {row.peer}",
-                cell(row.cpu_ratio, 2),
-                cell(row.script_ratio, 2),
-                cell(row.rate_ratio, 2),
-                cell(row.cpu_us),
-                cell(row.per_second),
-            )
-            for one in self.modes
-            for row in one.rows
-        ]
-        rounds = sorted({one.rounds for one in self.modes})
-        note = (
-            f"{self.polls} polls, every one checked; a round is {self.jobs} jobs of {self.pods} pods ({self.body_bytes} bytes an "
-            f"answer), rounds: {', '.join(map(str, rounds))}. The server's own process spent {self.server_cpu_us:.0f} µs CPU each."
-        )
-        heading = ("polled by", "CPU / SDK", "CPU / script", "rate / SDK", "CPU µs/poll", "polls/s")
-        title = "GetJob polls with nothing changed: median (min..max) of the rounds"
-        return Table("polls", title, heading, rows, (note,), self.as_json())
+    def markdown(self) -> str:
+        """The section of the page."""
+        took = sum(one.took_s for one in self.done) / 60
+        head = f"`{self.command}`, {self.day}, {took:.0f} minutes. {machine_line()}"
+        return "\n".join([_BEGIN, head, "", *(one.markdown("") for one in self.done), _END, ""])
+
+    def into(self, page: str, order: Sequence[str]) -> str:
+        """The page with this run's tables in it.
+
+        Args:
+            page: its text. A section of an earlier run is replaced; where there is none, the section is all there is.
+            order: all parts in the page's order. Of a run of some of them only theirs are replaced.
+        """
+        before, begun, rest = page.partition(_BEGIN)
+        section, ended, after = rest.partition(_END)
+        if not begun or not ended:
+            return self.markdown()
+        if {one.part for one in self.done} == set(order):
+            return before + self.markdown().rstrip("\n") + after
+        head, *blocks = re.split(r"(?=<!-- bench part: )", section)
+        held = {name: block.rstrip("\n") + "\n" for block in blocks if (name := _part_of(block))}
+        for one in self.done:
+            held[one.part] = one.markdown(f"By itself: `{self.command}`, {self.day}. ")
+        kept = [held[part] for part in order if part in held]
+        return f"{before}{_BEGIN}{head.rstrip()}\n\n" + "\n".join(kept) + f"\n{_END}{after}"
+
+
+def _mark(part: str) -> str:
+    return f"<!-- bench part: {part} -->"
+
+
+def _part_of(block: str) -> str:
+    found = re.match(r"<!-- bench part: (\w+) -->", block)
+    return found[1] if found else ""
 
 
 def machine() -> dict[str, Any]:
@@ -97,40 +130,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
+def versions() -> Mapping[str, str]:
     """Of what is measured."""
     return {name: version(name) for name in _LIBRARIES}
-
-
-def mode(scheme: str, concurrent: int, found: Mapping[str, Sequence[Round]], baseline: str, script: str) -> Mode:
-    """Sum up the rounds of one mode."""
-    against, scripts = found[baseline], found[script]
-    rows = [
-        Row(
-            peer=name,
-            cpu_ratio=Spread.of([a.cpu_us / b.cpu_us for a, b in zip(rounds, against, strict=True)]),
-            script_ratio=Spread.of([a.cpu_us / b.cpu_us for a, b in zip(rounds, scripts, strict=True)]),
-            rate_ratio=Spread.of([a.per_second / b.per_second for a, b in zip(rounds, against, strict=True)]),
-            cpu_us=Spread.of([a.cpu_us for a in rounds]),
-            per_second=Spread.of([a.per_second for a in rounds]),
-        )
-        for name, rounds in found.items()
-    ]
-    return Mode(scheme, concurrent, len(against), rows)
-
-
-def summed_up(served: Served, modes: Sequence[Mode]) -> Report:
-    """The whole report of a run whose server has ended."""
-    return Report(
-        machine=machine(),
-        versions=versions(),
-        jobs=len(served.job_ids),
-        pods=served.pods,
-        body_bytes=served.body_bytes,
-        polls=served.answers,
-        server_cpu_us=served.cpu_s / served.answers * 1e6,
-        modes=modes,
-    )
 
 
 def machine_line() -> str:

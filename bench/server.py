@@ -26,6 +26,8 @@ from watcher.simulator import SimulatorServer, StaticApp
 
 _HOST = "127.0.0.1"
 _LEAVE_S = 10
+_KEEP_ALIVE_S = 600
+"""Longer than any part: closing a connection in the moment in which a peer speaks on it would end the run."""
 
 
 @dataclass
@@ -121,10 +123,10 @@ async def _serve(jobs: int, pods: int, certificate: str) -> None:
 
     config = uvicorn.Config(
         counted, host=_HOST, port=0, http="h11", ws="none", lifespan="off", access_log=False, log_config=None,
-        server_header=False, date_header=False, ssl_certfile=certificate,
+        server_header=False, date_header=False, ssl_certfile=certificate, timeout_keep_alive=_KEEP_ALIVE_S,
     )  # fmt: skip
     tls = _TlsServer(config)
-    async with SimulatorServer(counted) as plain, anyio.create_task_group() as tasks:
+    async with SimulatorServer(counted, keep_alive_s=_KEEP_ALIVE_S) as plain, anyio.create_task_group() as tasks:
         tasks.start_soon(tls.serve)
         while not tls.started:  # noqa: ASYNC110 - uvicorn tells it by this attribute only
             await anyio.sleep(0.005)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NamedTuple
 
@@ -81,6 +81,7 @@ class FlappingRule:
     def __init__(self, options: FlappingOptions | None = None) -> None:
         self.options = options or FlappingOptions()
         self.looks_back = 12 * max(self.options.within, self.options.settled_after)
+        self._last: _Lives | None = None
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Begin to call it flapping, take in one more change, or tell that it has settled."""
@@ -158,7 +159,9 @@ class FlappingRule:
         """
         flap: _Flap | None = None
         recent: list[tuple[datetime, str]] = []
-        for event in _happened(job, pod, context.fleet, context.now - self.looks_back):
+        since = context.now - self.looks_back
+        happened = self._lives(job, context.fleet, since).get(pod, ()) if pod else _changes(job, context.fleet, since)
+        for event in happened:
             at, seen_at, change = event.when.at, event.when.observed_at, _change(event)
             if flap is not None and seen_at - flap.seen_at >= self.options.settled_after:
                 flap, recent = None, []
@@ -173,6 +176,36 @@ class FlappingRule:
             if event.id == until:
                 return flap if part else None
         return None if until is not None else flap
+
+    def _lives(self, job: JobRef, fleet: Fleet, since: datetime) -> Mapping[str, Sequence[Event]]:
+        """The new lives of each pod of a job, in the order in which they were learnt; sought once for a look at thousands."""
+        newest = next((one.event.id for one in fleet.latest(since, job=job)), None)
+        last = self._last
+        if last is None or last.fleet is not fleet or (last.job, last.since, last.newest) != (job, since, newest):
+            by_pod: dict[str, list[Event]] = {}
+            for one in fleet.recent(since, frozenset({"pod.restarted"}), job=job):
+                if isinstance(one.event, PodRestarted):
+                    by_pod.setdefault(one.event.pod.pod_id, []).append(one.event)
+            last = self._last = _Lives(job, fleet, since, newest, by_pod)
+        return last.by_pod
+
+
+class _Lives(NamedTuple):
+    """The new lives of pods.
+
+    Attributes:
+        job: whose they are.
+        fleet: in which they were.
+        since: after which time.
+        newest: what had been learnt last of all.
+        by_pod: by pod id.
+    """
+
+    job: JobRef
+    fleet: Fleet
+    since: datetime
+    newest: EventId | None
+    by_pod: Mapping[str, Sequence[Event]]
 
 
 class _Flap(NamedTuple):
@@ -204,11 +237,7 @@ def _change(event: Event) -> str:
             return event.kind
 
 
-def _happened(job: JobRef, pod: str, fleet: Fleet, since: datetime) -> list[Event]:
-    """The changes of the job, or the lives of the pod, in the order in which they were learnt."""
-    return [
-        one.event
-        for one in fleet.recent(since, frozenset({"pod.restarted" if pod else "job.status_changed"}))
-        if (isinstance(one.event, JobStatusChanged) and one.event.job == job)
-        or (isinstance(one.event, PodRestarted) and (one.event.job, one.event.pod.pod_id) == (job, pod))
-    ]
+def _changes(job: JobRef, fleet: Fleet, since: datetime) -> list[Event]:
+    """The changes of the job, in the order in which they were learnt."""
+    happened = (one.event for one in fleet.recent(since, frozenset({"job.status_changed"}), job=job))
+    return [event for event in happened if isinstance(event, JobStatusChanged)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from watcher.api import (
     PUBLIC_RESOURCES,
@@ -48,6 +48,22 @@ class PodStuckOptions(RuleOptions):
     """How long a pod may be Pending while its job runs. The default leaves room for a large image on a new node."""
 
 
+class _Waiting(NamedTuple):
+    """Which pods of a job wait.
+
+    Attributes:
+        job: as it was looked at.
+        seen: since when it has been in its phase, and when it was asked about.
+        due: until when each of them may wait.
+        first: the first of these moments; None when no pod waits.
+    """
+
+    job: JobSnapshot
+    seen: tuple[datetime | None, datetime]
+    due: list[tuple[datetime, PodSnapshot]]
+    first: datetime | None
+
+
 class PodStuckRule:
     """Tell when a pod waits while the rest of its job runs.
 
@@ -83,6 +99,7 @@ class PodStuckRule:
 
     def __init__(self, options: PodStuckOptions | None = None) -> None:
         self.options = options or PodStuckOptions()
+        self._last: _Waiting | None = None
 
     def consider(self, event: Event, context: Context) -> Iterator[Intent]:
         """Set a deadline for the pod that is due first; when it passes, tell those that are due, and wait for the next."""
@@ -90,19 +107,29 @@ class PodStuckRule:
         if job is None or job.phase is not Phase.RUNNING:
             yield Silence("the job does not run")
             return
-        due = [(self._due(pod, context), pod) for pod in job.pods or () if pod.phase is PodPhase.PENDING]
-        if not due:
+        waiting = self._waiting(job, context)
+        if waiting.first is None:
             yield Silence("no pod waits")
             return
         if not isinstance(event, DeadlinePassed):
             # what was due before now only came to light, or has been told, and is not told again (the same moment, the same key)
-            yield Deadline(_KEY, min(moment for moment, _ in due))
+            yield Deadline(_KEY, waiting.first)
             return
+        due = waiting.due
         later = [moment for moment, _ in due if moment > context.now]
         if later:
             yield Deadline(_KEY, min(later))
         for moment in sorted({moment for moment, _ in due if moment <= context.now}):
             yield self._told([pod for when, pod in due if when == moment], moment, job, context)
+
+    def _waiting(self, job: JobSnapshot, context: Context) -> _Waiting:
+        """The pods that wait, sought once for all events of a look: there may be thousands of both."""
+        last = self._last
+        if last is None or last.job is not job or last.seen != (context.phase_since, context.now):
+            due = [(self._due(pod, context), pod) for pod in job.pods or () if pod.phase is PodPhase.PENDING]
+            first = min((moment for moment, _ in due), default=None)
+            last = self._last = _Waiting(job, (context.phase_since, context.now), due, first)
+        return last
 
     def _due(self, pod: PodSnapshot, context: Context) -> datetime:
         known = [moment for moment in (pod.created_at, context.phase_since) if moment is not None]

@@ -274,6 +274,9 @@ class _Record:
     def _forget(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._read: EventId | None = None
+        self._ahead: dict[
+            EventId, Happening
+        ] = {}  # what comes next, so that a look with thousands of events seeks it once
         self._storms: list[_Storm] = []
         self._single: dict[JobRef, _Hit] = {}
         self._verdicts: dict[EventId, _Verdict] = {}
@@ -293,7 +296,10 @@ class _Record:
             self._forget(fleet)
         if event_id is not None and (event_id in self._verdicts or event_id not in fleet):
             return
-        for happening in fleet.after(self._read):
+        if event_id is None or event_id not in self._ahead:
+            self._ahead = {happening.event.id: happening for happening in fleet.after(self._read)}
+        while self._ahead:
+            happening = self._ahead.pop(next(iter(self._ahead)))
             event = happening.event
             self._read = event.id
             self._verdicts[event.id] = self._judged(happening)
@@ -333,12 +339,19 @@ class _Record:
 
     def _shared(self, hit: _Hit, near: list[_Hit]) -> tuple[_Cause | None, int]:
         """The most specific cause that covers the storm, if there is one; and how many jobs the widest cause covers."""
+        if len(near) == 1 and near[0] is hit:
+            return None, 1
         order = self._options.by
-        counts = {cause: sum(cause in one.causes for one in near) for cause in sorted(hit.causes)}
+        counts = dict.fromkeys(hit.causes, 0)
+        for one in near:
+            for cause in hit.causes & one.causes:
+                counts[cause] += 1
         widest = max(counts.values(), default=1)
         enough = max(self._options.count, widest * _COVERS)
         fitting = [cause for cause, number in counts.items() if number >= enough]
-        return min(fitting, key=lambda cause: (order.index(cause.dimension), -counts[cause]), default=None), widest
+        return min(
+            fitting, key=lambda cause: (order.index(cause.dimension), -counts[cause], cause), default=None
+        ), widest
 
 
 def _hit(event: Event, member: Member, by: tuple[str, ...]) -> _Hit | None:

@@ -574,6 +574,14 @@ class Store(Protocol):
         """
         ...
 
+    async def open_troubles(self) -> tuple[int, int]:
+        """How many troubles are open, and how many of them somebody has taken on: whether there was an answer, without reading all.
+
+        Answers end troubles or take them on, and are not taken back: who knows of every trouble that was opened, and finds no fewer
+        open and no more taken on than he knows, knows all answers.
+        """
+        ...
+
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
         """Note who took on a trouble, and with it all open ones about the same matter (`Trouble.matter`).
 

@@ -47,6 +47,7 @@ class Settings(BaseModel):
         populate_by_name=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
+        defer_build=True,  # most models are parts of others, and are never used by themselves
     )
 
 

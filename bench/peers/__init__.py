@@ -56,16 +56,18 @@ class Peer(Protocol):
 
     Attributes:
         name: as the table calls it.
+        asks: about how many jobs a sweep asks.
     """
 
     name: str
+    asks: int
 
     async def warm(self) -> None:
         """Open the connections; not measured."""
         ...
 
     async def sweep(self) -> int:
-        """Ask about every job once, check each answer with `expect`, and return how many were asked about."""
+        """Ask about so many jobs, check each answer, and return how many were asked about."""
         ...
 
     async def aclose(self) -> None:

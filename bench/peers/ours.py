@@ -61,7 +61,7 @@ class Fetch:
     name = "dlc-watcher, reading all"
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._site, self.asks = site, len(site.job_ids)
         self._source, _ = source_of(site)
 
     async def warm(self) -> None:
@@ -83,7 +83,7 @@ class Client:
     name = "dlc-watcher, client"
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._site, self.asks = site, len(site.job_ids)
         self._source, _ = source_of(site)
         self._known: dict[str, bytes] = {}
 
@@ -128,7 +128,7 @@ class Service:
     name = "dlc-watcher, service"
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._site, self.asks = site, len(site.job_ids)
         self._source, settings = source_of(site)
         self._store, self._metrics = MemoryStore(), Metrics()
         book = Book((), Route(path="route", receiver="nobody"))

@@ -18,16 +18,21 @@ from bench.peers import KEY_ID, SECRET, Site, expect
 from watcher.sources.dlc.acs3 import AccessKey, signed_headers
 
 
+def new_client(site: Site) -> httpx2.AsyncClient:
+    """The script's HTTP client."""
+    return httpx2.AsyncClient(base_url=site.url, timeout=10, verify=site.tls() or True)
+
+
 class PlainHttpx:
     """The script."""
 
     name = "plain httpx2 script"
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._site, self.asks = site, len(site.job_ids)
         self._key = AccessKey(KEY_ID, SECRET)
         self._limit = asyncio.Semaphore(site.concurrent)
-        self._http = httpx2.AsyncClient(base_url=site.url, timeout=10, verify=site.tls() or True)
+        self._http = new_client(site)
 
     async def _get_job(self, job_id: str) -> Any:
         path = f"/api/v1/jobs/{job_id}"
@@ -46,6 +51,8 @@ class PlainHttpx:
         return len(jobs)
 
     async def warm(self) -> None:
+        await self._http.aclose()  # the far side drops what was idle while others were measured
+        self._http = new_client(self._site)
         await self._poll_all(self._site.first_ids)
 
     async def sweep(self) -> int:

@@ -21,10 +21,11 @@ class RawSocket:
     """As many sockets as polls may be under way: ask on each, then read from each."""
 
     name = "raw sockets, signed"
+    action = "GetJob"
 
     def __init__(self, site: Site) -> None:
-        self._site = site
-        self._signer = Signer("GetJob", site.authority, AccessKey(KEY_ID, SECRET))
+        self._site, self.asks = site, len(site.job_ids)
+        self._signer = Signer(self.action, site.authority, AccessKey(KEY_ID, SECRET))
         self._sockets: list[socket.socket] = []
 
     def _connect(self) -> None:
@@ -35,12 +36,13 @@ class RawSocket:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._sockets.append(tls.wrap_socket(plain, server_hostname=host) if tls else plain)
 
-    def _ask(self, on: socket.socket, job_id: str) -> None:
-        path = f"/api/v1/jobs/{job_id}"
-        lines = self._signer.lines(datetime.now(UTC), secrets.token_hex(16), path)
-        on.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+    def _ask(self, on: socket.socket, path: str, query: str = "") -> None:
+        lines = self._signer.lines(datetime.now(UTC), secrets.token_hex(16), path, query)
+        target = f"{path}?{query}" if query else path
+        on.sendall(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
 
-    def _read(self, on: socket.socket, job_id: str) -> None:
+    def _read(self, on: socket.socket) -> tuple[bool, bytes]:
+        """Whether it is good, and its body."""
         told = on.recv(65536)
         while b"\r\n\r\n" not in told:
             told += self._more(on)
@@ -48,7 +50,11 @@ class RawSocket:
         size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         while len(body) < size:
             body += self._more(on)
-        good = head.startswith(b"HTTP/1.1 200") and _RUNNING in body
+        return head.startswith(b"HTTP/1.1 200"), body
+
+    def _check(self, on: socket.socket, job_id: str) -> None:
+        good, body = self._read(on)
+        good = good and _RUNNING in body
         expect(job_id, job_id if f'"JobId": "{job_id}"'.encode() in body else None, EXPECTED_STATUS if good else None)
 
     @staticmethod
@@ -63,9 +69,9 @@ class RawSocket:
         for first in range(0, len(job_ids), at_once):
             asked = list(zip(self._sockets, job_ids[first : first + at_once], strict=False))
             for on, job_id in asked:
-                self._ask(on, job_id)
+                self._ask(on, f"/api/v1/jobs/{job_id}")
             for on, job_id in asked:
-                self._read(on, job_id)
+                self._check(on, job_id)
         return len(job_ids)
 
     async def warm(self) -> None:

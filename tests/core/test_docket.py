@@ -58,6 +58,29 @@ def test_after_a_look_the_next_is_an_interval_away_a_tenth_early_to_a_tenth_late
         assert (turn.looked_s, turn.rank) == (100.0, Rank.ROUND)
 
 
+def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again() -> None:
+    made = docket(200, rate=0.1)
+    for key in taken(made, 0.0, most=50):
+        turn = made.get(key)
+        assert turn is not None
+        made.looked(turn, RUNNING, 0.0, 0.5)
+    put_off = max(turn.due_s for turn in made)
+    assert put_off > 1500
+    made.hasten(0.0)
+    assert max(turn.due_s for turn in made) == put_off, "the plan is what it was"
+    news = made.get(taken(made, 0.0, most=1)[0])
+    assert news is not None
+    made.put_off(news, 9_000.0, rank=Rank.CHANGE)
+    made.plan(60.0, 10.0)
+    refused = next(turn for turn in made if turn.due_s == put_off)
+    made.hasten(60.0, but={refused.key})
+    assert refused.due_s == put_off
+    made.hasten(60.0)
+    latest_s = max(made.due_s(turn) for turn in made if turn is not news)
+    assert latest_s <= 60 + made.interval_s(RUNNING) * (1 + JITTER) < 160
+    assert (news.due_s, news.rank) == (9_000.0, Rank.CHANGE)
+
+
 def test_a_job_that_is_dropped_is_not_looked_at_and_may_come_back() -> None:
     made = docket(2)
     made.drop(0)

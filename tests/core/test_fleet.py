@@ -208,3 +208,21 @@ def test_what_is_too_old_or_too_much_is_forgotten(monkeypatch: pytest.MonkeyPatc
     fleet.note(None, (), at(1000))
     assert ids(fleet.recent(at(-1))) == []
     assert Fleet().keep == KEEP
+
+
+def test_what_happened_to_one_job_is_found_without_going_through_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleets, "MOST_HAPPENINGS", 4)
+    fleet = Fleet()
+    blind = happening(WatchBlind, id=EventId("b"), source=REF.source, since=NOW, permanent=False, error="")
+    told = [failed(1, 1), failed(2, 2, ref=OTHER), failed(3, 3), blind]
+    fleet.note(None, told, at(4))
+    fleet.note(None, told, at(4))
+    assert ids(fleet.recent(at(0), job=REF)) == ["e1", "e3"]
+    assert ids(fleet.latest(at(0), job=REF)) == ["e3", "e1"]
+    assert ids(fleet.latest(at(0), job=REF, before=EventId("e3"))) == ["e1"]
+    assert ids(fleet.recent(at(1), frozenset({"job.failed"}), job=REF)) == ["e3"]
+    fleet.note(None, [failed(5, 5, ref=OTHER)], at(5))
+    assert ids(fleet.recent(at(0), job=REF)) == ["e3"], "the first of all was forgotten"
+    fleet.note(None, [failed(number, number, ref=OTHER) for number in (6, 7, 8)], at(8))
+    assert ids(fleet.recent(at(0), job=REF)) == []
+    assert ids(fleet.recent(at(0), job=OTHER)) == ["e5", "e6", "e7", "e8"]

@@ -131,6 +131,20 @@ def test_a_later_shorter_wish_does_not_end_an_earlier_longer_one() -> None:
     assert throttled(pace, at(40)).blocked_until is None
 
 
+def test_no_more_is_saved_up_than_a_second_is_worth_at_the_present_rate() -> None:
+    pace = throttled(throttled(full_pace(8, NOW), NOW), at(3))
+    assert (pace.rate, pace.bucket.burst, pace.bucket.level) == (2, 2, 2)
+    waits = []
+    for _ in range(4):
+        pace, wait = permit(pace, at(60))
+        waits.append(wait / SECOND)
+    assert waits == [0, 0, 0.5, 1.0]
+    for _ in range(5):
+        pace = throttled(pace, at(70 + 3 * _))
+    assert (pace.rate, pace.bucket.burst) == (0.125, 1)
+    assert answered(pace, at(1000)).bucket.burst == 8
+
+
 def test_answers_throttled_together_are_one_signal() -> None:
     pace = full_pace(8, NOW)
     for _ in range(16):

@@ -195,7 +195,7 @@ def test_the_register_knows_what_is_open_by_what_it_is_about() -> None:
     first, second = trouble(1), trouble(2, about=OTHER)
     register = Register((first, second))
     register.note((first, replace(first, comment="newer")))
-    assert (list(register), len(register)) == ([first, second], 2)
+    assert (list(register), register.numbers) == ([first, second], (2, 0))
     assert register.about((), job("Failed")) == (first,)
     assert register.about((happening(JobVanished, job=OTHER, last_status="x"),), None) == (second,)
     over = first.ended(TroubleEnd.OVER, NOW)
@@ -210,6 +210,7 @@ def test_the_register_says_whether_what_it_takes_over_is_news() -> None:
     taken = replace(trouble(1), acknowledged_at=NOW, acknowledged_by="ann")
     assert register.replace([taken])
     assert list(register) == [taken]
+    assert register.numbers == (1, 1)
     assert not taken.waits_for_answer
     assert register.about((FAILED,), None) == (taken,)
 

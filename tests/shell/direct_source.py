@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from tests.shell.service_world import SOURCE, START, VirtualClock
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
-from watcher.errors import InvalidRequest, JobNotFound, SourceError, Throttled
+from watcher.errors import SourceError
 from watcher.ports import NOTHING_KNOWN, Fetched, Permit
 from watcher.simulator.answers import Moment, get_job
 from watcher.simulator.behaviour import Behaviour
+from watcher.simulator.faults import Refusal
 from watcher.simulator.life import state_at, states
 from watcher.simulator.listing import Asker, list_jobs
 from watcher.simulator.records import Refused
 from watcher.simulator.scenario import Scenario
 from watcher.simulator.throttle import Bucket
 from watcher.sources.dlc.asking import EVER, params_of
+from watcher.sources.dlc.errors import ErrorBody, error_from
 from watcher.sources.dlc.likeness import digest
 from watcher.sources.dlc.pages import read_page
 from watcher.sources.dlc.wire import snapshot_from_json
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class DirectSource:
@@ -57,10 +63,18 @@ class DirectSource:
             self._bucket, wait_s = self._bucket.take(elapsed.total_seconds())
         self.answers.append((elapsed.total_seconds(), wait_s > 0))
         if wait_s:
-            raise Throttled("too often", code="Throttling.User")
+            waits = {"retry-after": str(math.ceil(wait_s))} if self.behaviour.retry_after else {}
+            raise self._refused(self.behaviour.throttled, action, headers=waits)
         if trouble := self.trouble(elapsed.total_seconds()):
             raise trouble
         return Moment(START, elapsed, self.behaviour)
+
+    def _refused(
+        self, refusal: Refusal, action: str, about_job: str = "", headers: Mapping[str, str] = NO_HEADERS
+    ) -> SourceError:
+        """What the client makes of an answer other than 200."""
+        body = ErrorBody(code=refusal.code, message=refusal.message, request_id="some-request")
+        return error_from(refusal.status, headers, body, action=action, now=self.clock.now(), about_job=about_job)
 
     async def fetch(self, job_id: JobId) -> JobSnapshot:
         told = await self.fetch_if_changed(job_id, b"")
@@ -72,7 +86,7 @@ class DirectSource:
         job, told = self._lives.get(job_id, (None, ()))
         state = state_at(told, moment.elapsed)
         if job is None or state is None:
-            raise JobNotFound("the job is not found", code="NotFound")
+            raise self._refused(self.behaviour.not_found, "GetJob", str(job_id))
         body = json.dumps(get_job(job, state, moment)).encode()
         if (said := digest(body)) == known:
             return None
@@ -84,7 +98,7 @@ class DirectSource:
         try:
             body = list_jobs(tuple(self._lives.values()), params, asker, moment)
         except Refused as exc:
-            raise InvalidRequest(str(exc), code="InvalidParameter") from None
+            raise self._refused(exc.refusal, "ListJobs") from None
         return read_page(json.dumps(body).encode(), source=self.name, known=known)
 
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:

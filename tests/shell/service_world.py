@@ -55,6 +55,13 @@ class VirtualClock:
         self._now = start
         self._sleepers: list[tuple[datetime, int, anyio.Event]] = []
         self._order = itertools.count()
+        self._gone: set[int] = set()
+        """Sleepers that were woken otherwise."""
+
+    @property
+    def sleepers(self) -> int:
+        """How many sleep."""
+        return len(self._sleepers) - len(self._gone)
 
     def now(self) -> datetime:
         return self._now
@@ -63,9 +70,20 @@ class VirtualClock:
         if length <= timedelta(0):
             await anyio.lowlevel.checkpoint()
             return
-        woken = anyio.Event()
-        heapq.heappush(self._sleepers, (self._now + length, next(self._order), woken))
-        await woken.wait()
+        woken, number = anyio.Event(), next(self._order)
+        heapq.heappush(self._sleepers, (self._now + length, number, woken))
+        try:
+            await woken.wait()
+        finally:
+            if not woken.is_set():
+                self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        self._gone.add(number)
+        if len(self._gone) > 100 + len(self._sleepers) / 2:
+            self._sleepers = [place for place in self._sleepers if place[1] not in self._gone]
+            heapq.heapify(self._sleepers)
+            self._gone.clear()
 
     async def settle(self) -> None:
         """Let everything run until it sleeps. Only for worlds without threads and sockets."""
@@ -82,7 +100,10 @@ class VirtualClock:
         end = self._now + length
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, woken = heapq.heappop(self._sleepers)
+            at, number, woken = heapq.heappop(self._sleepers)
+            if number in self._gone:
+                self._gone.remove(number)
+                continue
             self._now = max(self._now, at)
             woken.set()
             await self.settle()

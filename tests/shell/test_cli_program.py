@@ -259,6 +259,29 @@ def test_help_imports_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert set(done.stderr.split()) & HEAVY - own == set()
 
 
+def test_the_service_imports_nothing_that_it_may_not_need(tmp_path: Path) -> None:
+    import sys
+
+    look = 'import sys, watcher.service.app, watcher.store.sql, watcher.sources.dlc; print(*sys.modules, sep="\\n")'
+    done = subprocess.run([sys.executable, "-c", look], cwd=tmp_path, env=environment(), capture_output=True,
+                          text=True, timeout=60, check=True)  # fmt: skip
+    loaded = set(done.stdout.split())
+    assert {"sqlalchemy", "structlog", "pydantic"} <= loaded
+    unneeded = {
+        "aiohttp",
+        "aiosmtplib",
+        "alembic",
+        "jinja2",
+        "psycopg",
+        "rich",
+        "slack_sdk",
+        "starlette",
+        "typer",
+        "uvicorn",
+    }
+    assert loaded & {*unneeded, "sqlalchemy.dialects.postgresql", "watcher.web"} == set()
+
+
 def test_every_command_has_a_help_text_of_its_own(tmp_path: Path) -> None:
     listed = program("--help", cwd=tmp_path).out
     commands = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]

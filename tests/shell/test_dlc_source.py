@@ -14,12 +14,13 @@ from anyio.abc import SocketStream
 from pydantic import ValidationError
 
 from tests.shell.dlc_server import JOB, KEY_ID, SECRET, Answer, Asked, Peer, refusal, response, says, serving
-from watcher.core.model import JobId, JobSnapshot, SourceName
+from watcher.core.model import JobId, SourceName
 from watcher.errors import GarbledAnswer, InvalidRequest, ServerFault
 from watcher.ports import JobSource
 from watcher.sources.dlc import DlcSettings, DlcSource
 from watcher.sources.dlc import source as dlc_source
 from watcher.sources.dlc.endpoints import parse_endpoint
+from watcher.sources.dlc.likeness import cut, digest
 from watcher.sources.dlc.wire import snapshot_from_json
 
 pytestmark = pytest.mark.anyio
@@ -94,11 +95,16 @@ async def test_an_answer_that_cannot_be_recognised_is_read_every_time() -> None:
 async def test_thousands_of_pods_are_read_in_a_thread_and_a_few_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     readers: list[int] = []
 
-    def noted(*given: Any, **named: Any) -> JobSnapshot:
+    def noted(body: bytes) -> Any:
         readers.append(threading.get_ident())
-        return snapshot_from_json(*given, **named)
+        return cut(body)
 
-    monkeypatch.setattr(dlc_source, "snapshot_from_json", noted)
+    def noted_small(body: bytes) -> bytes:
+        readers.append(threading.get_ident())
+        return digest(body)
+
+    monkeypatch.setattr(dlc_source, "cut", noted)
+    monkeypatch.setattr(dlc_source, "digest", noted_small)
     pods = [{"PodId": f"worker-{number}", "Status": "Running", "NodeName": "n" * 20} for number in range(5000)]
     for count in (2, 5000):
         async with serving(says(response(200, {**JOB, "Pods": pods[:count]}))) as peer:
@@ -108,7 +114,50 @@ async def test_thousands_of_pods_are_read_in_a_thread_and_a_few_are_not(monkeypa
             assert len(fetched.snapshot.pods or ()) == count
             assert await source.fetch_if_changed(JobId("dlc1fake"), fetched.digest) is None
             await source.aclose()
-    assert readers[0] == threading.get_ident() != readers[1]
+    assert readers[:2] == [threading.get_ident()] * 2
+    assert len(readers) == 4
+    assert threading.get_ident() not in readers[2:]
+
+
+async def test_of_a_large_answer_only_what_is_new_is_read_and_all_of_it_is_told() -> None:
+    pods = [
+        {"PodId": f"worker-{number}", "Status": "Running", "NodeName": "n" * 40, "Duration": 60}
+        for number in range(2000)
+    ]
+    later = [{**pod, "Duration": 90} for pod in pods]
+    later[7] = {**pods[7], "Status": "Failed"}
+    odd = [*later, None]
+    bodies = [json.dumps({**JOB, "Pods": told}).encode() for told in (pods, later, odd)]
+    async with serving(says(*(response(200, body) for body in (*bodies, bodies[2][:-1])))) as peer:
+        source = source_of(peer)
+        for body in bodies:
+            fetched = await source.fetch_if_changed(JobId("dlc1fake"), b"")
+            assert fetched is not None
+            plain = snapshot_from_json(body, source=SourceName("hz"), observed_at=NOW, region="cn-hangzhou")
+            assert fetched.snapshot == plain
+            assert fetched.digest == digest(body)
+        with pytest.raises(GarbledAnswer, match="json_invalid"):
+            await source.fetch_if_changed(JobId("dlc1fake"), b"")
+        await source.aclose()
+
+
+async def test_a_large_answer_with_a_byte_that_no_json_holds_is_garbled() -> None:
+    async with serving(says(response(200, b"{" + b"\0" * 200_000 + b"}"))) as peer:
+        source = source_of(peer)
+        for asking in (source.fetch_if_changed(JobId("dlc1fake"), b""), source.fetch(JobId("dlc1fake"))):
+            with pytest.raises(GarbledAnswer, match="json_invalid"):
+                await asking
+        await source.aclose()
+
+
+async def test_unless_told_otherwise_an_answer_may_have_16_mib_and_no_byte_more() -> None:
+    body = json.dumps(JOB).encode().ljust(16 << 20)
+    async with serving(says(response(200, body), response(200, body + b" "))) as peer:
+        source = source_of(peer)
+        assert (await source.fetch(JobId("dlc1fake"))).status == "Running"
+        with pytest.raises(GarbledAnswer, match="larger than"):
+            await source.fetch(JobId("dlc1fake"))
+        await source.aclose()
 
 
 async def test_an_answer_about_another_job_is_refused() -> None:
@@ -306,8 +355,6 @@ def test_wrong_settings_are_refused_with_a_reason(told: dict[str, object], word:
 
 def test_without_a_region_there_is_no_link() -> None:
     source = DlcSource(SourceName("x"), DlcSettings.model_validate({"endpoint": "127.0.0.1:1"}))
-    from watcher.sources.dlc.wire import snapshot_from_json
-
     job = snapshot_from_json(json.dumps(JOB).encode(), source=source.name, observed_at=NOW)
     assert source.console_url(job) == ""
     assert parse_endpoint("h:443").authority == "h"

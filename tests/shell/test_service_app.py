@@ -21,7 +21,9 @@ from tests.shell.service_world import (
     seconds,
     slow_down,
 )
-from watcher.errors import AuthRefused, Forbidden, StoreUnavailable, Throttled, WatcherError
+from watcher.core.fleet import Brief
+from watcher.core.model import SourceName
+from watcher.errors import AuthRefused, Forbidden, StoreError, StoreUnavailable, Throttled, WatcherError
 from watcher.service.app import assemble, pass_once, run
 from watcher.service.clock import SystemClock
 
@@ -164,6 +166,67 @@ async def test_readiness_names_what_is_wrong() -> None:
             assert (await service.readiness())["ready"] is True
             stop.set()
     assert source.closed == 1
+
+
+class SlowToRead(FlakyStore):
+    """Gives what is stored only once it is told to."""
+
+    def __init__(self, *, error: StoreError | None = None) -> None:
+        super().__init__()
+        self.may_read, self._error = anyio.Event(), error
+
+    async def briefs(self, *, source: SourceName | None = None) -> tuple[Brief, ...]:
+        await self.may_read.wait()
+        if self._error is not None:
+            raise self._error
+        return await super().briefs(source=source)
+
+
+async def test_the_first_pass_begins_before_what_is_stored_is_read_and_counts_after_that() -> None:
+    clock, source, _ = fleet(status="Queuing")
+    store, notifier = SlowToRead(), FakeNotifier(clock)
+    store.may_read.set()
+    await one_pass(clock, source, store)
+    asked = source.times("ListJobs")
+    source.put(job("dlc1", "Failed", finished_at=clock.now()))
+    store.may_read = anyio.Event()
+    loaded, stop = loaded_of(source=source, receivers={"team": notifier}, service="{http: {port: null}}"), anyio.Event()
+    async with assemble(loaded, clock=clock, store=store) as service, anyio.create_task_group() as tasks:
+        tasks.start_soon(run, service, stop)
+        await clock.advance(seconds(3))
+        assert (source.times("ListJobs"), service.pollers[0].live_jobs) == (asked + 1, 0)
+        store.may_read.set()
+        await clock.advance(seconds(3))
+        assert (source.times("ListJobs"), service.pollers[0].live_jobs) == (asked + 1, 2)
+        stop.set()
+    assert notifier.headlines == ["Failed"]
+
+
+async def test_a_first_pass_that_fails_is_told_once_what_is_stored_is_known() -> None:
+    clock, source, _ = fleet()
+    store = SlowToRead()
+    source.failing = dict.fromkeys(("GetJob", "ListJobs"), AuthRefused("the key is not known"))
+    stop = anyio.Event()
+    loaded = loaded_of(source=source, service="{http: {port: null}}")
+    async with assemble(loaded, clock=clock, store=store) as service, anyio.create_task_group() as tasks:
+        tasks.start_soon(run, service, stop)
+        await clock.advance(seconds(3))
+        assert (source.times("ListJobs"), await store.events()) == (1, ())
+        store.may_read.set()
+        await clock.advance(seconds(3))
+        assert [event.kind for event in await store.events()] == ["watch.blind"]
+        stop.set()
+
+
+async def test_a_store_that_cannot_be_read_ends_the_start_and_the_first_pass() -> None:
+    clock, source, _ = fleet()
+    store = SlowToRead(error=StoreUnavailable("disk gone"))
+    source.takes = seconds(3600)
+    async with assemble(loaded_of(source=source), clock=clock, store=store) as service:
+        store.may_read.set()
+        with pytest.raises(ExceptionGroup) as caught, anyio.fail_after(5):
+            await run(service, anyio.Event())
+    assert caught.group_contains(StoreUnavailable, match="disk gone")
 
 
 async def test_a_send_that_hangs_does_not_keep_the_program_from_stopping() -> None:

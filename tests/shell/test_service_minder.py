@@ -176,6 +176,7 @@ async def test_what_is_committed_while_the_answers_are_read_is_not_forgotten() -
         return found
 
     store.troubles = slow  # type: ignore[method-assign, assignment]
+    assert await store.acknowledge(trouble.id, life.world.clock.now(), "ann")
     await life.world.ledger.heed_answers()
     assert len(register) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from watcher.errors import WatcherError
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Watch until told to stop (SIGTERM or Ctrl-C). A restart goes on where it stopped."""
+    gc.disable()  # until all is loaded: see `service.settling`
     import anyio
 
     from watcher.service.app import assemble, run_until_signalled

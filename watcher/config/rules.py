@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from watcher.config.document import Place, parse
 from watcher.config.findings import Findings
@@ -17,10 +17,12 @@ from watcher.core.expression import ExpressionError, compile_condition
 from watcher.core.language import Language
 from watcher.core.passage import STATES, Passage
 from watcher.core.rule import BoundRule, Rule, RuleOptions, Severity, Summary
-from watcher.core.summary import JinjaSummary, SummaryInLanguages, compile_summary
 from watcher.core.tally import Tally
 from watcher.errors import ConfigurationError
 from watcher.kinds import Kinds, PluginFault
+
+if TYPE_CHECKING:
+    from watcher.core.summary import JinjaSummary
 
 DEFAULT_RULES: Final = "default"
 """The rule file that applies when a configuration has no `rules`."""
@@ -275,6 +277,10 @@ def _spots(item: _Item, key: str) -> dict[Place, str]:
 def _summary(item: _Item, kinds: frozenset[str]) -> Summary | None:
     """The summary, which is one text or one for each language."""
     written = item.written.get("summary")
+    if written is None:
+        return None
+    from watcher.core.summary import SummaryInLanguages, compile_summary  # noqa: PLC0415 - only who has one pays for Jinja
+
     if not isinstance(written, dict):
         return _compile(item, "summary", lambda text: compile_summary(text, kinds))
     made: dict[Language, JinjaSummary] = {}

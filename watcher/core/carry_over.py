@@ -71,13 +71,13 @@ def _pods(
 
 def _carried(old: PodSnapshot, new: PodSnapshot) -> PodSnapshot:
     """A pod with what the answer left out: names and places of the same incarnation, and lives that are no longer listed."""
-    if (
+    if new is old or (
         old.uid == new.uid
         and old.created_at == new.created_at
         and (new.node or not old.node)
         and (new.ip or not old.ip)
         and old.history == new.history
-        and (new.evicted or not old.evicted)
+        and (new.sub_status == old.sub_status or new.evicted or not old.evicted)
     ):
         return new
     before, after = lives(old), lives(new)
@@ -136,7 +136,9 @@ def differ(old: JobSnapshot, new: JobSnapshot) -> bool:
     ):
         return True
     before, after = pods_by_id(old.pods), pods_by_id(new.pods)
-    return before.keys() != after.keys() or any(_pods_differ(pod, after[pod_id]) for pod_id, pod in before.items())
+    return before.keys() != after.keys() or any(
+        (now := after[pod_id]) is not pod and _pods_differ(pod, now) for pod_id, pod in before.items()
+    )
 
 
 def _settings(job: JobSnapshot) -> JobSettings:

@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from watcher.core.events import Event
 from watcher.core.fleet import Brief
-from watcher.core.model import JobSnapshot, Watch
+from watcher.core.model import JobSnapshot, PodSnapshot, Watch
 from watcher.core.rule import Notification
 
 _EVENT: Final = Annotated[Event, Discriminator("kind")]
@@ -57,6 +57,21 @@ def snapshot_from_json(text: bytes | str) -> JobSnapshot:
     """
     snapshot: JobSnapshot = _adapter(JobSnapshot).validate_json(text)
     return snapshot
+
+
+def pods_to_json(pods: tuple[PodSnapshot, ...]) -> bytes:
+    """Pods as UTF-8 JSON."""
+    return _adapter(tuple[PodSnapshot, ...]).dump_json(pods)
+
+
+def pods_from_json(text: bytes | str) -> tuple[PodSnapshot, ...]:
+    """The pods.
+
+    Raises:
+        ValueError: not pods.
+    """
+    pods: tuple[PodSnapshot, ...] = _adapter(tuple[PodSnapshot, ...]).validate_json(text)
+    return pods
 
 
 def watch_to_json(watch: Watch) -> bytes:

@@ -16,7 +16,7 @@ from functools import reduce
 from watcher.core.addressing import addressed, unknown_owners
 from watcher.core.calls import calls
 from watcher.core.delivery import Delivery, absorbed
-from watcher.core.evaluation import evaluate
+from watcher.core.evaluation import evaluating
 from watcher.core.events import Event
 from watcher.core.fleet import KEEP, Fleet
 from watcher.core.grouping import owe
@@ -24,8 +24,18 @@ from watcher.core.inhibition import Inhibit, Inhibiting, begun, inhibited, lasti
 from watcher.core.model import JobRef
 from watcher.core.people import Directory
 from watcher.core.routing import Route, routes_of
-from watcher.core.rule import Absorption, BoundRule, Context, Decision, Notification, RuleDeadline, Severity
+from watcher.core.rule import (
+    Absorption,
+    BoundRule,
+    Context,
+    Decision,
+    Notification,
+    NotificationId,
+    RuleDeadline,
+    Severity,
+)
 from watcher.core.silencing import Silencing, ended_jobs, silenced
+from watcher.core.steps import Steps, all_at_once
 from watcher.core.trouble import Register, Trouble, ended, opened
 from watcher.core.wishes import Wish, wishes_of
 from watcher.core.withholding import held, in_shadow
@@ -105,48 +115,70 @@ def owed(
         now: now.
         over: jobs that have just ended: silences that end with them cover nothing more.
     """
+    return all_at_once(_owing(notifications, book, now, over))
+
+
+def _owing(
+    notifications: Sequence[Notification], book: Book, now: datetime, over: frozenset[JobRef] = frozenset()
+) -> Steps[tuple[Delivery, ...]]:
     on_trial = {rule.name for rule in book.rules if rule.shadow}
-    found = [
-        addressed(
-            held(
-                in_shadow(owe(route, said, now, book.hold(said)), route, now, rule_is=said.rule in on_trial),
-                route,
-            ),
-            route,
-            book.people,
-        )
-        for said in notifications
-        for route in routes_of(book.tree, dict(said.labels))
-    ]
+    found = []
+    for said in notifications:
+        hold = book.hold(said)
+        for route in routes_of(book.tree, dict(said.labels)):
+            shadowed = in_shadow(owe(route, said, now, hold), route, now, rule_is=said.rule in on_trial)
+            found.append(addressed(held(shadowed, route), route, book.people))
+        yield
     # A rule in shadow reaches a receiver by a live route and by one in shadow: one row says it.
     each = {delivery.id: delivery for delivery in reversed(found)}
-    return tuple(silenced(delivery, book.silencings, now, over) for delivery in reversed(each.values()))
+    answer = []
+    for delivery in reversed(each.values()):
+        answer.append(silenced(delivery, book.silencings, now, over))
+        yield
+    return tuple(answer)
 
 
 def consequences(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Consequences:
     """Ask the rules, heed the job's wishes, and route what is left. Events of failed rules are added to the events."""
+    return all_at_once(concluding(events, context, book, now))
+
+
+def concluding(events: Sequence[Event], context: Context, book: Book, now: datetime) -> Steps[Consequences]:
+    """The same in steps: none of them takes long, however many events there are."""
     if context.job is not None and book.wishes:
         names = {bound.name for bound in book.rules}
         context = replace(context, wishes=wishes_of(context.job.tags, book.wishes, names, context.now))
-    evaluation = evaluate(book.rules, events, context)
+    evaluation = yield from evaluating(book.rules, events, context)
     on_trial = {rule.name for rule in book.rules if rule.shadow}
     over = ended_jobs(events, context.job)
-    deliveries = tuple(
-        reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
-        for delivery in owed(evaluation.notifications, book, now, over)
-    )
+    owing = yield from _owing(evaluation.notifications, book, now, over)
+    deliveries = []
+    for delivery in owing:
+        deliveries.append(
+            reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
+        )
+        yield
     inhibitions = begun(book.inhibits, deliveries)
     inhibiting = (*lasting(book.inhibiting, events, now), *inhibitions)
-    deliveries = tuple(inhibited(delivery, inhibiting, now) for delivery in deliveries)
+    for place, delivery in enumerate(deliveries):
+        deliveries[place] = inhibited(delivery, inhibiting, now)
+        yield
     notices = tuple(unknown_owners(deliveries))
     known = book.troubles.about(events, context.job)
     over_now = ended(known, events, context.job, now)
-    goes_on = [one for one in known if one.id not in {gone.id for gone in over_now}]
-    opening = [
-        one
-        for said in evaluation.notifications
-        if said.rule not in on_trial and (one := opened(said, now, goes_on)) is not None
-    ]
+    gone = {one.id for one in over_now}
+    goes_on = [one for one in known if one.id not in gone]
+    by_news: dict[NotificationId, list[Delivery]] = {}
+    for delivery in deliveries:
+        by_news.setdefault(delivery.notification.id, []).append(delivery)
+    opening: list[Trouble] = []
+    wanted: list[RuleDeadline] = []
+    for said in evaluation.notifications:
+        one = None if said.rule in on_trial else opened(said, now, goes_on)
+        if one is not None:
+            opening.append(one)
+            wanted.extend(calls(one, book.tree, now, by_news.get(one.id, ())))
+        yield
     return Consequences(
         events=(*events, *evaluation.faults),
         decisions=evaluation.decisions,
@@ -154,7 +186,7 @@ def consequences(events: Sequence[Event], context: Context, book: Book, now: dat
         deliveries=(*deliveries, *owed(notices, book, now)),
         deadlines=(
             *evaluation.deadlines,
-            *(call for one in opening for call in calls(one, book.tree, now, deliveries)),
+            *wanted,
         ),
         absorptions=evaluation.absorptions,
         inhibitions=inhibitions,

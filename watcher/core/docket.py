@@ -19,7 +19,7 @@ nothing, so what it does follows from what it was told. Times are seconds on the
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final, Generic, TypeVar
@@ -171,6 +171,22 @@ class Docket(Generic[K]):
             found = self._intervals[habit] = self.allotment.intervals(habit)
         return found
 
+    def hasten(self, now_s: float, but: Collection[K] = frozenset()) -> None:
+        """Bring forward what a worse plan has put off further than the present one would put off who is looked at now.
+
+        While the rate is low, intervals are long. Without this those who were looked at meanwhile would wait so long even after it
+        has risen again, as those whose time comes sooner go before them.
+
+        Args:
+            now_s: now.
+            but: jobs that were put off for another reason.
+        """
+        for turn in self._turns.values():
+            if turn.rank is Rank.ROUND and turn.due_s < _NEVER and turn.key not in but:
+                latest_s = now_s + self.interval_s(turn.habit) * (1 + JITTER)
+                if self.due_s(turn) > latest_s:
+                    self.put_off(turn, latest_s)
+
     # --- jobs -------------------------------------------------------------------------------------------------------------------
 
     def enrol(
@@ -264,7 +280,7 @@ class Docket(Generic[K]):
 
     def _relist(self, turn: Turn[K], now_s: float) -> None:
         every = self.list_interval_s(turn.habit) if turn.scope >= 0 else _NEVER
-        turn.list_due_s = now_s + every
+        turn.list_due_s = now_s + every if every < _NEVER else _NEVER  # not another infinity for each job
         if every < _NEVER:
             heap = self._lists.setdefault(turn.scope, [])
             heapq.heappush(heap, (turn.list_due_s, turn))

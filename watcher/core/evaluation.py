@@ -5,7 +5,7 @@ A rule is a stranger's code. Whatever it raises becomes an event, and the others
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -43,6 +43,7 @@ from watcher.core.rule import (
     Summary,
     Wording,
 )
+from watcher.core.steps import Steps, all_at_once
 from watcher.core.wishes import NO_WISHES, Wishes
 
 _FAULT_LENGTH: Final = 500
@@ -65,17 +66,21 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
     A rule that raises becomes a `RuleFailed` event, on which rules are asked in turn (once: a rule that fails on `rule.failed` is
     recorded and goes no further).
     """
+    return all_at_once(evaluating(rules, events, context))
+
+
+def evaluating(rules: Sequence[BoundRule], events: Sequence[Event], context: Context) -> Steps[Evaluation]:
+    """The same in steps, one for each event."""
     notifications: list[Notification] = []
     deadlines: list[RuleDeadline] = []
     decisions: list[Decision] = []
     faults: list[RuleFailed] = []
     absorptions: list[Absorption] = []
+    listeners = _listeners(rules)
 
     def ask(event: Event) -> Iterator[RuleFailed]:
         labels = labels_of(event, context.job, context.wishes.owner)
-        for bound in rules:
-            if not _listens(bound, event):
-                continue
+        for bound in listeners(event):
             reason, note, intents = _consult(bound, event, context, labels)
             job = job_of(event)
             reason, note, intents = _heeding(context.wishes, bound, event, (reason, note, intents))
@@ -93,10 +98,25 @@ def evaluate(rules: Sequence[BoundRule], events: Sequence[Event], context: Conte
 
     for event in events:
         faults.extend(ask(event))
+        yield
     for fault in tuple(faults):
         for _ in ask(fault):
             pass  # a fault about a fault is in the decisions; it makes no third event
     return Evaluation(tuple(notifications), tuple(deadlines), tuple(decisions), tuple(faults), tuple(absorptions))
+
+
+def _listeners(rules: Sequence[BoundRule]) -> Callable[[Event], Sequence[BoundRule]]:
+    """Tells which rules listen to an event."""
+    by_kind: dict[str, tuple[BoundRule, ...]] = {}
+
+    def listening(event: Event) -> tuple[BoundRule, ...]:
+        if isinstance(event, DeadlinePassed):
+            return tuple(bound for bound in rules if bound.name == event.rule)
+        if event.kind not in by_kind:
+            by_kind[event.kind] = tuple(bound for bound in rules if event.kind in bound.kinds)
+        return by_kind[event.kind]
+
+    return listening
 
 
 def _deadlines(
@@ -108,12 +128,6 @@ def _deadlines(
         elif isinstance(intent, Investigate):
             asked = intent.inquiry(event.id).text
             yield RuleDeadline(rule=INVESTIGATOR, job=job, key=asked, at=now, cause=event.cause)
-
-
-def _listens(bound: BoundRule, event: Event) -> bool:
-    if isinstance(event, DeadlinePassed):
-        return event.rule == bound.name
-    return event.kind in bound.kinds
 
 
 def _consult(

@@ -11,6 +11,7 @@ Long, because what is kept and what may be asked of it belong together.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -143,9 +144,9 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
         created_at=job.created_at,
         running_at=job.running_at,
         ended_at=job.finished_at,
-        waited=_waited(job),
+        waited=_same_length(_waited(job)),
         template_id=intern(job.template_id),
-        prepared=_prepared(job, course),
+        prepared=_same_length(_prepared(job, course)),
         vanished=vanished,
         sub_status=intern(job.sub_status),
         restarts=job.restarts.used,
@@ -159,6 +160,8 @@ def _shared(member: Member) -> Member:
         object.__setattr__(member, name, intern(getattr(member, name)))
     object.__setattr__(member, "nodes", tuple(map(intern, member.nodes)))
     object.__setattr__(member, "gpus", _same_number(member.gpus))
+    object.__setattr__(member, "waited", _same_length(member.waited))
+    object.__setattr__(member, "prepared", _same_length(member.prepared))
     if member.tags:
         object.__setattr__(member, "tags", _shared_tags(member.tags))
     if member.running_at == member.phase_since:
@@ -173,6 +176,12 @@ _SAID_ALIKE: Final = ("status", "owner", "workspace_id", "quota_id", "quota_name
 def _same_number(number: float | None) -> float | None:
     """One for all jobs that ask for as many."""
     return number
+
+
+@lru_cache(maxsize=4096)
+def _same_length(length: timedelta | None) -> timedelta | None:
+    """One for all jobs that took as long: DLC tells whole seconds."""
+    return length
 
 
 def _shared_tags(tags: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -216,6 +225,7 @@ class Fleet:
         self.keep, self._in_full = keep, in_full
         self._members: dict[JobRef, Member] = {}
         self._happenings: dict[EventId, Happening] = {}
+        self._of_job: dict[JobRef, deque[Happening]] = {}
 
     @property
     def members(self) -> Mapping[JobRef, Member]:
@@ -226,16 +236,26 @@ class Fleet:
         """Whether this event is remembered."""
         return event_id in self._happenings
 
-    def recent(self, since: datetime, kinds: frozenset[str] = frozenset()) -> Iterator[Happening]:
-        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all."""
-        return reversed(list(self.latest(since, kinds)))
+    def recent(
+        self, since: datetime, kinds: frozenset[str] = frozenset(), *, job: JobRef | None = None
+    ) -> Iterator[Happening]:
+        """What happened after a time (by `When.at`), in the order in which it was learnt; of these kinds, or of all.
+
+        With `job`, only what happened to it, found without going through the others.
+        """
+        return reversed(list(self.latest(since, kinds, job=job)))
 
     def latest(
-        self, since: datetime, kinds: frozenset[str] = frozenset(), *, before: EventId | None = None
+        self,
+        since: datetime,
+        kinds: frozenset[str] = frozenset(),
+        *,
+        before: EventId | None = None,
+        job: JobRef | None = None,
     ) -> Iterator[Happening]:
         """The same, last learnt first, and no further than is asked for; with `before`, only what was learnt before that event."""
         skipping = before is not None and before in self
-        for happening in reversed(self._happenings.values()):
+        for happening in reversed(self._happenings.values() if job is None else self._of_job.get(job, ())):
             event = happening.event
             if skipping:
                 skipping = event.id != before
@@ -290,10 +310,22 @@ class Fleet:
 
     def _take(self, happened: Iterable[tuple[Event, Member | None, JobSnapshot | None]], now: datetime) -> None:
         for event, member, job in happened:
-            full = job if event.kind in self._in_full else None
-            self._happenings.setdefault(event.id, Happening(event, member, full))
+            if event.id in self._happenings:
+                continue
+            happening = Happening(event, member, job if event.kind in self._in_full else None)
+            self._happenings[event.id] = happening
+            if (ref := job_of(event)) is not None:
+                self._of_job.setdefault(ref, deque()).append(happening)
         while self._overdue(now):
-            del self._happenings[next(iter(self._happenings))]
+            self._forget_first()
+
+    def _forget_first(self) -> None:
+        """What was learnt first of all was learnt first of its job, too."""
+        ref = job_of(self._happenings.pop(next(iter(self._happenings))).event)
+        if ref is not None:
+            self._of_job[ref].popleft()
+            if not self._of_job[ref]:
+                del self._of_job[ref]
 
     def forget(self, refs: Iterable[JobRef]) -> None:
         """Jobs that were pruned."""

@@ -14,7 +14,7 @@ called by the uid alone and the others by uid and creation time, so that no two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -153,15 +153,19 @@ def names(chain: Sequence[PodSnapshot], known: Sequence[str] = ()) -> tuple[str,
     return tuple(called)
 
 
-def pods_by_id(pods: Iterable[PodSnapshot] | None) -> dict[str, PodSnapshot]:
+def pods_by_id(pods: Collection[PodSnapshot] | None) -> dict[str, PodSnapshot]:
     """The pods of an answer by pod id.
 
     An entry without a pod id cannot be followed from one answer to the next and is passed over. Of several entries with one id the
     youngest is the live one, the others are its history.
     """
-    known: dict[str, PodSnapshot] = {}
+    pods = pods or ()
+    known = {pod.pod_id: pod for pod in pods}
+    if "" not in known and len(known) == len(pods):  # as always; the rest of this is for what is odd
+        return known
+    known = {}
     repeated: dict[str, list[PodSnapshot]] = {}
-    for pod in pods or ():
+    for pod in pods:
         if not pod.pod_id:
             continue
         if pod.pod_id in known:
@@ -174,6 +178,6 @@ def pods_by_id(pods: Iterable[PodSnapshot] | None) -> dict[str, PodSnapshot]:
     return known
 
 
-def evictions(pods: Iterable[PodSnapshot]) -> int:
+def evictions(pods: Collection[PodSnapshot]) -> int:
     """How many of all the lives of these pods ended in an eviction."""
     return sum(life.evicted for pod in pods_by_id(pods).values() for life in lives(pod))

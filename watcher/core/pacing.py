@@ -156,8 +156,13 @@ def hold(pace: Pace, now: datetime, length: timedelta) -> Pace:
 
 
 def _at_rate(pace: Pace, rate: float, now: datetime) -> Pace:
-    """What was earned at the old rate counts; from now on the new one does."""
-    return replace(pace, bucket=replace(_refill(pace.bucket, now), rate=rate))
+    """What was earned at the old rate counts, as far as the new one lets it be saved up; from now on the new one does.
+
+    No more than a second's worth is saved up at any rate: a burst as large as the ceiling's would be throttled however low the
+    rate is, and each throttling lowers it further.
+    """
+    bucket, burst = _refill(pace.bucket, now), max(1.0, rate)
+    return replace(pace, bucket=TokenBucket(rate, burst, min(bucket.level, burst), bucket.at))
 
 
 def backoff(failures: int, jitter: float, *, longest: timedelta = LONGEST_BACKOFF) -> timedelta:

@@ -215,7 +215,12 @@ class RuleOptions(BaseModel):
     """Base of a rule's options: frozen, unknown keys refused, each field documented by the string under it."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 

@@ -26,7 +26,7 @@ times, one every 1/R seconds. So nobody waits longer than  L / (1 - J) + N / R, 
 there is budget to spare the clock runs with the caller's, and looks take less than R (1 - J) a second, so the same count holds for
 every stretch in which somebody is late. Where a request is left unused as the first in line was looked at less than `shortest` ago,
 the clock has run faster than the caller's since.) Looks that news call for stand outside of this, and make the next look due later;
-they get at most `NEWS` of the budget, which is taken off R first, and never more than three looks of four (`docket.ROUND_EVERY`): a
+they take as much of the budget as they need, up to three looks of four (`NEWS`, `docket.ROUND_EVERY`), and R is what they leave: a
 flood makes it four times the bound at most. All this is for a plan and a fleet that stand; both change slowly.
 """
 
@@ -57,8 +57,8 @@ STATUS_SHARE: Final = 0.005
 PASS_SHARE: Final = 0.05
 """At most, for full passes over everything listed: they prove absence, and find what the feeds left out."""
 
-NEWS: Final = 0.5
-"""At most, for looks that news call for."""
+NEWS: Final = 0.75
+"""At most, for looks that news call for: as many as `docket.ROUND_EVERY` lets them take."""
 
 KEEN: Final = 4.0
 """How many times a job counts that somebody waits for."""
@@ -205,8 +205,7 @@ def allot(population: Mapping[Habit, int], rates: Rates, rate: float, wish: Wish
     every = {name: max(least_s, cost / (rate * share)) for name, (cost, share) in asked.items()}
     feeds = sum(cost / every[name] for name, (cost, _) in asked.items())
     news = sum(count * (found.ends + found.moves) for count, found in ((n, rates.of(h)) for h, n in population.items()))
-    # A look that news call for is one that its round need not make: of two such looks about one is extra.
-    regular = (rate - feeds) - min(news / 2, (rate - feeds) * NEWS)
+    regular = (rate - feeds) - min(news, (rate - feeds) * NEWS)
     round_s, wanted = jobs / regular, wish.longest.total_seconds()
     longest = wanted if wanted >= LEAST_ROUNDS * round_s else SLACK * round_s
     division = divide(
@@ -230,7 +229,7 @@ def allot(population: Mapping[Habit, int], rates: Rates, rate: float, wish: Wish
         birth_s=every["birth"] if wish.birth_cost else 0.0,
         status_s=every["status"] if wish.statuses else 0.0,
         bound_s=longest,
-        needed=(LEAST_ROUNDS * jobs / wanted + news / 2) / (1 - feeds / rate),
+        needed=(LEAST_ROUNDS * jobs / wanted + news) / (1 - feeds / rate),
         left=idle,
         division=division,
     )

@@ -156,6 +156,11 @@ class Register:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """How many are open, and how many of them somebody has taken on."""
+        return len(self._open), sum(one.acknowledged_at is not None for one in self._open.values())
+
     def about(self, events: Iterable[Event], job: JobSnapshot | None) -> tuple[Trouble, ...]:
         """The open troubles that these events, or the job as it is, could end."""
         subjects: set[JobRef | str] = set() if job is None else {job.ref}

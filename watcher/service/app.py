@@ -1,7 +1,8 @@
 """The composition root: makes the adapters a configuration names, and runs everything in one task group.
 
-Order at the start: the store first (nothing is asked that cannot be kept), then what the last run left, then the workers. Order at
-the end: pollers stop at once, a commit under way is finished, a message under way is finished and written down within the grace.
+Order at the start: the store first (nothing is asked that cannot be kept), then what the last run left and beside it the first pass
+over the lists, then the workers. Order at the end: pollers stop at once, a commit under way is finished, a message under way is
+finished and written down within the grace.
 
 Long, because this is where everything meets.
 """
@@ -9,15 +10,16 @@ Long, because this is where everything meets.
 from __future__ import annotations
 
 import contextlib
-import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from prometheus_client import CollectorRegistry
 
 from watcher.config import Loaded
@@ -36,13 +38,13 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.pulse import feel_pulse
+from watcher.service.settling import settled_memory
 from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import SourceSettings, fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
-from watcher.web import make_app, serve
 
 
 @dataclass(slots=True)
@@ -231,41 +233,23 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     """Run until `stop` is set, then come to rest within the configured grace.
 
     Raises:
-        OSError: the address for health and metrics cannot be bound.
-        StoreError: the store could not be read at the start.
+        ExceptionGroup: of an `OSError` when the address for health and metrics cannot be bound, of a `StoreError` when the store
+            could not be read at the start.
     """
-    with settled_memory():
-        await service.ledger.recall()
-        for poller in service.pollers:
-            await poller.load()
-        await service.keeper.heed()
-    log.info(
-        "started",
-        sources=len(service.pollers),
-        receivers=len(service.dispatchers),
-        rules=len(service.loaded.rules),
-        live_jobs=sum(poller.live_jobs for poller in service.pollers),
-    )
     async with anyio.create_task_group() as tasks:
-        http = service.loaded.service.http
-        if serve_http and http.port is not None:
-            pages = make_app(
-                service,
-                host=http.host,
-                taker=service.answers.posted if service.answers.by_http else None,
-                desk=service,
-                silencer=Silencer(service.ledger, service.loaded),
-                token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
-            )
-            tasks.start_soon(partial(serve, pages, host=http.host, port=http.port, bound=_listening))
-        elif service.answers.by_http:
-            log.warning(
-                "buttons_not_heard", fix="set service.http.port, or use Socket Mode (interactive.app_token_file)"
-            )
+        for poller in service.pollers:
+            tasks.start_soon(poller.ask_ahead)
+        await _load(service)
         for poller in service.pollers:
             tasks.start_soon(poller.poll)
         for dispatcher in service.dispatchers:
             tasks.start_soon(dispatcher.dispatch)
+        if serve_http and service.loaded.service.http.port is not None:
+            tasks.start_soon(_serve, service, service.loaded.service.http.port)
+        elif service.answers.by_http:
+            log.warning(
+                "buttons_not_heard", fix="set service.http.port, or use Socket Mode (interactive.app_token_file)"
+            )
         tasks.start_soon(service.keeper.keep)
         tasks.start_soon(feel_pulse, service.metrics)
         tasks.start_soon(service.answers.work)
@@ -278,29 +262,47 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
     log.info("stopped")
 
 
+async def _load(service: Service) -> None:
+    """Take up where the last run stopped."""
+    with settled_memory():
+        await service.ledger.recall()
+        for poller in service.pollers:
+            await poller.load()
+        await service.keeper.heed()
+    log.info(
+        "started",
+        sources=len(service.pollers),
+        receivers=len(service.dispatchers),
+        rules=len(service.loaded.rules),
+        live_jobs=sum(poller.live_jobs for poller in service.pollers),
+    )
+
+
+async def _serve(service: Service, port: int) -> None:
+    """Serve health, metrics and the API. What that needs is imported beside the first requests to DLC, which do not wait for it."""
+    web = await anyio.to_thread.run_sync(_web)
+    http = service.loaded.service.http
+    pages = web.make_app(
+        service,
+        host=http.host,
+        taker=service.answers.posted if service.answers.by_http else None,
+        desk=service,
+        silencer=Silencer(service.ledger, service.loaded),
+        token=None if http.api_token_file is None else partial(reveal, None, http.api_token_file),
+    )
+    await web.serve(pages, host=http.host, port=port, bound=_listening)
+
+
+def _web() -> ModuleType:
+    from watcher import web  # noqa: PLC0415 - only who is to serve something pays for it
+
+    return web
+
+
 async def _drain(service: Service) -> None:
     """Send all that is due, and what fallbacks come to be owed by that."""
     while sum([await dispatcher.drain() for dispatcher in service.dispatchers]):
         pass
-
-
-@contextlib.contextmanager
-def settled_memory() -> Iterator[None]:
-    """Take what will stay out of garbage collection, once: modules, rules, and the jobs that are loaded within.
-
-    A full collection walks over everything that is tracked, and with very many jobs that is a pause one would notice; while they
-    are loaded it would come again and again, and find next to nothing; once, at the end, is enough. What is taken out and later let
-    go is freed all the same, by its
-    reference count; only cycles in it would stay, and values hold none.
-    """
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.freeze()
-        gc.enable()
 
 
 async def _rest(service: Service) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
+
+import anyio
 
 from watcher.core.capabilities import Capabilities, compared
 from watcher.core.docket import Rank
@@ -24,6 +27,15 @@ from watcher.service.questions import put
 from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.settings import Select, SourceSettings
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A pass, from its beginning to what came of it."""
+
+    began: datetime
+    outcome: Listing | SourceError = field(default_factory=lambda: SourceError("the pass was broken off"))
+    over: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Finder:
@@ -61,6 +73,7 @@ class Finder:
         self._source, self._every, self._ledger, self._roster = source, settings.discover_every, ledger, roster
         self._outlook, self._budget, self._jitter, self._retention = outlook, budget, jitter, retention
         self._last_pass: ListPass | None = None
+        self._ahead: _Asked | None = None
         self.reader = source if isinstance(source, ListReader) and not self.selection.only_ids else None
         self.learnt = Capabilities()
 
@@ -77,22 +90,38 @@ class Finder:
         pages = len(self._last_pass.jobs) / PAGE + self.reader.scopes
         return max(self._every, timedelta(seconds=pages / (PASS_SHARE * self._budget.rate)))
 
-    async def list_once(self) -> None:
-        """One pass over ListJobs."""
-        began = self._ledger.clock.now()
+    async def list_ahead(self) -> None:
+        """Ask for the first pass while what is stored is still being read. The first `list_once` takes in what it shows."""
+        if not self.selection.only_ids:
+            self._ahead = _Asked(self._ledger.clock.now())
+            await self._ask(self._ahead)
+
+    async def _ask(self, asked: _Asked) -> None:
         try:
-            listing = await put(
+            asked.outcome = await put(
                 self._ledger.metrics,
                 self._source.name,
                 "ListJobs",
                 lambda: self._source.list_jobs(partial(self._budget.permit, Use.PASS), self._roster.digests),
             )
         except SourceError as exc:
-            await self._outlook.failed("ListJobs", exc)
+            asked.outcome = exc
+        finally:
+            asked.over.set()
+
+    async def list_once(self) -> None:
+        """One pass over ListJobs."""
+        asked, self._ahead = self._ahead, None
+        if asked is None:
+            asked = _Asked(self._ledger.clock.now())
+            await self._ask(asked)
+        await asked.over.wait()
+        if isinstance(asked.outcome, SourceError):
+            await self._outlook.failed("ListJobs", asked.outcome)
             return
         await self._outlook.answered("ListJobs")
         try:
-            await self._take_in(listing, began)
+            await self._take_in(asked.outcome, asked.began)
         except StoreUnavailable as exc:
             log.error("listing_put_off", source=self._source.name, error=str(exc))
 
@@ -101,7 +130,7 @@ class Finder:
             named = frozenset(summary.ref for summary in listing.jobs)
             named = named.union(JobRef(self._source.name, job_id) for job_id in listing.unchanged)
             self._last_pass = ListPass(began, named)
-            self._roster.keep_digests(named)
+            self._roster.keep_named(named)
         await self.take(listing.jobs, listing.unchanged, listing.digests)
 
     async def take(

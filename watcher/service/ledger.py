@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +18,11 @@ from watcher.core.fleet import MOST_HAPPENINGS, Brief
 from watcher.core.inhibition import recalled
 from watcher.core.model import SourceName
 from watcher.core.people import Address
+from watcher.core.steps import Steps
 from watcher.errors import StaleObservation, StoreError
 from watcher.ports import Clock, Observation, Store
 from watcher.service.telemetry import Metrics, log
+from watcher.service.waiting import in_turns
 
 MOST_RECALLED: Final = 2_000
 """Of what lately came to be owed, so much is looked at for news that inhibits; the latest."""
@@ -72,6 +75,7 @@ class Ledger:
         """Another number after troubles have ended: some receivers are to be told of that."""
         self.interventions = 0
         """Another number after each word of a person about deliveries or receivers."""
+        self._heeded_answers = False
         self._stored: dict[SourceName, list[Brief]] | None = None
         """What `recall` found and nobody has taken yet."""
         self.store_error = ""
@@ -133,6 +137,12 @@ class Ledger:
             StoreError: the store cannot be read.
         """
         register = self.book.troubles
+        open_ones, taken = await self.store.open_troubles()
+        known, known_taken = register.numbers
+        # Nobody else opens troubles: more of them are our own, committed this very moment. Fewer were ended by an answer.
+        if self._heeded_answers and open_ones >= known and taken <= known_taken:
+            return
+        self._heeded_answers = True
         before = register.changes
         found = await self.store.troubles()
         # Something was committed while this was read: it would be forgotten. The next time is soon.
@@ -156,7 +166,7 @@ class Ledger:
             self.deliveries_bell.ring()
 
     async def commit(self, observation: Observation) -> None:
-        """Commit; then, and only then, count, log and wake the dispatchers.
+        """Commit; then, and only then, wake the dispatchers, count and log.
 
         A commit that has begun is finished even while the service is being stopped.
 
@@ -174,7 +184,6 @@ class Ledger:
                 self.metrics.store_failures.inc()
                 raise
         self.store_error = ""
-        self._account(observation)
         self.book.troubles.note(observation.troubles)
         self.book = self.book.after(observation.events, observation.inhibitions, observation.at)
         if any(trouble.ended_at is not None for trouble in observation.troubles):
@@ -185,6 +194,7 @@ class Ledger:
             self.cards_bell.ring()
         if observation.deadlines:
             self.deadlines_bell.ring()
+        await in_turns(self._accounting(observation))
 
     def _time(self, event: Event, at: datetime) -> None:
         """How long a change was not seen, where DLC dates it; what happened in our absence says nothing about it."""
@@ -194,13 +204,15 @@ class Ledger:
             delay = (at - event.when.occurred_at).total_seconds()
             self.metrics.detection_delay.labels(job.source, change).observe(max(0.0, delay))
 
-    def _account(self, observation: Observation) -> None:
+    def _accounting(self, observation: Observation) -> Steps[None]:
         for event in observation.events:
             self._time(event, observation.at)
             self.metrics.events.labels(event.kind).inc()
             log.info("event", kind=event.kind, job=str(getattr(event, "job", "") or ""), id=event.id, cause=event.cause)
-        for decision in observation.decisions:
-            self.metrics.decisions.labels(decision.rule, decision.reason.value).inc()
+            yield
+        made = Counter((decision.rule, decision.reason.value) for decision in observation.decisions)
+        for labels, number in made.items():
+            self.metrics.decisions.labels(*labels).inc(number)
         for notification in observation.notifications:
             self.metrics.notifications.labels(notification.rule, notification.severity.value).inc()
         for delivery in observation.deliveries:

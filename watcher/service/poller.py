@@ -134,6 +134,10 @@ class Poller:
         """What the source's lists can do, as far as that is known."""
         return self._finder.learnt
 
+    async def ask_ahead(self) -> None:
+        """Begin the first pass over the lists beside `load`: what it shows is taken in after that."""
+        await self._finder.list_ahead()
+
     async def load(self) -> None:
         """Take up where the last run stopped."""
         now = self._ledger.clock.now()
@@ -300,11 +304,13 @@ class Poller:
             await self._outlook.answered("GetJob")
             if fetched is None:
                 self._unread.inc()
-                entry.seen_at, entry.failures = seen_at, 0
+                entry.failures = 0
                 self._again(entry, None)
+                self._asked(entry)
+                entry.seen_s = entry.asked_s
             else:
                 await self._record(entry, self._recorder.seen(entry, fetched, seen_at))
-            self._asked(entry)
+                self._asked(entry)
 
     def _asked(self, entry: Entry) -> None:
         """Note it, and let the deadlines go on that waited for it."""
@@ -379,11 +385,12 @@ class Poller:
             self._feeder.missed(watch.snapshot.finished_at, now)
 
     async def _reckon(self) -> None:
-        """Tell from time to time how old the oldest knowledge is, and whether that is as promised."""
+        """See from time to time that nobody waits longer than need be, and tell whether the oldest knowledge is as promised."""
         clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
         while True:
             await clock.sleep(_RECKON_EVERY)
             now, oldest_s = clock.now(), self.docket.oldest_s()
+            self.docket.hasten(now.timestamp(), {entry.ref for entry in self._roster.entries() if entry.failures})
             oldest = datetime.fromtimestamp(oldest_s, UTC) if self._roster else None
             age.set(0 if oldest is None else max(0.0, now.timestamp() - oldest_s))
             for ability in Ability:

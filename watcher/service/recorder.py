@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 from uuid import uuid4
 
 from anyio import to_thread
 
 from watcher.core.absence import Absence, mark_late
-from watcher.core.consequence import consequences
+from watcher.core.consequence import concluding
 from watcher.core.events import CauseId
 from watcher.core.model import Watch
 from watcher.core.observation import Observed, first_sight, look, merge_summary, not_found
+from watcher.core.packing import MANY_PODS, takes_long
 from watcher.core.recognition import confirmed, known_by
 from watcher.core.rule import Context
 from watcher.errors import StaleObservation
@@ -22,12 +22,7 @@ from watcher.ports import Fetched, JobSource
 from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger, observation
 from watcher.service.roster import Entry
-
-_MANY_PODS: Final = 500
-"""More are compared, and packed, in a thread."""
-
-_MANY_BYTES: Final = 16 * 1024
-"""Packed jobs above it are unpacked in a thread."""
+from watcher.service.waiting import in_turns
 
 Conclude = Callable[[Watch | None], Observed | None]
 """What follows from an answer, given what is held; None where nothing is held that it could be about."""
@@ -104,7 +99,7 @@ class Recorder:
                 before = await self._ledger.store.watch(entry.ref)
                 await _hold(entry, before)
             else:
-                entry.seen_at = None
+                entry.seen_s = None
                 return before, observed
 
     async def _commit(self, entry: Entry, before: Watch | None, observed: Observed, cause: CauseId) -> None:
@@ -128,7 +123,7 @@ class Recorder:
             course=after.course,
             away=gap,
         )
-        follows = consequences(events, context, self._ledger.book, now)
+        follows = await in_turns(concluding(events, context, self._ledger.book, now))
         await self._ledger.commit(
             observation(
                 cause,
@@ -144,14 +139,14 @@ class Recorder:
 
 async def _unpacked(entry: Entry) -> Watch | None:
     """What is held about a job, as far as it is not in the store only."""
-    if len(entry.packed) > _MANY_BYTES:
+    if takes_long(entry.packed):
         return await to_thread.run_sync(lambda: entry.watch)
     return entry.watch
 
 
 async def _hold(entry: Entry, watch: Watch | None) -> None:
     """Hold it from now on."""
-    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
+    if watch is not None and len(watch.snapshot.pods or ()) > MANY_PODS:
         await to_thread.run_sync(entry.hold, watch)
     else:
         entry.hold(watch)
@@ -159,6 +154,6 @@ async def _hold(entry: Entry, watch: Watch | None) -> None:
 
 async def _concluded(conclude: Conclude, watch: Watch | None) -> Observed | None:
     """What follows from a look; where very many pods are compared, without holding everybody else up."""
-    if watch is not None and len(watch.snapshot.pods or ()) > _MANY_PODS:
+    if watch is not None and len(watch.snapshot.pods or ()) > MANY_PODS:
         return await to_thread.run_sync(conclude, watch)
     return conclude(watch)

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 
 from watcher.core.docket import Docket, Rank, Turn
 from watcher.core.model import JobId, JobRef, JobSummary, Listed, Watch
-from watcher.core.packing import Packer
+from watcher.core.packing import Packed, Packer
 from watcher.core.phases import TERMINAL, Phase
 from watcher.core.rates import Habit
 from watcher.core.recognition import Known, Lent
@@ -39,13 +39,13 @@ class Entry:
         asked_s: when it was last answered, or refused for its own sake, as a timestamp: the very one that its turn has, too.
         digest: of `known`; empty when there is none. Its parts lie here, as an object of its own would cost more than both.
         lent: of `known`.
-        seen_at: when such an answer last came; newer than what is held then.
+        seen_s: when such an answer last came, as a timestamp, the very same again; newer than what is held then.
     """
 
     ref: JobRef
     packer: Packer
     version: int = 0
-    packed: bytes = b""
+    packed: Packed = b""
     listed: Listed | None = None
     agreed: int | None = None
     failures: int = 0
@@ -54,7 +54,7 @@ class Entry:
     asked_s: float | None = None
     digest: bytes = b""
     lent: Lent | None = None
-    seen_at: datetime | None = None
+    seen_s: float | None = None
 
     @property
     def known(self) -> Known | None:
@@ -71,6 +71,11 @@ class Entry:
         return None if self.asked_s is None else datetime.fromtimestamp(self.asked_s, UTC)
 
     @property
+    def seen_at(self) -> datetime | None:
+        """When an answer last came that need not be read; None when what is held is newer."""
+        return None if self.seen_s is None else datetime.fromtimestamp(self.seen_s, UTC)
+
+    @property
     def watch(self) -> Watch | None:
         """What is held about it, unpacked anew at every call; None when that is nothing, or in the store only."""
         return self.packer.unpack(self.packed) if self.packed else None
@@ -81,7 +86,7 @@ class Entry:
 
 
 class Roster:
-    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` is told how many there are.
+    """The jobs of one source. `bell` rings whenever somebody's time was set; `size` shows how many there are.
 
     Attributes:
         docket: whose turn it is.
@@ -90,8 +95,8 @@ class Roster:
     """
 
     def __init__(self, size: Gauge, docket: Docket[JobRef]) -> None:
-        self._size, self.docket = size, docket
-        size.set(0)
+        self.docket = docket
+        size.set_function(self.__len__)
         self.bell = Bell()
         self.ended: set[JobRef] = set()
         self.digests: dict[JobId, bytes] = {}
@@ -137,7 +142,6 @@ class Roster:
         self.ended.discard(ref)
         listed = None if summary is None else self.shared(Listed.of(summary))
         self._entries[ref] = Entry(ref, self._packer, version, listed=listed)
-        self._size.set(len(self._entries))
         shown = phase if listed is None else listed.phase
         rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
         self.docket.enrol(ref, Habit(shown), now.timestamp(), rank=rank, now_s=now.timestamp(), scope=scope)
@@ -148,7 +152,6 @@ class Roster:
         self._entries.pop(entry.ref, None)
         self.docket.drop(entry.ref)
         self.digests.pop(entry.ref.job_id, None)
-        self._size.set(len(self._entries))
         self.ended.add(entry.ref)
 
     def shared(self, listed: Listed) -> Listed:
@@ -164,8 +167,9 @@ class Roster:
         else:
             self.digests[job_id] = digest
 
-    def keep_digests(self, named: frozenset[JobRef]) -> None:
-        """Forget by what items are recognised that lists no longer name."""
+    def keep_named(self, named: frozenset[JobRef]) -> None:
+        """Forget what lists no longer name: by what items are recognised, and jobs that ended, as nothing shows them again."""
+        self.ended &= named
         if len(self.digests) > len(named):
             names = {ref.job_id for ref in named}
             self.digests = {job_id: digest for job_id, digest in self.digests.items() if job_id in names}

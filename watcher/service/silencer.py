@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from watcher.config import Loaded
@@ -17,7 +17,9 @@ from watcher.errors import WatcherError
 from watcher.service.ledger import Ledger
 from watcher.service.taking_on import find_job
 from watcher.service.telemetry import log
-from watcher.web import Asked
+
+if TYPE_CHECKING:
+    from watcher.web import Asked
 
 LONGEST: Final = timedelta(days=366)
 """What should last longer belongs into the configuration."""

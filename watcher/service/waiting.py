@@ -1,11 +1,20 @@
-"""Waiting for a time or for news, whichever comes first."""
+"""Waiting for a time or for news, whichever comes first; and letting others have a turn while work is long."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Final, TypeVar
 
 import anyio
+from anyio.lowlevel import cancel_shielded_checkpoint
+
+from watcher.core.steps import Steps
+
+T = TypeVar("T")
+
+_STEPS: Final = 8
+"""Of long work, which together take no more than some milliseconds."""
 
 
 async def sleep_or(sleep: Callable[[timedelta], Awaitable[None]], length: timedelta, *rung: anyio.Event) -> None:
@@ -20,3 +29,17 @@ async def sleep_or(sleep: Callable[[timedelta], Awaitable[None]], length: timede
             tasks.start_soon(wake, event)
         await sleep(length)
         tasks.cancel_scope.cancel()
+
+
+async def in_turns(steps: Steps[T]) -> T:
+    """The result of long work, with a turn for everybody else now and then. It is not broken off: it belongs to one commit."""
+    number = 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        number += 1
+        if number % _STEPS == 0:
+            await cancel_shielded_checkpoint()

@@ -54,12 +54,16 @@ class SimulatorServer:
         port: 0 picks a free one.
         host: loopback, unless others on the network shall reach it.
         thread: run in a thread with an event loop of its own: for callers that block theirs, such as the official SDK.
+        keep_alive_s: how long a connection may be idle.
 
     Raises:
         OSError: on entering, when the port is taken.
     """
 
-    def __init__(self, app: App, port: int = 0, *, host: str = "127.0.0.1", thread: bool = False) -> None:
+    def __init__(
+        self, app: App, port: int = 0, *, host: str = "127.0.0.1", thread: bool = False, keep_alive_s: int = 5
+    ) -> None:
+        self._keep_alive_s = keep_alive_s
         self._app, self._host, self._wish, self._threaded = app, host, port, thread
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
@@ -91,6 +95,7 @@ class SimulatorServer:
             log_config=None,
             server_header=False,
             date_header=False,
+            timeout_keep_alive=self._keep_alive_s,
             timeout_graceful_shutdown=2,
         )
         self._server = _Server(config)

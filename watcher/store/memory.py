@@ -458,6 +458,12 @@ class MemoryStore:
             and trouble_id in {None, one.id}
         )
 
+    async def open_troubles(self) -> tuple[int, int]:
+        """See `Store.open_troubles`."""
+        await checkpoint()
+        held = [one for one in self._troubles.values() if one.ended_at is None]
+        return len(held), sum(one.acknowledged_at is not None for one in held)
+
     async def told_troubles(self, receiver: str) -> tuple[ToldTrouble, ...]:
         """See `Store.told_troubles`."""
         await checkpoint()

@@ -255,6 +255,10 @@ class SqlStore:
             partial(troubles.kept, open_only=open_only, job=job, since=since, which=trouble_id)
         )
 
+    async def open_troubles(self) -> tuple[int, int]:
+        """See `Store.open_troubles`."""
+        return await self._database.read(troubles.open_ones)
+
     async def acknowledge(self, trouble_id: NotificationId, at: datetime, by: str, comment: str = "") -> bool:
         """See `Store.acknowledge`."""
         work = partial(troubles.acknowledge, trouble_id=trouble_id, at=at, by=by, comment=comment)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, not_, or_, select, update
 
 from watcher.core.delivery import DeliveryState
 from watcher.core.ends import SUFFIX, ToldTrouble
@@ -103,6 +103,13 @@ def kept(
     if which is not None:
         found = found.where(troubles.c.id == which)
     return tuple(map(trouble_of, connection.execute(found)))
+
+
+def open_ones(connection: Connection) -> tuple[int, int]:
+    """How many are open, and how many of them somebody has taken on."""
+    waiting = select(func.count(), func.count(troubles.c.acknowledged_at)).where(troubles.c.ended_at.is_(None))
+    number, taken = connection.execute(waiting).one()
+    return number, taken
 
 
 def told(connection: Connection, receiver: str) -> tuple[ToldTrouble, ...]:

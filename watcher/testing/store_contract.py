@@ -1245,6 +1245,7 @@ class StoreContract:
             other,
             apart,
         )
+        assert await store.open_troubles() == (4, 2)
         assert not await store.acknowledge(NotificationId("nothing"), T0, "bob")
 
     async def test_an_answer_ends_what_nothing_else_would_end_and_comes_too_late_for_what_has_ended(
@@ -1256,6 +1257,7 @@ class StoreContract:
         assert await store.acknowledge(failed.id, T0 + MOMENT, "ann")
         assert not await store.acknowledge(over.id, T0 + MOMENT, "ann")
         assert await store.troubles() == (blind,), "which is about no job"
+        assert await store.open_troubles() == (1, 0)
         answered = replace(failed, acknowledged_at=T0 + MOMENT, acknowledged_by="ann")
         assert await store.troubles(open_only=False, job=JOB) == (
             answered.ended(TroubleEnd.ANSWERED, T0 + MOMENT),

@@ -16,6 +16,7 @@ import httpx2
 
 from watcher.errors import InvalidRequest, Unreachable
 from watcher.sources.dlc.connection import Connection, Failed, Reply, reason
+from watcher.sources.dlc.dialling import dial
 from watcher.sources.dlc.endpoints import Endpoint
 
 _KEEPALIVE_S: Final = 30.0
@@ -23,8 +24,6 @@ _KEEPALIVE_S: Final = 30.0
 _FRESH_S: Final = 1.0
 """A connection that was idle for longer may have been closed meanwhile without our having been told."""
 _PORTS: Final = {"http": 80, "https": 443}
-_HAPPY_EYEBALLS_S: Final = 0.25
-"""Before the next address of a name is tried beside one that does not answer (RFC 8305)."""
 
 
 class _Proxy:
@@ -189,9 +188,14 @@ class Connections:
             raise Unreachable(f"cannot connect to {where} within {shortest:g} s") from exc
 
     async def _open(self, host: str, port: int, context: ssl.SSLContext | None) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self._cap), host, port, ssl=context, happy_eyeballs_delay=_HAPPY_EYEBALLS_S
-        )
+        connection, found = Connection(self._cap), await dial(host, port)
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, sock=found, ssl=context, server_hostname=host if context else None
+            )
+        except BaseException:
+            connection.abort()  # else a TLS connection would first wait for the far side to say goodbye
+            raise
         return connection
 
     async def _direct(self) -> Connection:

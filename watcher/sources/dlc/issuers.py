@@ -67,7 +67,7 @@ class Issued:
 class _KeyDocument(BaseModel):
     """What a credentials address and the metadata service answer."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     Code: str = "Success"
     AccessKeyId: str = ""

@@ -1,8 +1,8 @@
 """Whether two GetJob answers say the same, told from their bytes: most polls need no parsing at all.
 
 Theory. Between two polls of a quiet job an answer differs in its RequestId and in the `Duration` of the job, its pods and their
-former lives, which only run on; none of these is ever compared (`core.model`). So their values are cut out of the bytes, each
-leaving a mark that cannot stand in JSON, and the rest is hashed. That alone would not be right: a text search knows no structure,
+former lives, which only run on; none of these is ever compared (`core.model`). So they are cut out of the bytes, each leaving a
+mark that cannot stand in JSON, and the rest is hashed. That alone would not be right: a text search knows no structure,
 and would cut a tag or a variable of the same name, too. `recognisable` therefore looks, once for each answer that was parsed
 anyway, where its cuts lie. If they are all in the right places, then every other answer with the same digest has its cuts in the
 same places of the same JSON, as it has the same bytes around them: what is cut is a whole number or a whole plain text in both. So
@@ -15,33 +15,62 @@ import hashlib
 import json
 import re
 import secrets
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+SPACE: Final = rb"[ \t\n\r]*"
+"""Between two tokens of JSON."""
 _NUMBER: Final = rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,2})?"
-_CUT: Final = re.compile(
-    rb'("Duration"\s*:\s*(?=[-0-9])|"RequestId"\s*:\s*(?="))(?:' + _NUMBER + rb'|"[0-9A-Za-z-]{0,64}")'
-)
-_CUT_DURATION: Final = re.compile(rb'"Duration"\s*:\s*' + _NUMBER)
-"""Begins with a fixed text, which makes the search for it several times quicker."""
-_MARK: Final = b"\0"
-"""Stands for what was cut. No JSON text holds this byte, not even in a string."""
+# Both begin with a fixed text, which makes the search for it several times quicker.
+_DURATION: Final = re.compile(rb'"Duration"' + SPACE + rb":" + SPACE + rb"(" + _NUMBER + rb")")
+_REQUEST_ID: Final = re.compile(rb'"RequestId"' + SPACE + rb":" + SPACE + rb'"[0-9A-Za-z-]{0,64}"')
+MARK: Final = b"\0"
+"""Stands for a duration that was cut. No JSON text holds this byte, not even in a string."""
+_REQUEST_MARK: Final = b"\1"
+"""The same for a RequestId."""
 _DIGEST_BYTES: Final = 16
 
 PLACEHOLDER: Final = f"cut {secrets.token_hex(16)}"
 """Put in place of what is cut, to see where that lies. Nobody can have written it."""
+_PLACED: Final = PLACEHOLDER.encode()
+
+
+class Cut(NamedTuple):
+    """An answer without its durations.
+
+    Attributes:
+        text: with `MARK` where they were.
+        numbers: their texts, in order.
+    """
+
+    text: bytes
+    numbers: list[bytes]
+
+
+def cut(body: bytes) -> Cut | None:
+    """The answer, cut; None for what is no JSON text anyway."""
+    if MARK in body or _REQUEST_MARK in body:
+        return None
+    pieces = _DURATION.split(body)
+    return Cut(MARK.join(pieces[::2]), pieces[1::2])
 
 
 def digest(body: bytes) -> bytes:
     """Equal for two answers that differ only in what runs on; b"" for what is no JSON text anyway."""
-    if _MARK in body:
+    if MARK in body or _REQUEST_MARK in body:
         return b""
-    return hashlib.sha256(_MARK.join(_CUT.split(body))).digest()[:_DIGEST_BYTES]
+    return digest_of_cut(_DURATION.sub(MARK, body))
+
+
+def digest_of_cut(text: bytes) -> bytes:
+    """The digest of an answer that was cut already."""
+    return hashlib.sha256(_REQUEST_ID.sub(_REQUEST_MARK, text)).digest()[:_DIGEST_BYTES]
 
 
 def recognisable(body: bytes) -> bool:
     """Whether everything that `digest` leaves out of this answer is a RequestId or Duration in its own place."""
-    told, cuts = _CUT.subn(lambda match: match[1] + f'"{PLACEHOLDER}"'.encode(), body)
-    return _cuts_in_place(told) == cuts
+    told, durations = marked(body)
+    told, ids = _REQUEST_ID.subn(b'"RequestId":"' + _PLACED + b'"', told)
+    return _cuts_in_place(told) == durations + ids
 
 
 def _cuts_in_place(told: bytes) -> int | None:
@@ -61,14 +90,14 @@ def _cuts_in_place(told: bytes) -> int | None:
 
 def item_digest(item: bytes) -> bytes:
     """The same as `digest` for one item of a list, which holds no RequestId: only durations are left out."""
-    if _MARK in item:
+    if MARK in item:
         return b""
-    return hashlib.sha256(_CUT_DURATION.sub(b"\0", item)).digest()[:_DIGEST_BYTES]
+    return hashlib.sha256(_DURATION.sub(MARK, item)).digest()[:_DIGEST_BYTES]
 
 
 def marked(item: bytes) -> tuple[bytes, int]:
     """An item with `PLACEHOLDER` for every duration that is left out, and how many those are."""
-    return _CUT_DURATION.subn(b'"Duration":"' + PLACEHOLDER.encode() + b'"', item)
+    return _DURATION.subn(b'"Duration":"' + _PLACED + b'"', item)
 
 
 def recognisable_item(item: bytes) -> bool:

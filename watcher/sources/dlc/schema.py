@@ -77,7 +77,7 @@ def as_number(value: object) -> float | None:
 class WireModel(BaseModel):
     """Skips what it does not know, and keeps inputs out of its complaints."""
 
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 class ResourceConfigWire(WireModel):

@@ -19,7 +19,8 @@ from watcher.sources.dlc.asking import EVER, PAGE_SIZE, params_of
 from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
 from watcher.sources.dlc.credentials import Keyring
 from watcher.sources.dlc.endpoints import job_console_url
-from watcher.sources.dlc.likeness import digest, recognisable
+from watcher.sources.dlc.likeness import cut, digest, digest_of_cut, recognisable
+from watcher.sources.dlc.many_pods import ManyPods
 from watcher.sources.dlc.pages import read_page
 from watcher.sources.dlc.settings import DlcSettings
 from watcher.sources.dlc.wire import ListingPage, lines_from_json, snapshot_from_json
@@ -120,6 +121,7 @@ class DlcSource:
         """
         self._name, self._settings, self._wall = name, settings, wall
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        self._many_pods = ManyPods()
         self._keyring = Keyring(settings.credentials, wall=wall, proxy=proxy)
         self._client = SignedClient(
             settings.address,
@@ -143,13 +145,16 @@ class DlcSource:
 
     async def fetch(self, job_id: JobId) -> JobSnapshot:
         """Ask for one job (GetJob). See `JobSource.fetch`."""
-        return self._snapshot(await self._asked(job_id), job_id)
+        body = await self._asked(job_id)
+        if len(body) > _LARGE_BYTES:
+            return await to_thread.run_sync(self._snapshot, body, job_id)
+        return self._snapshot(body, job_id)
 
     async def fetch_if_changed(self, job_id: JobId, known: bytes) -> Fetched | None:
         """Ask for one job (GetJob), and read the answer if it is news. See `JobSource.fetch_if_changed`."""
         body = await self._asked(job_id)
         if len(body) > _LARGE_BYTES:
-            return await to_thread.run_sync(self._read_if_changed, body, job_id, known)
+            return await to_thread.run_sync(self._read_large_if_changed, body, job_id, known)
         return self._read_if_changed(body, job_id, known)
 
     async def _asked(self, job_id: JobId) -> bytes:
@@ -160,6 +165,20 @@ class DlcSource:
         if told and told == known:
             return None
         return Fetched(self._snapshot(body, job_id), told if recognisable(body) else b"")
+
+    def _read_large_if_changed(self, body: bytes, job_id: JobId, known: bytes) -> Fetched | None:
+        cut_ = cut(body)
+        if cut_ is None:
+            return Fetched(self._snapshot(body, job_id), b"")
+        told = digest_of_cut(cut_.text)
+        if told == known:
+            return None
+        read = self._many_pods.read(
+            cut_, job_id, source=self._name, observed_at=self._wall(), region=self._settings.region_id
+        )
+        if read is None:
+            return Fetched(self._snapshot(body, job_id), told if recognisable(body) else b"")
+        return Fetched(read.snapshot, told if read.recognisable else b"")
 
     def _snapshot(self, body: bytes, job_id: JobId) -> JobSnapshot:
         return snapshot_from_json(

@@ -134,6 +134,25 @@ def snapshot_from_json(
         GarbledAnswer: not JSON, not an object, without a readable JobId or Status, or about another job.
     """
     job = schema.read(schema.JobWire, data, "GetJob")
+    return snapshot_of(
+        job, pods_of(job.Pods), source=source, observed_at=observed_at, region=region, asked_for=asked_for
+    )
+
+
+def snapshot_of(
+    job: schema.JobWire,
+    pods: tuple[model.PodSnapshot, ...] | None,
+    *,
+    source: SourceName,
+    observed_at: datetime,
+    region: str = "",
+    asked_for: JobId | None = None,
+) -> JobSnapshot:
+    """The same of an answer that was parsed already.
+
+    Raises:
+        GarbledAnswer: about another job.
+    """
     if asked_for is not None and job.JobId != asked_for:
         raise GarbledAnswer(f"DLC answered about another job than {asked_for!r}")
     return JobSnapshot(
@@ -177,7 +196,7 @@ def snapshot_from_json(
         settings=_job_settings(job.Settings),
         elastic=_elastic(job.ElasticSpec),
         debugger=job.EnabledDebugger,
-        pods=pods_of(job.Pods),
+        pods=pods,
         status_history=tuple(
             model.StatusPeriod(p.Status, p.StartTime, p.EndTime, p.ReasonCode, p.ReasonMessage)
             for p in _present(job.StatusHistory)
