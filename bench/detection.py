@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from watcher.core.docket import Docket, Feed, Rank, Turn
 from watcher.core.phases import TERMINAL, Phase
-from watcher.core.rates import Habit, Rates, Stay, age_of
+from watcher.core.rates import Habit, Rates, Stay, aged
 from watcher.core.schedule import Wish
 from watcher.core.shares import Turns, Use, first, served
 
@@ -195,7 +195,8 @@ class World:
         self.delays: dict[str, list[float]] = {kind: [] for kind in CLASSES}
         self.open = 0
         self.window = (_LATEST, _LATEST)
-        self.spent: dict[tuple[Phase, int], float] = defaultdict(float)
+        self.found: dict[tuple[Phase, int], int] = defaultdict(int)
+        self.censuses = 0
         self.happened: dict[tuple[Phase, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(CLASSES, 0))
         for job in self.jobs.values():
             heapq.heappush(self._next, (job.life.changes[job.step][0], job.number))
@@ -215,8 +216,6 @@ class World:
             if counted:
                 self.happened[job.phase, _band(at - job.phase_since)][kind] += 1
                 self.open += 1
-            if kind != "details" and counted:
-                self._spend(job.phase, at - job.phase_since)
             job.unseen.append((at, kind) if counted else (-1.0, kind))
             if kind != "details":
                 job.phase_since, job.phase = at, phase
@@ -236,14 +235,12 @@ class World:
                 heapq.heappush(self._next, (job.life.changes[job.step][0], number))
         self.now = until
 
-    def _spend(self, phase: Phase, lasted: float) -> None:
-        """Into the ledger of the lower bound: time spent in each fine class. A stay counts where it ends, and then as a whole."""
-        begun = 0.0
-        for band, end in enumerate((*FINE_S, _LATEST)):
-            self.spent[phase, band] += min(lasted, end) - begun
-            if lasted <= end:
-                return
-            begun = end
+    def census(self) -> None:
+        """Into the ledger of the lower bound: how many jobs are in each fine class at this moment."""
+        for job in self.jobs.values():
+            if job.phase not in TERMINAL:
+                self.found[job.phase, _band(self.now - job.phase_since)] += 1
+        self.censuses += 1
 
     def look(self, number: int) -> Job:
         """GetJob: all that happened to it is seen."""
@@ -256,6 +253,9 @@ class World:
         job.known_phase = job.phase
         return job
 
+
+CENSUSES = 100
+"""How often the true classes of all jobs are counted."""
 
 FINE_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0, 21_600.0, 43_200.0)
 """Bands of the time in a phase, for the lower bound: finer than those the policy knows."""
@@ -304,7 +304,9 @@ class Ours:
 
     def _habit(self, job: Job, turn: Turn[int] | None) -> Habit:
         since = max(job.phase_since, turn.changed_s if turn is not None else -_LATEST)
-        return Habit(job.phase, age_of(self.world.now - since))
+        if turn is not None:
+            turn.phase_s, turn.changed_s = job.phase_since, since
+        return aged(Habit(job.phase), self.world.now - job.phase_since, self.world.now - since)
 
     def slots(self) -> Iterator[None]:
         while True:
@@ -375,13 +377,15 @@ class Ours:
 
 def _stays(job: Job, until: float = _LATEST) -> Iterator[Stay]:
     """What its history tells by then."""
-    phase, since = Phase.PENDING, job.life.born
+    phase, began, since = Phase.PENDING, job.life.born, job.life.born
     for at, kind, new in job.life.changes:
         if at > until:
-            yield Stay(Habit(phase), until - since)
+            yield Stay(Habit(phase), until - since, began_s=since - began)
             return
-        yield Stay(Habit(phase), at - since, _ENDED_BY[kind])
-        since, phase = at, (phase if kind == "details" else new)
+        yield Stay(Habit(phase), at - since, _ENDED_BY[kind], since - began)
+        since = at
+        if kind != "details":
+            phase, began = new, at
 
 
 # --- the measurement ----------------------------------------------------------------------------------------------------------
@@ -451,32 +455,30 @@ def measure(
         world.advance(slot / rps)
         if ours is not None and world.now < warm:
             ours.oldest = 0.0
+        if warm + world.censuses * length / CENSUSES <= world.now < warm + length:
+            world.census()
         next(slots)
     return Measured(
         world.delays,
-        lower_bound(world, jobs, rps),
+        lower_bound(world, rps, length),
         ours.oldest if ours is not None else round_s,
         slot,
         time.perf_counter() - began,
     )
 
 
-def lower_bound(world: World, jobs: int, rps: float) -> float:
+def lower_bound(world: World, rps: float, length_s: float) -> float:
     """The least mean delay over all changes that any order of questions could reach on these lives.
 
     The optimum of a relaxed problem: see docs/performance.md.
     """
-    total = sum(sum(counts.values()) for counts in world.happened.values())
-    spent = sum(world.spent.values())
     classes = []
-    for key, seconds in world.spent.items():
-        counts = world.happened[key]
-        if seconds:
-            count = jobs * seconds / spent
-            details = counts["details"] / seconds if world.restless else _details_rate(*key)
-            classes.append((count, details, counts["status"] / seconds, counts["terminal"] / seconds))
+    for key, found in world.found.items():
+        count, counts = found / world.censuses, world.happened[key]
+        seconds = count * length_s
+        details = counts["details"] / seconds if world.restless else _details_rate(*key)
+        classes.append((count, details, counts["status"] / seconds, counts["terminal"] / seconds))
     changes = sum(count * (d + m + t) for count, d, m, t in classes)
-    assert total
     best = _golden(lambda feed: _waiting(classes, rps, feed), 0.0, 0.5 * rps)
     return best / changes
 

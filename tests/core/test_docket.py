@@ -66,17 +66,18 @@ def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again() -> Non
         made.looked(turn, RUNNING, 0.0, 0.5)
     put_off = max(turn.due_s for turn in made)
     assert put_off > 1500
-    made.hasten()
+    made.hasten(0.0)
     assert max(turn.due_s for turn in made) == put_off, "the plan is what it was"
     news = made.get(taken(made, 0.0, most=1)[0])
     assert news is not None
     made.put_off(news, 9_000.0, rank=Rank.CHANGE)
     made.plan(60.0, 10.0)
     refused = next(turn for turn in made if turn.due_s == put_off)
-    made.hasten(but={refused.key})
+    made.hasten(60.0, but={refused.key})
     assert refused.due_s == put_off
-    made.hasten()
-    assert max(turn.due_s for turn in made if turn is not news) <= made.interval_s(RUNNING) * (1 + JITTER) < 100
+    made.hasten(60.0)
+    latest_s = max(made.due_s(turn) for turn in made if turn is not news)
+    assert latest_s <= 60 + made.interval_s(RUNNING) * (1 + JITTER) < 160
     assert (news.due_s, news.rank) == (9_000.0, Rank.CHANGE)
 
 
@@ -203,10 +204,9 @@ def test_places_that_count_no_longer_do_not_pile_up() -> None:
 
 
 def test_a_habit_that_the_plan_does_not_know_gets_an_interval_at_once() -> None:
-    made = docket(100)
+    made = docket(5000)
     assert FRESH not in made.allotment.look_s
-    assert made.interval_s(FRESH) >= 15
-    assert FRESH in made.allotment.look_s
+    assert 15 <= made.interval_s(FRESH) < made.interval_s(RUNNING)
 
 
 def test_the_plan_is_made_anew_when_it_is_old_or_what_it_rests_on_is_another() -> None:
@@ -266,12 +266,12 @@ def oldest_of(jobs: int, rate: float, news: float, seed: int) -> tuple[float, fl
             assert turn is not None
             oldest = max(oldest, now_s - turn.looked_s)
             made.looked(turn, turn.habit, now_s, dice.random())
-    return oldest, 1.25 * made.allotment.bound_s + (2 + jobs / 5) * slot
+    return oldest, made.allotment.bound_s + slot
 
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(20, 200), st.floats(0.5, 8), st.integers(0, 10**6))
-def test_no_job_waits_much_longer_than_the_bound(jobs: int, rate: float, seed: int) -> None:
+def test_no_job_waits_longer_than_the_bound(jobs: int, rate: float, seed: int) -> None:
     oldest, bound = oldest_of(jobs, rate, 0.0, seed)
     assert oldest <= bound + 1e-6
 

@@ -28,7 +28,7 @@ def test_ten_thousand_jobs_at_ten_requests_a_second() -> None:
     told = forecast(typical(10_000), RATES, 10, Wish())
     assert told.ends.mean_s < 2
     assert told.status.mean_s < 60 < told.details.mean_s
-    assert told.oldest_s < 3000
+    assert told.oldest_s < 4500
     assert told.ends.mean_s < told.ends.p95_s
 
 

@@ -26,6 +26,8 @@ from watcher.core.rates import (
     Rates,
     Stay,
     age_of,
+    aged,
+    ahead,
     habit_of,
     prior,
     size_of,
@@ -95,6 +97,33 @@ def test_a_stay_beyond_every_bound_counts_in_the_last_band() -> None:
     assert rates.learnt_from == 1
 
 
+def test_a_stay_that_began_with_a_change_within_the_phase_counts_as_stirred_first() -> None:
+    rates, calm, lately, now = Rates(), Habit(Phase.RUNNING, 3), Habit(Phase.RUNNING, 3, 1), Habit(Phase.RUNNING, 3, 2)
+    before = [rates.of(habit).details for habit in (calm, lately, now)]
+    rates.learn([Stay(Habit(Phase.RUNNING), 1800.0, "details", began_s=7200.0)])
+    after = [rates.of(habit).details for habit in (calm, lately, now)]
+    assert after[0] > before[0]
+    assert after[1:] < before[1:]
+    assert rates.of(Habit(Phase.RUNNING, 0)) == prior(Habit(Phase.RUNNING, 0))
+
+
+def test_what_changed_just_now_is_assumed_to_change_again_soon_and_what_entered_its_phase_just_now_no_less() -> None:
+    calm, lately, now = (prior(Habit(Phase.RUNNING, 3, stirred)) for stirred in range(3))
+    assert now.details > lately.details > calm.details
+    assert prior(Habit(Phase.RUNNING, 0, 1)) == prior(Habit(Phase.RUNNING, 0))
+
+
+@given(st.floats(0, 1e5), st.floats(0, 1), st.floats(0, 1e5))
+def test_the_habits_ahead_are_those_that_come(in_phase_s: float, part: float, later_s: float) -> None:
+    calm_s = in_phase_s * part
+    path = list(ahead(Habit(Phase.RUNNING, retried=True), in_phase_s, calm_s))
+    assert (path[0][1], path[-1][2]) == (0, float("inf"))
+    assert all(before[2] == after[1] > before[1] for before, after in pairwise(path))
+    for habit, begins, ends in path:
+        if begins + 1e-6 < later_s < ends - 1e-6:
+            assert habit == aged(Habit(Phase.RUNNING, retried=True), in_phase_s + later_s, calm_s + later_s)
+
+
 def test_that_somebody_waits_for_news_does_not_bring_news_about() -> None:
     rates = Rates()
     rates.learn([Stay(Habit(Phase.RUNNING, keen=True), 30.0, "ends")])
@@ -118,11 +147,13 @@ def test_rates_stay_above_nought_whatever_was_learnt(stays: list[tuple[Phase, fl
 # --- what is stored -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_habit_of_a_job_goes_by_the_time_since_anything_changed() -> None:
+def test_the_habit_of_a_job_goes_by_the_time_in_its_phase_and_since_anything_changed() -> None:
     names = tuple(pod(f"p{number}") for number in range(20))
     held = watch(job("Running", pods=names, restarts=RestartCount("1/3", 1, 3)))
     assert habit_of(held, at(0), at(700)) == Habit(Phase.RUNNING, 2, retried=True, size=1)
-    assert habit_of(watch(job("Queuing")), at(5), at(0), keen=True) == Habit(Phase.PENDING, 0, keen=True)
+    assert habit_of(held, at(690), at(700)) == Habit(Phase.RUNNING, 2, 2, retried=True, size=1)
+    assert habit_of(held, at(400), at(700)) == Habit(Phase.RUNNING, 2, 1, retried=True, size=1)
+    assert habit_of(watch(job("Queuing")), at(-5), at(-5), keen=True) == Habit(Phase.PENDING, 0, keen=True)
 
 
 def when(seconds: float) -> When:
@@ -152,7 +183,7 @@ def test_stored_events_tell_stays_cut_where_anything_changed() -> None:
     assert list(stays_in(events)) == [
         Stay(Habit(Phase.PENDING), 100, "moves"),
         Stay(Habit(Phase.RUNNING), 200, "details"),
-        Stay(Habit(Phase.RUNNING), 100, "ends"),
+        Stay(Habit(Phase.RUNNING), 100, "ends", began_s=200),
     ]
 
 

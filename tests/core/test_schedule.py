@@ -82,7 +82,7 @@ def test_a_list_of_one_job_is_no_better_than_a_look() -> None:
 def test_items_that_tell_everything_spare_most_looks() -> None:
     thin = allot({QUIET: 5000}, RATES, 10.0, Wish())
     full = allot({QUIET: 5000}, RATES, 10.0, Wish(full=True))
-    assert full.look_s[QUIET] > 5 * thin.bound_s
+    assert full.look_s[QUIET] > 5 * thin.look_s[QUIET]
     assert full.list_s[QUIET] < thin.look_s[QUIET] / 5
 
 
@@ -96,12 +96,12 @@ def test_ends_count_only_where_no_feed_tells_of_them() -> None:
     assert (untold.finish_s, allot({}, rates, 1.0, Wish(birth_cost=0, statuses=False)).birth_s) == (0.0, 0.0)
 
 
-def test_where_the_budget_does_not_allow_the_bound_it_is_twice_the_round_that_it_does_allow() -> None:
+def test_where_the_budget_does_not_allow_the_bound_it_is_three_times_the_round_that_it_does_allow() -> None:
     plan = allot({QUIET: 10_000}, RATES, 10.0, Wish())
     assert plan.bound_s > 600
     assert plan.bound_s == pytest.approx(SLACK * 10_000 / 10, rel=0.15)
     assert plan.needed > 10_000 / 600
-    assert allot({QUIET: 10_000}, RATES, plan.needed * SLACK, Wish()).bound_s == 600
+    assert allot({QUIET: 10_000}, RATES, plan.needed * 1.1, Wish()).bound_s == 600
 
 
 @settings(deadline=None, max_examples=80)

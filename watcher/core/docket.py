@@ -3,18 +3,22 @@
 `schedule` says how often; here it becomes an order. The service asks for the next piece of work with its own clock, and so does the
 model in `bench/detection.py`, with a made-up one: what is measured there is what runs.
 
-Looks go by earliest deadline first, in two lines. News (an end that a list showed, a change, a doubt, a job never looked at) come
-before the rounds, ends before other news; but one look in `ROUND_EVERY` belongs to the rounds as long as anybody there is due,
-so that a flood of news starves nobody, and one in `CHANGE_EVERY` of the news belongs to others than ends.
+Looks go in two lines. News (an end that a list showed, a change, a doubt, a job never looked at) come before the rounds, ends
+before other news; but one look in `ROUND_EVERY` belongs to the rounds as long as anybody there is due, so that a flood of news
+starves nobody, and one in `CHANGE_EVERY` of the news belongs to others than ends.
+
+The rounds go by a clock of their own: a job is due an interval after its last look, on that clock, and who is due first is looked
+at first. Where there is budget to spare the clock runs with the caller's. Where the budget is short it shows the time at which the
+job was due that was looked at last (self-clocked fair queueing, Golestani 1994), so it runs just as fast as looks can be given: all
+intervals are stretched, or shortened, alike, and no request is wasted. Why nobody waits too long then is said in `schedule`.
 
 Not a frozen value, as a copy for each of ten looks a second would cost more than all the rest; but it asks no clock and draws
-nothing, so what it does follows from what it was told. Times are seconds on the caller's clock, as floats: four for each job.
+nothing, so what it does follows from what it was told. Times are seconds on the caller's clock, as floats: five for each job.
 """
 
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -34,8 +38,8 @@ GROWN: Final = 1.1
 MOST_STALE: Final = 100
 """So many places that count no longer, as their time was changed, are borne beside a quarter of the number of jobs."""
 
-_LEFT: Final = 0.01
-"""Where no more than this share of the budget is left over, nothing is."""
+_LEFT: Final = JITTER
+"""Where no more than this share of the budget is left over, nothing is: looks that come early by chance may take so much."""
 
 _NEVER: Final = float("inf")
 
@@ -76,10 +80,11 @@ class Turn(Generic[K]):
         scope: the list that it stands in; below zero when it is not known to stand in any.
         habit: how often it is thought to change.
         rank: why it is next looked at.
-        due_s: when.
+        due_s: when; of a round, on the clock of the rounds.
         looked_s: when it was last looked at in full; before that, when it was enrolled.
         list_due_s: when it is next to be listed.
-        changed_s: when a look last showed a change; below zero: never.
+        changed_s: when anything about it last changed, as far as looks have shown; below zero: not known.
+        phase_s: when it entered its phase; below zero: not known.
     """
 
     key: K
@@ -90,9 +95,14 @@ class Turn(Generic[K]):
     scope: int = -1
     list_due_s: float = _NEVER
     changed_s: float = -1.0
+    phase_s: float = -1.0
+
+    def __lt__(self, other: Turn[K]) -> bool:
+        """Of two that are due at the same time, the one looked at longer ago is first."""
+        return self.looked_s < other.looked_s
 
 
-_Heap = list[tuple[float, int, Turn[K]]]
+_Heap = list[tuple[float, Turn[K]]]
 
 
 class Docket(Generic[K]):
@@ -112,8 +122,9 @@ class Docket(Generic[K]):
         self._habits: dict[Habit, Habit] = {}
         self._looks: tuple[_Heap[K], _Heap[K], _Heap[K]] = ([], [], [])
         self._lists: dict[int, _Heap[K]] = {}
-        self._order = itertools.count()
         self._taken = self._taken_news = 0
+        self._lead_s = 0.0
+        self._intervals: dict[Habit, tuple[float, float]] = {}
         self._planned_s, self._planned_for, self._planned_rate = -_NEVER, 0, rate
         self._asked_s: dict[Feed, float] = {}
 
@@ -143,40 +154,38 @@ class Docket(Generic[K]):
             self.wish = wish
         if changed or grown or moved or now_s - self._planned_s >= REPLAN_S:
             self.allotment = allot(self._population, self.rates, rate, self.wish)
+            self._intervals.clear()
             self._planned_s, self._planned_for, self._planned_rate = now_s, len(self), rate
 
     def interval_s(self, habit: Habit) -> float:
         """Seconds between two looks at a job of this habit."""
-        found = self.allotment.look_s.get(habit)
-        return self._unplanned(habit).look_s[habit] if found is None else found
+        return self._intervals_of(habit)[0]
 
     def list_interval_s(self, habit: Habit) -> float:
         """Seconds between two lists that show a job of this habit; infinite when none is asked for it."""
-        plan = self.allotment if habit in self.allotment.look_s else self._unplanned(habit)
-        return plan.list_s.get(habit, _NEVER)
+        return self._intervals_of(habit)[1]
 
-    def _unplanned(self, habit: Habit) -> Allotment:
-        """A plan that knows this habit, too."""
-        known = {**self._population, habit: self._population.get(habit, 0) + 1}
-        self.allotment = allot(known, self.rates, self._planned_rate, self.wish)
-        return self.allotment
+    def _intervals_of(self, habit: Habit) -> tuple[float, float]:
+        found = self._intervals.get(habit)
+        if found is None:
+            found = self._intervals[habit] = self.allotment.intervals(habit)
+        return found
 
-    def hasten(self, but: Collection[K] = frozenset()) -> None:
-        """Bring forward what a worse plan has put off further than the present one would.
+    def hasten(self, now_s: float, but: Collection[K] = frozenset()) -> None:
+        """Bring forward what a worse plan has put off further than the present one would put off who is looked at now.
 
         While the rate is low, intervals are long. Without this those who were looked at meanwhile would wait so long even after it
         has risen again, as those whose time comes sooner go before them.
 
         Args:
+            now_s: now.
             but: jobs that were put off for another reason.
         """
         for turn in self._turns.values():
-            if turn.key in but:
-                continue
-            every_s = self.interval_s(turn.habit)
-            latest_s = turn.looked_s + every_s * (1 + JITTER)
-            if turn.rank is Rank.ROUND and latest_s + JITTER * every_s < turn.due_s < _NEVER:
-                self.put_off(turn, latest_s)
+            if turn.rank is Rank.ROUND and turn.due_s < _NEVER and turn.key not in but:
+                latest_s = now_s + self.interval_s(turn.habit) * (1 + JITTER)
+                if self.due_s(turn) > latest_s:
+                    self.put_off(turn, latest_s)
 
     # --- jobs -------------------------------------------------------------------------------------------------------------------
 
@@ -187,7 +196,7 @@ class Docket(Generic[K]):
         self.drop(key)
         turn = self._turns[key] = Turn(key, self._shared(habit), rank, due_s, now_s)
         self._population[habit] = self._population.get(habit, 0) + 1
-        self._push(turn)
+        self.put_off(turn, due_s, rank=rank)
         self.stands_in(turn, scope, now_s)
         return turn
 
@@ -213,8 +222,16 @@ class Docket(Generic[K]):
 
     def put_off(self, turn: Turn[K], due_s: float, *, rank: Rank = Rank.ROUND) -> None:
         """Look at it then, whatever was planned."""
-        turn.due_s, turn.rank = due_s, rank
+        turn.due_s, turn.rank = due_s + self._ahead_s(rank), rank
         self._push(turn)
+
+    def due_s(self, turn: Turn[K]) -> float:
+        """When a job is due, as it looks now."""
+        return turn.due_s - self._ahead_s(turn.rank)
+
+    def _ahead_s(self, rank: Rank) -> float:
+        """How far the clock by which somebody of this rank is due is ahead of the caller's."""
+        return self._lead_s if rank is Rank.ROUND else 0.0
 
     def news(self, turn: Turn[K], rank: Rank, now_s: float) -> bool:
         """A list shows that something happened: look now. Returns whether that is sooner than it was to be."""
@@ -256,9 +273,9 @@ class Docket(Generic[K]):
 
     def _push(self, turn: Turn[K]) -> None:
         heap = self._looks[turn.rank]
-        heapq.heappush(heap, (turn.due_s, next(self._order), turn))
+        heapq.heappush(heap, (turn.due_s, turn))
         if len(heap) > MOST_STALE + 1.25 * len(self):
-            heap[:] = [place for place in heap if place[0] == place[2].due_s and place[2].rank is turn.rank]
+            heap[:] = [place for place in heap if place[0] == place[1].due_s and place[1].rank is turn.rank]
             heapq.heapify(heap)
 
     def _relist(self, turn: Turn[K], now_s: float) -> None:
@@ -266,9 +283,9 @@ class Docket(Generic[K]):
         turn.list_due_s = now_s + every if every < _NEVER else _NEVER  # not another infinity for each job
         if every < _NEVER:
             heap = self._lists.setdefault(turn.scope, [])
-            heapq.heappush(heap, (turn.list_due_s, next(self._order), turn))
+            heapq.heappush(heap, (turn.list_due_s, turn))
             if len(heap) > MOST_STALE + 1.25 * len(self):
-                heap[:] = [place for place in heap if place[0] == place[2].list_due_s and place[2].scope == turn.scope]
+                heap[:] = [place for place in heap if place[0] == place[1].list_due_s and place[1].scope == turn.scope]
                 heapq.heapify(heap)
 
     # --- what is next -----------------------------------------------------------------------------------------------------------
@@ -277,22 +294,21 @@ class Docket(Generic[K]):
     def hungry(self) -> bool:
         """Whether there are more jobs than the budget serves as often as they are wanted.
 
-        Then a free request is a look before its time, at the job whose time comes first: no request is wasted, and intervals say
-        what jobs are worth to each other.
+        Then intervals say what jobs are worth to each other, and the clock of the rounds goes by the looks that are given.
         """
         return self.allotment.left <= _LEFT * self._planned_rate
 
     def _first(self, rank: Rank) -> float:
         """When the first of a line is due. Places whose time was changed meanwhile are passed over."""
         heap = self._looks[rank]
-        while heap and not (heap[0][0] == heap[0][2].due_s and heap[0][2].rank is rank):
+        while heap and not (heap[0][0] == heap[0][1].due_s and heap[0][1].rank is rank):
             heapq.heappop(heap)
         if not heap:
             return _NEVER
-        due_s, _, turn = heap[0]
+        turn = heap[0][1]
         if rank is Rank.ROUND and self.hungry:
-            return min(due_s, turn.looked_s + self.wish.shortest.total_seconds())
-        return due_s
+            return min(self.due_s(turn), turn.looked_s + self.wish.shortest.total_seconds())
+        return self.due_s(turn)
 
     @property
     def next_due_s(self) -> float:
@@ -315,7 +331,9 @@ class Docket(Generic[K]):
         rank = self.next_rank(now_s)
         if rank is None:
             return None
-        turn = heapq.heappop(self._looks[rank])[2]
+        turn = heapq.heappop(self._looks[rank])[1]
+        if rank is Rank.ROUND and self.hungry:
+            self._lead_s = turn.due_s - now_s
         turn.due_s = _NEVER
         self._taken += 1
         self._taken_news += rank is not Rank.ROUND
@@ -328,7 +346,7 @@ class Docket(Generic[K]):
         """
         heap, found = self._lists.get(scope, []), list[K]()
         while heap and len(found) < size:
-            due_s, _, turn = heapq.heappop(heap)
+            due_s, turn = heapq.heappop(heap)
             if due_s == turn.list_due_s and turn.scope == scope:
                 found.append(turn.key)
                 turn.list_due_s = _NEVER

@@ -1,9 +1,11 @@
-"""How often jobs change, by what is known of them: phase, time since the last change, retries, pods.
+"""How often jobs change, by what is known of them: phase, time in it and since the last change, retries, pods.
 
 Theory. Between two looks a job is a source of changes at a rate that nobody knows, but jobs that are alike have rates alike. What
-makes them alike is their `Habit`. The strongest part of it is the time since anything last changed: most stays have a falling
-hazard (what has queued for an hour will queue on), and changes come in bursts (a restart is a handful of them). So a fresh change
-alone makes a job worth more looks: the burst of attention needs no rule of its own.
+makes them alike is their `Habit`. The strongest part of it is time: most stays have a falling hazard (what has queued for an hour
+will queue on; a run is liveliest as it begins), and changes come in bursts (a restart is a handful of them). These are two things,
+so the time in the phase and the time since the last change count apart: one pod that was moved does not make a week-old run a new
+one. A fresh change alone makes a job worth more looks as far as changes have been seen to follow each other: the burst of attention
+needs no rule of its own.
 
 A rate is learnt from stays: so many changes in so much time. Before there are any, a prior stands in, weighed as if it rested on
 `PRIOR_CHANGES` changes (the mean of a gamma posterior). The priors are rough on purpose: an allocation by square roots
@@ -23,10 +25,15 @@ from watcher.core.model import JobRef, Watch
 from watcher.core.phases import TERMINAL, Phase
 
 AGES_S: Final = (60.0, 600.0, 3600.0, 21600.0)
-"""Bounds of the bands of time since the last change; beyond the last one is a band of its own."""
+"""Bounds of the bands of time in a phase; beyond the last one is a band of its own."""
+
+STIRRED_S: Final = (60.0, 600.0)
+"""Bounds of the bands of time since anything changed within a phase; beyond the last one it is calm again."""
 
 SIZES: Final = (8, 64)
 """Bounds of the bands of pods."""
+
+_NEVER: Final = float("inf")
 
 PRIOR_CHANGES: Final = 3.0
 """How many changes a prior weighs."""
@@ -37,7 +44,8 @@ class Habit(NamedTuple):
 
     Attributes:
         phase: the folded status.
-        age: band of the time since anything about it last changed (`AGES_S`).
+        age: band of the time in its phase (`AGES_S`).
+        stirred: band of the time since anything changed within the phase (`STIRRED_S`): 2 just now, 1 lately, 0 not, or not lately.
         retried: it has been restarted before.
         size: band of the number of its pods (`SIZES`).
         keen: somebody waits for news of it: it counts for more, not oftener.
@@ -45,6 +53,7 @@ class Habit(NamedTuple):
 
     phase: Phase
     age: int = 0
+    stirred: int = 0
     retried: bool = False
     size: int = 0
     keen: bool = False
@@ -73,19 +82,21 @@ class Stay(NamedTuple):
     """A stretch of time in which nothing about a job changed.
 
     Attributes:
-        habit: of its beginning; the age is not looked at, as a stay runs through the bands.
+        habit: of its beginning; the bands of time are not looked at, as a stay runs through them.
         lasted_s: how long, or how long by now.
         ended_by: which member of `Rate` the change that ended it counts for; "" while it lasts.
+        began_s: seconds in the phase when it began; 0 when it began with the phase, and not with a change within it.
     """
 
     habit: Habit
     lasted_s: float
     ended_by: str = ""
+    began_s: float = 0.0
 
 
 _PER_AGE: Final[Mapping[Phase, tuple[Rate, ...]]] = MappingProxyType(
     {
-        # One row for each band of age: under a minute, ten minutes, an hour, six hours, beyond. One over seconds.
+        # One row for each band of time since the last change: a minute, ten minutes, an hour, six hours, beyond. One over seconds.
         Phase.PENDING: (
             Rate(1 / 7200, 1 / 40, 1 / 600),
             Rate(1 / 7200, 1 / 500, 1 / 1800),
@@ -137,8 +148,38 @@ _SIZE_FACTOR: Final = (1.0, 2.0, 4.0)
 
 
 def age_of(seconds: float) -> int:
-    """The band of a time since the last change."""
+    """The band of a time in a phase."""
     return bisect_left(AGES_S, seconds)
+
+
+def aged(habit: Habit, in_phase_s: float, calm_s: float) -> Habit:
+    """A habit when some time has passed.
+
+    Args:
+        habit: whose bands of time may be old.
+        in_phase_s: how long the job has been in its phase.
+        calm_s: how long nothing about it has changed; as long as it has been in its phase, when nothing has since.
+    """
+    stirred = len(STIRRED_S) - bisect_left(STIRRED_S, calm_s) if calm_s < in_phase_s else 0
+    return habit._replace(age=age_of(in_phase_s), stirred=stirred)
+
+
+def ahead(habit: Habit, in_phase_s: float, calm_s: float) -> Iterator[tuple[Habit, float, float]]:
+    """The habits that a job goes through from now on while nothing happens, and in how many seconds each begins and is over.
+
+    Args:
+        habit: the present one, but for its bands of time.
+        in_phase_s: how long the job has been in its phase.
+        calm_s: how long nothing about it has changed.
+    """
+    bounds = {bound - in_phase_s for bound in AGES_S}
+    if calm_s < in_phase_s:
+        bounds |= {bound - calm_s for bound in STIRRED_S}
+    begins = 0.0
+    for ends in (*sorted(bound for bound in bounds if bound > 0), _NEVER):
+        middle = begins + 1 if ends == _NEVER else (begins + ends) / 2
+        yield aged(habit, in_phase_s + middle, calm_s + middle), begins, ends
+        begins = ends
 
 
 def size_of(pods: int) -> int:
@@ -151,7 +192,8 @@ def prior(habit: Habit) -> Rate:
     rows = _PER_AGE.get(_LIKE.get(habit.phase, habit.phase))
     if rows is None:
         return Rate()
-    row, again = rows[habit.age], _RETRIED if habit.retried else 1.0
+    row = rows[min(habit.age, len(STIRRED_S) - habit.stirred) if habit.stirred else habit.age]
+    again = _RETRIED if habit.retried else 1.0
     return Rate(row.ends * again, row.moves * again, row.details * again * _SIZE_FACTOR[habit.size])
 
 
@@ -166,12 +208,11 @@ class Rates:
     def learn(self, stays: Iterable[Stay]) -> None:
         """Take stays into account: each is time without a change in every band it ran through, and one change in the last."""
         for stay in stays:
-            last = age_of(stay.lasted_s)
-            kin = stay.habit
-            for age in range(last + 1):
-                begins, ends = AGES_S[age - 1] if age else 0.0, stay.lasted_s if age == last else AGES_S[age]
-                habit = Habit(kin.phase, age, kin.retried, kin.size)
-                self._seconds[habit] = self._seconds.get(habit, 0.0) + ends - begins
+            through = [
+                band for band in ahead(stay.habit.kin, stay.began_s, 0.0) if not band[1] or band[1] < stay.lasted_s
+            ]
+            for habit, begins, ends in through:
+                self._seconds[habit] = self._seconds.get(habit, 0.0) + min(ends, stay.lasted_s) - begins
                 self._found.pop(habit, None)
             if stay.ended_by:
                 counted = self._changes.get(habit, Rate())
@@ -214,13 +255,13 @@ def habit_of(watch: Watch, since: datetime, now: datetime, *, keen: bool = False
         now: now.
         keen: somebody waits for news of it.
     """
-    return Habit(
+    like = Habit(
         watch.snapshot.phase,
-        age_of((now - since).total_seconds()),
-        bool(watch.snapshot.restarts.used),
-        size_of(len(watch.snapshot.pods or ())),
-        keen,
+        retried=bool(watch.snapshot.restarts.used),
+        size=size_of(len(watch.snapshot.pods or ())),
+        keen=keen,
     )
+    return aged(like, (now - watch.phase_since).total_seconds(), (now - since).total_seconds())
 
 
 def stays_in(events: Iterable[Event]) -> Iterator[Stay]:
@@ -228,25 +269,30 @@ def stays_in(events: Iterable[Event]) -> Iterator[Stay]:
 
     What happened to a job in one second counts once. A job whose phase no event has told yet is passed over.
     """
-    known: dict[JobRef, tuple[Phase, datetime]] = {}
+    known: dict[JobRef, tuple[Phase, datetime, datetime]] = {}  # the phase, since when, and when anything last changed
     for event in events:
         match event:
             case JobAppeared():
-                known[event.job] = event.phase, event.when.at
+                known[event.job] = event.phase, event.when.at, event.when.at
             case JobStatusChanged():
-                phase, since = known.get(event.job, (event.old_phase, event.when.at))
+                phase, began, since = known.get(event.job, (event.old_phase, event.when.at, event.when.at))
                 if event.when.at > since:
-                    yield Stay(Habit(phase), _seconds(since, event), "ends" if event.new_phase in TERMINAL else "moves")
-                known[event.job] = event.new_phase, event.when.at
+                    ended_by = "ends" if event.new_phase in TERMINAL else "moves"
+                    yield Stay(Habit(phase), _seconds(since, event), ended_by, _between(began, since))
+                known[event.job] = event.new_phase, event.when.at, event.when.at
             case _ if event.kind.startswith("pod."):
                 job: JobRef | None = getattr(event, "job", None)
-                if job is not None and job in known and event.when.at > known[job][1]:
-                    phase, since = known[job]
-                    yield Stay(Habit(phase), _seconds(since, event), "details")
-                    known[job] = phase, event.when.at
+                if job is not None and job in known and event.when.at > known[job][2]:
+                    phase, began, since = known[job]
+                    yield Stay(Habit(phase), _seconds(since, event), "details", _between(began, since))
+                    known[job] = phase, began, event.when.at
             case _:
                 pass
 
 
 def _seconds(since: datetime, event: Event) -> float:
-    return (event.when.at - since).total_seconds()
+    return _between(since, event.when.at)
+
+
+def _between(since: datetime, until: datetime) -> float:
+    return (until - since).total_seconds()

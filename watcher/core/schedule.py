@@ -18,20 +18,22 @@ Ends count only while no feed tells of them: one that does finds them within its
 Bounds. Nobody is looked at oftener than `shortest`. Nobody waits longer than `longest`; where the budget does not even allow that
 for all, the bound is `SLACK` times the round that it does allow, which leaves room to tell the lively from the quiet.
 
-Fairness. Looks are given by earliest deadline first, a deadline an interval after the last look, and where the budget is short they
-are given before their time, too (`docket`). So a look may be made at any time from `shortest` after the last one to its deadline.
-Each takes one slot of 1/R seconds, and the intervals are made so that  sum_i 1/T_i <= R.  Earliest deadline first meets every
-deadline of such a set (Liu and Layland 1973: utilisation at most one), but for two things: slots are whole and none is broken off,
-which costs at most two of them; and jobs whose interval is the shortest have no time to be early in, so k of them that come due
-together may delay others by k slots, again and again where they are most of the load (the test allows a quarter of the bound for
-it). So no job waits much longer than `longest`, whatever the others do. Looks that news call for stand outside of this; they get at
-most `NEWS` of the budget, which is taken off R first, and never more than three looks of four (`docket.ROUND_EVERY`).
+Fairness. Let N jobs share R looks a second with intervals T_i, so that  sum_i 1/T_i <= R,  each drawn anew up to a share J
+(`JITTER`) early or late, and let L be the longest that can be drawn. On the clock of the rounds (`docket`) a job is due at most L
+after its last look, and when it comes, that clock shows no more than the time at which it was due. Meanwhile another job comes at
+most L / (1 - J) T_i + 1 times, as it is looked at no sooner than it is due again. All together come at most  L R / (1 - J) + N
+times, one every 1/R seconds. So nobody waits longer than  L / (1 - J) + N / R,  and L is chosen so that this is the bound. (Where
+there is budget to spare the clock runs with the caller's, and looks take less than R (1 - J) a second, so the same count holds for
+every stretch in which somebody is late. Where a request is left unused as the first in line was looked at less than `shortest` ago,
+the clock has run faster than the caller's since.) Looks that news call for stand outside of this, and make the next look due later;
+they take as much of the budget as they need, up to three looks of four (`NEWS`, `docket.ROUND_EVERY`), and R is what they leave: a
+flood makes it four times the bound at most. All this is for a plan and a fleet that stand; both change slowly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -40,8 +42,12 @@ from watcher.core.rates import Habit, Rates
 PAGE: Final = 100
 """Jobs that one list answers for."""
 
-SLACK: Final = 2.0
+SLACK: Final = 3.0
 """Where the budget does not allow `longest`: so many times the time of one round."""
+
+LEAST_ROUNDS: Final = 2.25
+"""The budget allows `longest` when it is at least so many rounds: with fewer than 1 + (1 + JITTER) / (1 - JITTER) not even equal
+intervals keep it."""
 
 FINISH_SHARE: Final = 0.033
 BIRTH_SHARE: Final = 0.01
@@ -51,8 +57,8 @@ STATUS_SHARE: Final = 0.005
 PASS_SHARE: Final = 0.05
 """At most, for full passes over everything listed: they prove absence, and find what the feeds left out."""
 
-NEWS: Final = 0.5
-"""At most, for looks that news call for."""
+NEWS: Final = 0.75
+"""At most, for looks that news call for: as many as `docket.ROUND_EVERY` lets them take."""
 
 KEEN: Final = 4.0
 """How many times a job counts that somebody waits for."""
@@ -63,9 +69,13 @@ IDLE: Final = 0.5
 JITTER: Final = 0.1
 """Looks are drawn this far around their time, so that jobs first seen together do not stay together; within the bound."""
 
+_DRAWN: Final = (1 - JITTER) / (1 + JITTER)
+"""What is left of a wait for the interval around which it is drawn."""
+
 _FULL_LOOK: Final = 6.0
 """Where list items tell as much as GetJob, it is asked this many times more rarely, for what only it tells (RestartRecord)."""
 
+_NEVER: Final = float("inf")
 _LEAST_S: Final = 1e-3
 _STEPS: Final = 60
 _FURTHEST: Final = 1e12
@@ -112,6 +122,7 @@ class Allotment:
         bound_s: no job waits longer for a look.
         needed: requests per second with which `longest` would hold for all.
         left: requests per second that nobody has a use for.
+        division: tells the intervals of habits that nobody had.
     """
 
     look_s: Mapping[Habit, float]
@@ -122,15 +133,60 @@ class Allotment:
     status_s: float
     bound_s: float
     needed: float
-    left: float = 0.0
+    left: float
+    division: Division
+
+    def intervals(self, habit: Habit) -> tuple[float, float]:
+        """Seconds between two looks at a job of this habit, and between two lists that show it; infinite when there are none."""
+        look, listed = self.division.frequencies(habit)
+        return 1 / look, 1 / listed if listed > 0 else _NEVER
 
 
 @dataclass(frozen=True, slots=True)
-class _Class:
-    habit: Habit
-    count: int
-    details: float
-    moves: float
+class Division:
+    """The optimum for one multiplier.
+
+    Attributes:
+        rates: how often jobs change.
+        wish: what is asked.
+        longest_s: nobody waits longer for a look.
+        list_cost: requests that it takes to show one job in a list.
+        multiplier: waiting that one more request saves.
+    """
+
+    rates: Rates
+    wish: Wish
+    longest_s: float
+    list_cost: float
+    multiplier: float = 1.0
+
+    def frequencies(self, habit: Habit) -> tuple[float, float]:
+        """Of one habit: looks and lists a second, for each job."""
+        found, weight, cost = self.rates.of(habit), KEEN if habit.keen else 1.0, self.list_cost
+        details = found.details * weight
+        moves = (found.moves + (0.0 if self.wish.finish_cost else found.ends)) * weight
+        most, least = 1 / max(self.wish.shortest.total_seconds(), _LEAST_S), 1 / self.longest_s
+        most = max(most, least)
+        if not self.wish.by_id or cost >= 1:
+            return _within(((details + moves) / (2 * self.multiplier)) ** 0.5, least, most), 0.0
+        most_listed = 1 / max(self.wish.list_shortest.total_seconds(), _LEAST_S)
+        if self.wish.full:
+            listed = ((details + moves) / (2 * self.multiplier * cost)) ** 0.5
+            return least / _FULL_LOOK, _within(listed, least, max(most_listed, least))
+        look = (details / (2 * self.multiplier * (1 - cost))) ** 0.5
+        shown = (moves / (2 * self.multiplier * cost)) ** 0.5
+        if shown <= look:
+            return _within(((details + moves) / (2 * self.multiplier)) ** 0.5, least, most), 0.0
+        look = _within(look, least, most)
+        return look, max(0.0, min(shown - look, most_listed))
+
+    def cost(self, population: Mapping[Habit, int]) -> float:
+        """Requests per second of all."""
+        total = 0.0
+        for habit, count in population.items():
+            look, listed = self.frequencies(habit)
+            total += count * (look + listed * self.list_cost)
+        return total
 
 
 def allot(population: Mapping[Habit, int], rates: Rates, rate: float, wish: Wish) -> Allotment:
@@ -148,37 +204,34 @@ def allot(population: Mapping[Habit, int], rates: Rates, rate: float, wish: Wish
     least_s = max(wish.feed_shortest.total_seconds(), _LEAST_S)
     every = {name: max(least_s, cost / (rate * share)) for name, (cost, share) in asked.items()}
     feeds = sum(cost / every[name] for name, (cost, _) in asked.items())
-    classes, news = [], 0.0
-    for habit, count in population.items():
-        found, weight = rates.of(habit), KEEN if habit.keen else 1.0
-        news += count * (found.ends + found.moves)
-        moves = found.moves + (0.0 if wish.finish_cost else found.ends)
-        classes.append(_Class(habit, count, found.details * weight, moves * weight))
-    # A look that news call for is one that its round need not make: of two such looks about one is extra.
-    regular = (rate - feeds) - min(news / 2, (rate - feeds) * NEWS)
-    longest = max(wish.longest.total_seconds(), SLACK * jobs / regular)
-    divided = _Divided(classes, wish, longest / (1 + JITTER), 1 / min(PAGE, jobs) if jobs else 1.0)
-    multiplier = divided.multiplier(regular)
-    idle = max(0.0, regular - divided.cost(multiplier))
+    news = sum(count * (found.ends + found.moves) for count, found in ((n, rates.of(h)) for h, n in population.items()))
+    regular = (rate - feeds) - min(news, (rate - feeds) * NEWS)
+    round_s, wanted = jobs / regular, wish.longest.total_seconds()
+    longest = wanted if wanted >= LEAST_ROUNDS * round_s else SLACK * round_s
+    division = divide(
+        population, regular, Division(rates, wish, (longest - round_s) * _DRAWN, 1 / min(PAGE, jobs) if jobs else 1.0)
+    )
+    idle = max(0.0, regular - division.cost(population))
     every["finish"] = _sooner(every["finish"], wish.finish_cost, idle * IDLE, least_s)
     every["birth"] = _sooner(every["birth"], wish.birth_cost, idle * IDLE / 2, least_s)
     look_s, list_s, shown = {}, {}, 0.0
-    for one in classes:
-        look, listed = divided.frequencies(one, multiplier)
-        look_s[one.habit] = 1 / look
+    for habit, count in population.items():
+        look, listed = division.frequencies(habit)
+        look_s[habit] = 1 / look
         if listed > 0:
-            list_s[one.habit] = 1 / listed
-            shown += one.count * listed
+            list_s[habit] = 1 / listed
+            shown += count * listed
     return Allotment(
         look_s=look_s,
         list_s=list_s,
-        sweep_s=1 / (shown * divided.list_cost) if shown else 0.0,
+        sweep_s=1 / (shown * division.list_cost) if shown else 0.0,
         finish_s=every["finish"] if wish.finish_cost else 0.0,
         birth_s=every["birth"] if wish.birth_cost else 0.0,
         status_s=every["status"] if wish.statuses else 0.0,
         bound_s=longest,
-        needed=(jobs / wish.longest.total_seconds() + news) / (1 - feeds / rate),
+        needed=(LEAST_ROUNDS * jobs / wanted + news) / (1 - feeds / rate),
         left=idle,
+        division=division,
     )
 
 
@@ -187,48 +240,14 @@ def _sooner(every_s: float, cost: int, more: float, least_s: float) -> float:
     return max(least_s, cost / (cost / every_s + more)) if cost else every_s
 
 
-@dataclass(frozen=True, slots=True)
-class _Divided:
-    """The optimum for a given multiplier."""
-
-    classes: list[_Class]
-    wish: Wish
-    longest_s: float
-    list_cost: float
-
-    def frequencies(self, one: _Class, multiplier: float) -> tuple[float, float]:
-        """Of one habit: looks and lists a second, for each job."""
-        cost = self.list_cost
-        most, least = 1 / max(self.wish.shortest.total_seconds(), _LEAST_S), 1 / self.longest_s
-        most = max(most, least)
-        if not self.wish.by_id or cost >= 1:
-            return _within(((one.details + one.moves) / (2 * multiplier)) ** 0.5, least, most), 0.0
-        most_listed = 1 / max(self.wish.list_shortest.total_seconds(), _LEAST_S)
-        if self.wish.full:
-            listed = ((one.details + one.moves) / (2 * multiplier * cost)) ** 0.5
-            return least / _FULL_LOOK, _within(listed, least, max(most_listed, least))
-        look = (one.details / (2 * multiplier * (1 - cost))) ** 0.5
-        shown = (one.moves / (2 * multiplier * cost)) ** 0.5
-        if shown <= look:
-            return _within(((one.details + one.moves) / (2 * multiplier)) ** 0.5, least, most), 0.0
-        look = _within(look, least, most)
-        return look, max(0.0, min(shown - look, most_listed))
-
-    def cost(self, multiplier: float) -> float:
-        """Requests per second of all."""
-        total = 0.0
-        for one in self.classes:
-            look, listed = self.frequencies(one, multiplier)
-            total += one.count * (look + listed * self.list_cost)
-        return total
-
-    def multiplier(self, budget: float) -> float:
-        """The smallest one whose cost the budget covers; where none does, the one with the least cost."""
-        low, high = 1 / _FURTHEST, _FURTHEST
-        for _ in range(_STEPS):
-            middle = (low * high) ** 0.5
-            low, high = (low, middle) if self.cost(middle) <= budget else (middle, high)
-        return high
+def divide(population: Mapping[Habit, int], budget: float, division: Division) -> Division:
+    """The division with the smallest multiplier whose cost the budget covers; where none does, the one with the least cost."""
+    low, high = 1 / _FURTHEST, _FURTHEST
+    for _ in range(_STEPS):
+        middle = (low * high) ** 0.5
+        fits = replace(division, multiplier=middle).cost(population) <= budget
+        low, high = (low, middle) if fits else (middle, high)
+    return replace(division, multiplier=high)
 
 
 def _within(value: float, least: float, most: float) -> float:

@@ -23,7 +23,7 @@ from watcher.core.capabilities import Ability, Belief, Capabilities
 from watcher.core.docket import Docket, Rank
 from watcher.core.feeds import ENDED
 from watcher.core.model import Doubts, JobId, JobRef, Watch
-from watcher.core.rates import Rates, Stay, age_of, habit_of, stays_in
+from watcher.core.rates import Rates, Stay, aged, habit_of, stays_in
 from watcher.core.schedule import JITTER, Wish
 from watcher.core.shares import Use
 from watcher.core.sight import Promise, Sight
@@ -355,14 +355,15 @@ class Poller:
             return
         self.docket.plan(now.timestamp(), self._budget.rate, wish=self._wish())
         if watch is None:
-            habit = turn.habit._replace(age=age_of(now.timestamp() - turn.changed_s))
+            habit = aged(turn.habit, now.timestamp() - turn.phase_s, now.timestamp() - turn.changed_s)
         else:
-            since = datetime.fromtimestamp(max(turn.changed_s, watch.phase_since.timestamp()), UTC)
-            habit = habit_of(watch, since, now, keen=entry.ref.job_id in self._finder.selection.jobs)
-            turn.changed_s = since.timestamp()
+            turn.phase_s = watch.phase_since.timestamp()
+            turn.changed_s = max(turn.changed_s, turn.phase_s)
+            changed_at = datetime.fromtimestamp(turn.changed_s, UTC)
+            habit = habit_of(watch, changed_at, now, keen=entry.ref.job_id in self._finder.selection.jobs)
         self.docket.looked(turn, habit, now.timestamp(), self._jitter())
         if watch is not None and watch.doubts != Doubts():  # what may be alarming is seen again soon
-            soon = min(turn.due_s, (now + self._settings.poll_every).timestamp())
+            soon = min(self.docket.due_s(turn), (now + self._settings.poll_every).timestamp())
             self.docket.put_off(turn, soon, rank=Rank.END)
         self._roster.bell.ring()
 
@@ -377,7 +378,8 @@ class Poller:
         if turn.changed_s >= 0 and changed_s > turn.changed_s:
             moved = watch.snapshot.phase is not turn.habit.phase
             ended_by = "ends" if not watch.live else "moves" if moved else "details"
-            self.docket.rates.learn([Stay(turn.habit, changed_s - turn.changed_s, ended_by)])
+            stay = Stay(turn.habit, changed_s - turn.changed_s, ended_by, turn.changed_s - turn.phase_s)
+            self.docket.rates.learn([stay])
         turn.changed_s = changed_s
         if self._feeder is not None and not watch.live and turn.rank is not Rank.END and watch.snapshot.finished_at:
             self._feeder.missed(watch.snapshot.finished_at, now)
@@ -387,8 +389,8 @@ class Poller:
         clock, age = self._ledger.clock, self._ledger.metrics.oldest_look.labels(self.name)
         while True:
             await clock.sleep(_RECKON_EVERY)
-            self.docket.hasten({entry.ref for entry in self._roster.entries() if entry.failures})
             now, oldest_s = clock.now(), self.docket.oldest_s()
+            self.docket.hasten(now.timestamp(), {entry.ref for entry in self._roster.entries() if entry.failures})
             oldest = datetime.fromtimestamp(oldest_s, UTC) if self._roster else None
             age.set(0 if oldest is None else max(0.0, now.timestamp() - oldest_s))
             for ability in Ability:
