@@ -204,6 +204,20 @@ def test_the_register_knows_what_is_open_by_what_it_is_about() -> None:
     assert register.about((), job("Failed")) == ()
 
 
+def test_what_has_ended_is_not_opened_again_by_a_rule_that_says_the_same_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("watcher.core.trouble.MOST_OVER", 2)
+    first, second = trouble(1), trouble(2)
+    register = Register((first, second))
+    register.note([first.ended(TroubleEnd.OVER, NOW), first])
+    assert list(register) == [second]
+    assert register.about((FAILED,), None) == (second,)
+    register.note(trouble(number).ended(TroubleEnd.OVER, NOW) for number in (3, 4))
+    register.note([first])
+    assert list(register) == [second, first], "what ended long ago is remembered by the store only"
+
+
 def test_the_register_says_whether_what_it_takes_over_is_news() -> None:
     register = Register((trouble(1),))
     assert not register.replace([trouble(1)])

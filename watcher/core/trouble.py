@@ -121,25 +121,42 @@ class Trouble:
         return replace(self, ended_at=at, end=end)
 
 
+MOST_OVER: Final = 10_000
+"""So many ended troubles are remembered, the last ones. Of the others the store knows; whoever reads it is put right."""
+
+
 class Register:
     """The open troubles, as the store holds them: read when consequences are worked out, told of every commit."""
 
     def __init__(self, troubles: Iterable[Trouble] = ()) -> None:
         self._open: dict[NotificationId, Trouble] = {}
+        self._over: dict[NotificationId, None] = {}
         self._about: dict[JobRef | str, dict[NotificationId, None]] = {}
         self.changes = 0
         """Grows with every change: whoever reads the store beside commits can tell whether what was read is still the newest."""
         self.note(troubles)
 
     def note(self, troubles: Iterable[Trouble]) -> None:
-        """Take over troubles that were committed: new ones, ended ones. What is known stays as it is until it ends."""
+        """Take over troubles that were committed: new ones, ended ones.
+
+        What is known stays as it is until it ends, and what has ended is not opened again, as in the store: a rule that says the
+        same once more, after a restart of the job, say, is not heard.
+        """
         for one in troubles:
             self.changes += 1
             if one.ended_at is None:
-                self._open.setdefault(one.id, one)
-                self._about.setdefault(_subject(one), {})[one.id] = None
-            elif self._open.pop(one.id, None) is not None:
-                del self._about[_subject(one)][one.id]
+                if one.id not in self._over:
+                    self._open.setdefault(one.id, one)
+                    self._about.setdefault(_subject(one), {})[one.id] = None
+            else:
+                self._over[one.id] = None
+                if self._open.pop(one.id, None) is not None:
+                    about = self._about[_subject(one)]
+                    del about[one.id]
+                    if not about:
+                        del self._about[_subject(one)]
+        while len(self._over) > MOST_OVER:
+            del self._over[next(iter(self._over))]
 
     def replace(self, troubles: Iterable[Trouble]) -> bool:
         """Take over all that is open; returns whether that was news."""
