@@ -218,6 +218,17 @@ def test_what_has_ended_is_not_opened_again_by_a_rule_that_says_the_same_once_mo
     assert list(register) == [second, first], "what ended long ago is remembered by the store only"
 
 
+def test_who_was_told_of_what_looks_will_show_to_be_over_waits_for_that() -> None:
+    register = Register((trouble(1), trouble(2, about=OTHER, goes_on=Ongoing.OVERLONG)))
+    assert not register.awaited(REF)
+    assert not register.awaited(OTHER)
+    stuck = trouble(3, goes_on=Ongoing.WAITING)
+    register.note([stuck])
+    assert register.awaited(REF)
+    register.note([stuck.ended(TroubleEnd.OVER, NOW)])
+    assert not register.awaited(REF)
+
+
 def test_the_register_says_whether_what_it_takes_over_is_news() -> None:
     register = Register((trouble(1),))
     assert not register.replace([trouble(1)])

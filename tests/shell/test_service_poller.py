@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.shell.service_world import START, FlakyStore, World, job, seconds
+from tests.shell.service_world import SOURCE, START, FlakyStore, World, job, seconds
 from watcher.core.absence import Absence
-from watcher.core.events import CauseId
-from watcher.core.model import JobSnapshot, PodSnapshot, StatusPeriod, Watch
+from watcher.core.events import CauseId, EventId
+from watcher.core.model import JobId, JobRef, JobSnapshot, PodSnapshot, StatusPeriod, Watch
 from watcher.core.observation import first_sight
+from watcher.core.ongoing import Ongoing
+from watcher.core.rule import Notification, NotificationId, Severity
+from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.errors import (
     AuthRefused,
     ClockSkewed,
@@ -166,6 +169,37 @@ async def test_a_change_that_the_list_shows_is_looked_at_before_its_turn() -> No
         world.source.put(job("dlc1"))
         await world.clock.advance(seconds(30))
     assert Counter(await world.kinds())["job.status_changed"] == 1
+
+
+async def test_a_job_of_whose_trouble_people_were_told_counts_for_more_until_it_is_over() -> None:
+    world = World(
+        job("dlc1", "Queuing"), job("dlc2", "Queuing"), rules="  - {use: stuck-pending, with: {after: 30m}}\n"
+    )
+    first, second = (JobRef(SOURCE, JobId(name)) for name in ("dlc1", "dlc2"))
+
+    def keen() -> list[bool]:
+        turns = [world.poller.docket.get(ref) for ref in (first, second)]
+        return [turn is not None and turn.habit.keen for turn in turns]
+
+    async with world.polling():
+        await world.clock.advance(seconds(60))
+        assert keen() == [False, False]
+        world.ledger.book.troubles.note([waiting_too_long(first)])
+        await world.clock.advance(seconds(60))
+        assert keen() == [True, False], "an answer that says nothing new is enough"
+        world.ledger.book.troubles.note([waiting_too_long(first).ended(TroubleEnd.OVER, START)])
+        world.source.put(job("dlc1"))
+        await world.clock.advance(seconds(60))
+        assert keen() == [False, False]
+
+
+def waiting_too_long(ref: JobRef) -> Trouble:
+    said = Notification(
+        id=NotificationId("n1"), rule="stuck-pending", severity=Severity.WARNING, headline="Waits",
+        facts=(), detail="", event_id=EventId("e1"), kind="deadline.passed", at=START, observed_at=START, job=ref,
+        cause=CauseId("c1"), labels=(), ongoing=Ongoing.WAITING,
+    )  # fmt: skip
+    return Trouble(notification=said, ongoing=Ongoing.WAITING, opened_at=START)
 
 
 async def test_items_of_a_list_that_say_the_same_are_not_taken_in_again() -> None:

@@ -72,6 +72,9 @@ HOLDS: Final[Mapping[Ongoing, frozenset[Phase]]] = MappingProxyType(
 UNTIL_ANSWERED: Final = frozenset({Ongoing.FAILED, Ongoing.VANISHED, Ongoing.UNANSWERED})
 """What is over once somebody has taken it on: nothing else may ever end it."""
 
+AWAITED: Final = frozenset(HOLDS) - UNTIL_ANSWERED - {Ongoing.OVERLONG}
+"""What looks will show to be over: who was told of it waits for that. (Nobody expects what runs too long to end at any moment.)"""
+
 _BY_KIND: Final[Mapping[str, Ongoing]] = MappingProxyType(
     {
         "watch.blind": Ongoing.BLIND,

@@ -48,7 +48,8 @@ class Habit(NamedTuple):
         stirred: band of the time since anything changed within the phase (`STIRRED_S`): 2 just now, 1 lately, 0 not, or not lately.
         retried: it has been restarted before.
         size: band of the number of its pods (`SIZES`).
-        keen: somebody waits for news of it: it counts for more, not oftener.
+        keen: somebody waits for news of it, as it was selected by name or was told to be in trouble: it counts for more, and does
+            not change oftener.
     """
 
     phase: Phase

@@ -25,7 +25,7 @@ from watcher.core.events import (
     job_of,
 )
 from watcher.core.model import JobRef, JobSnapshot
-from watcher.core.ongoing import UNTIL_ANSWERED, Ongoing, holds
+from watcher.core.ongoing import AWAITED, UNTIL_ANSWERED, Ongoing, holds
 from watcher.core.rule import Notification, NotificationId, Severity
 
 LONGEST: Final = timedelta(days=7)
@@ -177,6 +177,10 @@ class Register:
     def numbers(self) -> tuple[int, int]:
         """How many are open, and how many of them somebody has taken on."""
         return len(self._open), sum(one.acknowledged_at is not None for one in self._open.values())
+
+    def awaited(self, job: JobRef) -> bool:
+        """Whether people were told of something about a job that looks will show to be over."""
+        return any(self._open[one].ongoing in AWAITED for one in self._about.get(job, ()))
 
     def about(self, events: Iterable[Event], job: JobSnapshot | None) -> tuple[Trouble, ...]:
         """The open troubles that these events, or the job as it is, could end."""

@@ -354,13 +354,16 @@ class Poller:
         if turn is None:
             return
         self.docket.plan(now.timestamp(), self._budget.rate, wish=self._wish())
+        keen = entry.ref.job_id in self._finder.selection.jobs or self._ledger.book.troubles.awaited(entry.ref)
         if watch is None:
-            habit = aged(turn.habit, now.timestamp() - turn.phase_s, now.timestamp() - turn.changed_s)
+            habit = aged(
+                turn.habit._replace(keen=keen), now.timestamp() - turn.phase_s, now.timestamp() - turn.changed_s
+            )
         else:
             turn.phase_s = watch.phase_since.timestamp()
             turn.changed_s = max(turn.changed_s, turn.phase_s)
             changed_at = datetime.fromtimestamp(turn.changed_s, UTC)
-            habit = habit_of(watch, changed_at, now, keen=entry.ref.job_id in self._finder.selection.jobs)
+            habit = habit_of(watch, changed_at, now, keen=keen)
         self.docket.looked(turn, habit, now.timestamp(), self._jitter())
         if watch is not None and watch.doubts != Doubts():  # what may be alarming is seen again soon
             soon = min(self.docket.due_s(turn), (now + self._settings.poll_every).timestamp())
