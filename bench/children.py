@@ -8,12 +8,14 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _STARTER: Final = os.getpid()
+_PATIENCE_S: Final = 30
 _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -26,3 +28,16 @@ def _end_with_parent() -> None:
 
 
 ENDS_WITH_PARENT: Final[Callable[[], None] | None] = None if _LIBC is None else _end_with_parent
+
+
+def dismiss(process: subprocess.Popen[str]) -> None:
+    """End a child that reads its standard input to its end; by force, if it does not go."""
+    if process.stdin and not process.stdin.closed:
+        process.stdin.close()
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

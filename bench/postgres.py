@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LEAVE_S = 30
+from bench.children import dismiss
 
 
 class NoPostgres(Exception):
@@ -40,13 +40,7 @@ def serving_postgres(directory: Path) -> Iterator[str]:
             raise NoPostgres(told["failed"])
         yield told["url"]
     finally:
-        process.stdin.close()
-        try:
-            process.wait(_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        dismiss(process)
 
 
 def main() -> None:

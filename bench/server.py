@@ -21,11 +21,11 @@ import anyio.to_thread
 import trustme
 import uvicorn
 
+from bench.children import dismiss
 from bench.peers import BenchFailed
 from watcher.simulator import SimulatorServer, StaticApp
 
 _HOST = "127.0.0.1"
-_LEAVE_S = 10
 _KEEP_ALIVE_S = 600
 """Longer than any part: closing a connection in the moment in which a peer speaks on it would end the run."""
 
@@ -94,15 +94,7 @@ def serving(jobs: int, pods: int, directory: Path) -> Iterator[Served]:
         for name, value in json.loads(last_words).items():
             setattr(served, name, value)
     finally:
-        if process.stdin and not process.stdin.closed:
-            process.stdin.close()
-        try:
-            process.wait(_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+        dismiss(process)
 
 
 class _TlsServer(uvicorn.Server):
