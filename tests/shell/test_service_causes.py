@@ -57,7 +57,10 @@ async def course(
     tmp_path: Path, *faults: Mapping[str, Any], until: str = CAUSE, settings: str = ""
 ) -> tuple[list[Message], list[str], str]:
     """What was told until a headline begins like this, the kinds of events stored, and everything stored or logged."""
-    time, log = SpeedUp(SPEED), io.StringIO()
+    time, log = (
+        SpeedUp(SPEED, held=True),
+        io.StringIO(),
+    )  # the story begins once the job was seen, however slow the start is
     set_up_logging("debug", "json", log)
     scenario = Scenario.model_validate(YAML(typ="safe").load(SCENARIO))
     simulator = Simulator(scenario, clock=time)
@@ -81,6 +84,9 @@ rules: [{{use: job-failed}}, {{use: root-cause, with: {{least_confidence: low}}}
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: run(service, stop, serve_http=False))
                 with anyio.move_on_after(30):
+                    while not await service.store.events(limit=1):
+                        await anyio.sleep(0.02)
+                    time.go()
                     while not any(headline.startswith(until) for headline in notifier.headlines):
                         await anyio.sleep(0.02)
                 stop.set()
