@@ -13,8 +13,10 @@ from tests.shell.direct_source import DirectSource
 from tests.shell.service_world import START, FlakyStore, VirtualClock, loaded_of, seconds, source_settings
 from tests.shell.test_service_feeds import scripted
 from watcher.core.model import SourceName
+from watcher.core.shares import SHARES, Use
 from watcher.errors import AuthRefused, ServerFault, SourceError, Throttled, Unreachable
 from watcher.service.app import accounts_of
+from watcher.service.budget import SHARE, Account, RequestBudget
 from watcher.service.clock import SystemClock
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
@@ -175,3 +177,31 @@ def test_sources_of_dlc_share_a_budget_by_key_and_region_and_the_largest_rate_ho
         "north": 3,
         "others": 5,
     }
+
+
+@pytest.mark.parametrize("polls", [0, 8])
+@pytest.mark.parametrize("rate", [4.0, 9.37])
+async def test_asides_get_their_share_even_where_polls_never_leave_anything_over(polls: int, rate: float) -> None:
+    clock = VirtualClock()
+    budget = RequestBudget(Account(rate, clock), Metrics(), EAST)
+    counts = dict.fromkeys((Use.ROUND, Use.ASIDE), 0)
+
+    async def poll() -> None:
+        while True:
+            await budget.permit(Use.ROUND)
+            counts[Use.ROUND] += 1
+            await clock.sleep(seconds(0.01))
+
+    async def look_aside() -> None:
+        while True:
+            await budget.permit_aside()
+            counts[Use.ASIDE] += 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(polls):
+            tasks.start_soon(poll)
+        tasks.start_soon(look_aside)
+        await clock.advance(seconds(600))
+        tasks.cancel_scope.cancel()
+    assert SHARES[Use.ASIDE] * 600 * rate <= counts[Use.ASIDE] <= 1 + 600 * rate / SHARE
+    assert sum(counts.values()) <= 601 * rate

@@ -22,7 +22,11 @@ SHARE: Final = 5
 """Of so many requests, at most one is an aside."""
 
 PATIENCE: Final = timedelta(seconds=10)
-"""How long an aside stands back for what the polls leave over, before it takes a place in the queue."""
+"""How long an aside stands back for what the polls leave over. Where they leave nothing over in that time, they seldom do: the next
+one takes a place in the queue at once, where shares decide."""
+
+PATIENCE_REGAINED: Final = timedelta(seconds=1)
+"""... and each time that something is left over, asides stand back so much longer again."""
 
 
 class _Ticket:
@@ -126,6 +130,7 @@ class RequestBudget:
         self._held_until: datetime | None = None
         self._aside = anyio.Lock()
         self._aside_at: datetime | None = None
+        self._patience = PATIENCE
         account.tell(metrics.rate.labels(source))
 
     @property
@@ -161,14 +166,20 @@ class RequestBudget:
         async with self._aside:
             if self._aside_at is not None:
                 await self._clock.sleep(self._aside_at + timedelta(seconds=SHARE / self.rate) - self._clock.now())
-            patient_until = self._clock.now() + PATIENCE
-            while (left := patient_until - self._clock.now()) > timedelta(0):
-                wait = pacing.spare(self._account.pace, self._clock.now())
-                if not wait:
-                    break
-                await self._clock.sleep(min(wait, left))
+            await self._stand_back()
             await self.permit(Use.ASIDE)
             self._aside_at = self._clock.now()
+
+    async def _stand_back(self) -> None:
+        """Wait for what the polls leave over, as long as it is worth it."""
+        patient_until = self._clock.now() + self._patience
+        while wait := pacing.spare(self._account.pace, self._clock.now()):
+            left = patient_until - self._clock.now()
+            if left <= timedelta(0):
+                self._patience = timedelta(0)
+                return
+            await self._clock.sleep(min(wait, left))
+        self._patience = min(PATIENCE, self._patience + PATIENCE_REGAINED)
 
     def answered(self) -> None:
         """A request was answered: speed up a little."""

@@ -38,6 +38,9 @@ AT_ONCE: Final = 4
 LEASE: Final = timedelta(minutes=2)
 """When an inquiry comes back if nobody answered it: longer than answering takes, short enough after a crash."""
 
+LONGEST_LEASE: Final = timedelta(minutes=15)
+"""... where so many wait before it that it takes longer: each time that one comes back is a commit."""
+
 LIMIT_S: Final = 60.0
 """Real seconds that all questions of one inquiry may take together, waiting for the budget included."""
 
@@ -74,7 +77,7 @@ class Investigator:
             log.error("inquiry_unreadable", job=str(deadline.job), key=deadline.key)
             await self._end(deadline)
             return
-        moved = replace(deadline, at=now + LEASE)
+        moved = replace(deadline, at=now + min(LEASE * (1 + len(self._waiting) // AT_ONCE), LONGEST_LEASE))
         await self._ledger.commit(observation(deadline.cause, now, Consequences(deadlines=(moved,))))
         answer_id = inquiry.answer_id(deadline.job)
         if answer_id in self._taken:
