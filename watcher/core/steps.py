@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -11,11 +11,14 @@ Steps = Generator[None, None, T]
 """Work that pauses now and then, and returns its result in the end."""
 
 
+def kept(steps: Steps[T], result: list[T]) -> Iterator[None]:
+    """The pauses of the work; its result is put into the list."""
+    result.append((yield from steps))
+
+
 def all_at_once(steps: Steps[T]) -> T:
     """The result, with no pause."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+    result: list[T] = []
+    for _ in kept(steps, result):
+        pass
+    return result[0]

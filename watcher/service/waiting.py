@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import anyio
 from anyio.lowlevel import cancel_shielded_checkpoint
 
-from watcher.core.steps import Steps
+from watcher.core.steps import Steps, kept
 
 T = TypeVar("T")
 
@@ -33,13 +33,8 @@ async def sleep_or(sleep: Callable[[timedelta], Awaitable[None]], length: timede
 
 async def in_turns(steps: Steps[T]) -> T:
     """The result of long work, with a turn for everybody else now and then. It is not broken off: it belongs to one commit."""
-    number = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        number += 1
+    result: list[T] = []
+    for number, _ in enumerate(kept(steps, result), start=1):
         if number % _STEPS == 0:
             await cancel_shielded_checkpoint()
+    return result[0]

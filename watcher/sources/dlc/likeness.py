@@ -74,7 +74,7 @@ def recognisable(body: bytes) -> bool:
 
 
 def _cuts_in_place(told: bytes) -> int | None:
-    """How many placeholders stand where something may be left out; None for what is no answer at all."""
+    """How many of the cuts were made where something may be left out; None for what is no answer at all."""
     try:
         answer = json.loads(told)
     except (ValueError, RecursionError):
