@@ -58,7 +58,8 @@ def test_after_a_look_the_next_is_an_interval_away_a_tenth_early_to_a_tenth_late
         assert (turn.looked_s, turn.rank) == (100.0, Rank.ROUND)
 
 
-def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again() -> None:
+@pytest.mark.parametrize("backing_off", [True, False])
+def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again(backing_off: bool) -> None:
     made = docket(200, rate=0.1)
     for key in taken(made, 0.0, most=50):
         turn = made.get(key)
@@ -73,12 +74,15 @@ def test_what_a_low_rate_put_off_is_brought_forward_when_it_rises_again() -> Non
     made.put_off(news, 9_000.0, rank=Rank.CHANGE)
     made.plan(60.0, 10.0)
     refused = next(turn for turn in made if turn.due_s == put_off)
-    made.hasten(60.0, but={refused.key})
-    assert refused.due_s == put_off
-    made.hasten(60.0)
-    latest_s = max(made.due_s(turn) for turn in made if turn is not news)
+    left = {refused.key} if backing_off else set()
+    made.hasten(60.0, but=left)
+    assert (refused.due_s == put_off) is backing_off
+    latest_s = max(made.due_s(turn) for turn in made if turn is not news and turn.key not in left)
     assert latest_s <= 60 + made.interval_s(RUNNING) * (1 + JITTER) < 160
     assert (news.due_s, news.rank) == (9_000.0, Rank.CHANGE)
+    made.put_off(refused, 9_000.0)
+    made.hasten(60.0)
+    assert made.due_s(refused) == 9_000, "the plan is what it was when all were last gone through"
 
 
 def test_a_job_that_is_dropped_is_not_looked_at_and_may_come_back() -> None:

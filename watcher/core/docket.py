@@ -125,6 +125,7 @@ class Docket(Generic[K]):
         self._taken = self._taken_news = 0
         self._lead_s = 0.0
         self._intervals: dict[Habit, tuple[float, float]] = {}
+        self._worst = 0.0
         self._planned_s, self._planned_for, self._planned_rate = -_NEVER, 0, rate
         self._asked_s: dict[Feed, float] = {}
 
@@ -155,6 +156,7 @@ class Docket(Generic[K]):
         if changed or grown or moved or now_s - self._planned_s >= REPLAN_S:
             self.allotment = allot(self._population, self.rates, rate, self.wish)
             self._intervals.clear()
+            self._worst = max(self._worst, self.allotment.division.multiplier)
             self._planned_s, self._planned_for, self._planned_rate = now_s, len(self), rate
 
     def interval_s(self, habit: Habit) -> float:
@@ -175,12 +177,17 @@ class Docket(Generic[K]):
         """Bring forward what a worse plan has put off further than the present one would put off who is looked at now.
 
         While the rate is low, intervals are long. Without this those who were looked at meanwhile would wait so long even after it
-        has risen again, as those whose time comes sooner go before them.
+        has risen again, as those whose time comes sooner go before them. Goes through all jobs, but only when the plan has become
+        better since it last did: intervals are in proportion to the root of the multiplier.
 
         Args:
             now_s: now.
             but: jobs that were put off for another reason.
         """
+        present = self.allotment.division.multiplier
+        if present * GROWN * GROWN >= self._worst:
+            return
+        self._worst = present
         for turn in self._turns.values():
             if turn.rank is Rank.ROUND and turn.due_s < _NEVER and turn.key not in but:
                 latest_s = now_s + self.interval_s(turn.habit) * (1 + JITTER)
