@@ -6,6 +6,7 @@ Each is measured in a process of its own (`python -m bench.memory WHO JOBS PODS`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import subprocess
@@ -50,6 +51,7 @@ PAUSES: Final = Pauses()
 def ours(jobs: int, pods: int) -> tuple[int, object]:
     """The service's own poller after a start and a look at every job. The store takes no memory: a database is not in ours."""
     from bench.inside import Inside  # noqa: PLC0415 - the process of another peer must not load it
+    from watcher.service.settling import short_collections  # noqa: PLC0415
     from watcher.service.telemetry import set_up_logging  # noqa: PLC0415
 
     set_up_logging("error")
@@ -58,8 +60,10 @@ def ours(jobs: int, pods: int) -> tuple[int, object]:
     gc.collect()
     base = resident_bytes()
     PAUSES.longest_s = 0.0
+    running = contextlib.ExitStack()  # as long as what is returned is kept
+    running.enter_context(short_collections())
     asyncio.run(inside.watch(jobs))
-    return base, inside
+    return base, (inside, running)
 
 
 def script(jobs: int, pods: int) -> tuple[int, object]:

@@ -10,6 +10,7 @@ for _name in [name for name in os.environ if name.startswith(("ALIBABA_CLOUD_", 
     if _name != "ALIBABA_CLOUD_ECS_METADATA_DISABLED":
         del os.environ[_name]
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,13 @@ pytest.register_assert_rewrite("watcher.testing.store_contract")
 def anyio_backend() -> str:
     """Production runs on asyncio, so do the tests of the shell."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _collector_as_it_was() -> Iterator[None]:
+    """What a benchmark took out of the collector's sight: there Hypothesis looks for who holds its generator of random numbers."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

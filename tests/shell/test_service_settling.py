@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from watcher.service.settling import LONG_S, LongCollections, settled_memory
+from watcher.service.settling import LONG_S, LongCollections, settled_memory, short_collections
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,20 @@ def test_it_is_on_again_when_a_load_fails() -> None:
     assert gc.isenabled()
 
 
-def test_two_loads_watch_the_collections_once() -> None:
-    before = sum(isinstance(one, LongCollections) for one in gc.callbacks)
-    for _ in range(2):
-        with settled_memory():
-            pass
-    assert sum(isinstance(one, LongCollections) for one in gc.callbacks) == max(before, 1)
+def test_a_service_leaves_the_collector_as_it_found_it() -> None:
+    before = list(gc.callbacks)
+    with short_collections(), settled_memory():
+        loaded = [[number] for number in range(1000)]
+    assert gc.callbacks == before
+    assert gc.get_freeze_count() == 0
+    assert any(thing is loaded for thing in gc.get_objects())
+
+
+def test_long_collections_are_heard_of_once_while_a_service_runs() -> None:
+    before = len(gc.callbacks)
+    with short_collections(), short_collections():
+        assert len(gc.callbacks) == before + 1
+    assert len(gc.callbacks) == before
 
 
 @pytest.mark.parametrize(

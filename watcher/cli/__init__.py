@@ -12,7 +12,8 @@ import gc
 def main() -> None:
     """Run `dlc-watcher` with this process's arguments, and exit."""
     gc.disable()  # modules stay: to collect while they are imported finds nothing, and takes a tenth of a start
-    from watcher.cli.app import run_app
-
-    gc.enable()
+    try:
+        from watcher.cli.app import run_app
+    finally:
+        gc.enable()
     run_app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Annotated
 
 import typer
@@ -13,21 +12,24 @@ from watcher.errors import WatcherError
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Watch until told to stop (SIGTERM or Ctrl-C). A restart goes on where it stopped."""
-    gc.disable()  # until all is loaded: see `service.settling`
-    import anyio
+    from watcher.service.settling import settled_memory, short_collections
 
-    from watcher.service.app import assemble, run_until_signalled
-    from watcher.service.telemetry import set_up_logging
+    with short_collections():
+        with settled_memory():
+            import anyio
 
-    loaded = load_configuration(config)
-    set_up_logging(loaded.service.log.level, loaded.service.log.format)
-    _warn(loaded.warnings)
+            from watcher.service.app import assemble, run_until_signalled
+            from watcher.service.telemetry import set_up_logging
 
-    async def watch() -> None:
-        async with assemble(loaded) as service:
-            await run_until_signalled(service)
+            loaded = load_configuration(config)
+            set_up_logging(loaded.service.log.level, loaded.service.log.format)
+            _warn(loaded.warnings)
 
-    anyio.run(watch)
+        async def watch() -> None:
+            async with assemble(loaded) as service:
+                await run_until_signalled(service)
+
+        anyio.run(watch)
 
 
 def once(config: ConfigOption = DEFAULT_CONFIG) -> None:

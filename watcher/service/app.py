@@ -38,7 +38,7 @@ from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.pulse import feel_pulse
-from watcher.service.settling import settled_memory
+from watcher.service.settling import settled_memory, short_collections
 from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
@@ -236,6 +236,13 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         ExceptionGroup: of an `OSError` when the address for health and metrics cannot be bound, of a `StoreError` when the store
             could not be read at the start.
     """
+    with short_collections():
+        await _work(service, stop, serve_http=serve_http)
+    await _rest(service)
+    log.info("stopped")
+
+
+async def _work(service: Service, stop: anyio.Event, *, serve_http: bool) -> None:
     async with anyio.create_task_group() as tasks:
         for poller in service.pollers:
             tasks.start_soon(poller.ask_ahead)
@@ -258,8 +265,6 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
         for dispatcher in service.dispatchers:
             dispatcher.hurry(service.loaded.service.shutdown_grace)
         tasks.cancel_scope.cancel()
-    await _rest(service)
-    log.info("stopped")
 
 
 async def _load(service: Service) -> None:

@@ -4,6 +4,8 @@ A full collection walks over everything that is tracked, and with very many jobs
 are imported and jobs are loaded there is none: next to nothing of that goes again. Later, what a collection that took long has
 left is taken out, too, so that the next one does not walk over it again. What is taken out and later let go is freed all the same,
 by its reference count; only cycles in it would stay, and values hold none.
+
+A process has one collector for all that runs in it, so a service leaves it as it found it.
 """
 
 from __future__ import annotations
@@ -43,13 +45,28 @@ _LONG_COLLECTIONS: Final = LongCollections()
 
 
 @contextlib.contextmanager
+def short_collections() -> Iterator[None]:
+    """Let no full collection be long twice. What was taken out meanwhile is in the collector's sight again afterwards."""
+    if _LONG_COLLECTIONS in gc.callbacks:
+        yield
+        return
+    gc.callbacks.append(_LONG_COLLECTIONS)
+    try:
+        yield
+    finally:
+        gc.callbacks.remove(_LONG_COLLECTIONS)
+        gc.unfreeze()
+
+
+@contextlib.contextmanager
 def settled_memory() -> Iterator[None]:
-    """Take what is there, and what is loaded within, out of garbage collection, which is on afterwards."""
+    """Take what is there, and what is loaded within, out of garbage collection, which is on afterwards.
+
+    To be used within `short_collections`, which brings it back.
+    """
     gc.disable()
     try:
         yield
     finally:
-        if _LONG_COLLECTIONS not in gc.callbacks:
-            gc.callbacks.append(_LONG_COLLECTIONS)
         gc.freeze()
         gc.enable()
