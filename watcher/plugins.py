@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar, get_args
@@ -81,17 +81,18 @@ MEMBERS: Final[Mapping[str, Mapping[str, tuple[Check, str]]]] = {
 """What an entry of each group must have: member -> check, and the words for what it must be."""
 
 
-def discover(found: Callable[..., Iterable[EntryPoint]] = entry_points) -> Kinds:
+def discover(found: Callable[[], EntryPoints] = entry_points) -> Kinds:
     """What is installed. Imports nothing; looking a name up in the answer does, and raises `PluginFault` when that fails.
 
     Args:
-        found: gives the entry points of a `group`; for tests.
+        found: gives all entry points there are; for tests.
     """
+    entries = found()  # once: it reads the metadata of everything that is installed
     return Kinds(
-        sources=_Installed(SOURCES, found(group=SOURCES), _load_class),
-        notifiers=_Installed(NOTIFIERS, found(group=NOTIFIERS), _load_class),
-        rules=_Installed(RULES, found(group=RULES), _load_class),
-        rule_files=_Installed(RULE_FILES, found(group=RULE_FILES), _load_file),
+        sources=_Installed(SOURCES, entries.select(group=SOURCES), _load_class),
+        notifiers=_Installed(NOTIFIERS, entries.select(group=NOTIFIERS), _load_class),
+        rules=_Installed(RULES, entries.select(group=RULES), _load_class),
+        rule_files=_Installed(RULE_FILES, entries.select(group=RULE_FILES), _load_file),
     )
 
 

@@ -41,7 +41,7 @@ from watcher.testing.cases import check, load_cases
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-ENTRIES = {entry.name: entry for entry in declared_entry_points("dlc_watcher.rules")}
+ENTRIES = {entry.name: entry for entry in declared_entry_points().select(group="dlc_watcher.rules")}
 RULES: dict[str, type[Any]] = {name: entry.load() for name, entry in ENTRIES.items()}
 OFF = {"hang-suspected"}
 """Rules that nobody has by default."""

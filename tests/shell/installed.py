@@ -12,10 +12,11 @@ from watcher.plugins import discover
 ROOT = Path(__file__).parents[2]
 
 
-def declared_entry_points(group: str) -> EntryPoints:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    entries = project["entry-points"].get(group, {})
-    return EntryPoints(EntryPoint(name, value, group) for name, value in entries.items())
+def declared_entry_points() -> EntryPoints:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    return EntryPoints(
+        EntryPoint(name, value, group) for group, entries in groups.items() for name, value in entries.items()
+    )
 
 
 def installed_kinds() -> Kinds:

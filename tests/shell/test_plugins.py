@@ -42,8 +42,8 @@ def _entry(group: str, name: str, value: str, package: str = "stranger") -> Entr
     return entry
 
 
-def _found(*entries: EntryPoint) -> Callable[..., EntryPoints]:
-    return lambda group: EntryPoints(entries).select(group=group)
+def _found(*entries: EntryPoint) -> Callable[[], EntryPoints]:
+    return lambda: EntryPoints(entries)
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from tests.shell.test_service_feeds import scripted
 from watcher.core.model import SourceName
 from watcher.core.shares import SHARES, Use
 from watcher.errors import AuthRefused, ServerFault, SourceError, Throttled, Unreachable
-from watcher.service.app import accounts_of
 from watcher.service.budget import SHARE, Account, RequestBudget
 from watcher.service.clock import SystemClock
 from watcher.service.ledger import Ledger
+from watcher.service.outset import accounts_of
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics
 from watcher.simulator.behaviour import Behaviour
@@ -49,7 +49,8 @@ class Pair:
         self.pollers = {
             name: Poller(
                 source,  # type: ignore[arg-type] # stands in for a source
-                told, self.ledger, jitter=random.Random(str(name)).random, account=shared[name],
+                told, self.ledger, jitter=random.Random(str(name)).random,
+                budget=RequestBudget(shared[name], self.ledger.metrics, name),
             )
             for name, source in self.sources.items()
         }  # fmt: skip

@@ -26,6 +26,7 @@ from watcher.core.model import SourceName
 from watcher.errors import AuthRefused, Forbidden, StoreError, StoreUnavailable, Throttled, WatcherError
 from watcher.service.app import assemble, pass_once, run
 from watcher.service.clock import SystemClock
+from watcher.service.outset import setting_out
 
 pytestmark = pytest.mark.anyio
 
@@ -191,7 +192,11 @@ async def test_the_first_pass_begins_before_what_is_stored_is_read_and_counts_af
     source.put(job("dlc1", "Failed", finished_at=clock.now()))
     store.may_read = anyio.Event()
     loaded, stop = loaded_of(source=source, receivers={"team": notifier}, service="{http: {port: null}}"), anyio.Event()
-    async with assemble(loaded, clock=clock, store=store) as service, anyio.create_task_group() as tasks:
+    async with (
+        setting_out(loaded, clock) as outset,
+        assemble(loaded, store=store, outset=outset) as service,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(run, service, stop)
         await clock.advance(seconds(3))
         assert (source.times("ListJobs"), service.pollers[0].live_jobs) == (asked + 1, 0)
@@ -208,7 +213,11 @@ async def test_a_first_pass_that_fails_is_told_once_what_is_stored_is_known() ->
     source.failing = dict.fromkeys(("GetJob", "ListJobs"), AuthRefused("the key is not known"))
     stop = anyio.Event()
     loaded = loaded_of(source=source, service="{http: {port: null}}")
-    async with assemble(loaded, clock=clock, store=store) as service, anyio.create_task_group() as tasks:
+    async with (
+        setting_out(loaded, clock) as outset,
+        assemble(loaded, store=store, outset=outset) as service,
+        anyio.create_task_group() as tasks,
+    ):
         tasks.start_soon(run, service, stop)
         await clock.advance(seconds(3))
         assert (source.times("ListJobs"), await store.events()) == (1, ())
@@ -222,9 +231,10 @@ async def test_a_store_that_cannot_be_read_ends_the_start_and_the_first_pass() -
     clock, source, _ = fleet()
     store = SlowToRead(error=StoreUnavailable("disk gone"))
     source.takes = seconds(3600)
-    async with assemble(loaded_of(source=source), clock=clock, store=store) as service:
-        store.may_read.set()
-        with pytest.raises(ExceptionGroup) as caught, anyio.fail_after(5):
+    loaded = loaded_of(source=source)
+    store.may_read.set()
+    with pytest.raises(ExceptionGroup) as caught, anyio.fail_after(5):
+        async with setting_out(loaded, clock) as outset, assemble(loaded, store=store, outset=outset) as service:
             await run(service, anyio.Event())
     assert caught.group_contains(StoreUnavailable, match="disk gone")
 

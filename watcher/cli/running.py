@@ -19,6 +19,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
             import anyio
 
             from watcher.service.app import assemble, run_until_signalled
+            from watcher.service.outset import setting_out
             from watcher.service.telemetry import set_up_logging
 
             loaded = load_configuration(config)
@@ -26,7 +27,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
             _warn(loaded.warnings)
 
         async def watch() -> None:
-            async with assemble(loaded) as service:
+            async with setting_out(loaded) as outset, assemble(loaded, outset=outset) as service:
                 await run_until_signalled(service)
 
         anyio.run(watch)
@@ -40,6 +41,7 @@ def once(config: ConfigOption = DEFAULT_CONFIG) -> None:
     import anyio
 
     from watcher.service.app import assemble, pass_once
+    from watcher.service.outset import setting_out
     from watcher.service.telemetry import set_up_logging
 
     loaded = load_configuration(config)
@@ -47,7 +49,7 @@ def once(config: ConfigOption = DEFAULT_CONFIG) -> None:
     _warn(loaded.warnings)
 
     async def look() -> bool:
-        async with assemble(loaded) as service:
+        async with setting_out(loaded) as outset, assemble(loaded, outset=outset) as service:
             return await pass_once(service)
 
     if not anyio.run(look):

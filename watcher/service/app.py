@@ -27,22 +27,22 @@ from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
-from watcher.ports import Clock, JobSource, ListReader, Notifier, Store
+from watcher.ports import Clock, JobSource, Notifier, Store
 from watcher.service.answers import Answers
 from watcher.service.aside import Aside
-from watcher.service.budget import Account
 from watcher.service.clock import SystemClock
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.investigator import Investigator
 from watcher.service.keeper import Keeper
 from watcher.service.ledger import Ledger
+from watcher.service.outset import Outset
 from watcher.service.poller import Poller
 from watcher.service.pulse import feel_pulse
 from watcher.service.settling import settled_memory, short_collections
 from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
-from watcher.settings import SourceSettings, fingerprint, reveal
+from watcher.settings import fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
 
@@ -119,6 +119,7 @@ async def assemble(
     clock: Clock | None = None,
     store: Store | None = None,
     notifiers: Mapping[str, Notifier] | None = None,
+    outset: Outset | None = None,
 ) -> AsyncIterator[Service]:
     """Make the service of a configuration, with its store open and everything closed again at the end.
 
@@ -127,25 +128,24 @@ async def assemble(
         clock: real time unless given.
         store: the configured one unless given.
         notifiers: by receiver name, instead of those the configuration names (the demo's own console).
+        outset: what there is of it already, its clock included.
 
     Raises:
         StoreError: the store cannot be opened.
     """
-    clock = clock or SystemClock()
-    metrics = Metrics()
+    outset = outset or Outset.of(loaded, clock or SystemClock())
+    clock, metrics, sources = outset.clock, outset.metrics, outset.sources
     async with contextlib.AsyncExitStack() as stack:
+        for source in sources.values():
+            stack.push_async_callback(_shielded, source.aclose)
         if store is None:
-            store = open_store(loaded.store.url)
+            # In a thread, as what that imports takes long: first requests go out beside it.
+            store = await anyio.to_thread.run_sync(open_store, loaded.store.url)
         stack.push_async_callback(_shielded, store.aclose)
         await store.open()
         left = await store.release(clock.now())
         if left:
             log.warning("maybe_sent_before", deliveries=left)
-        sources = {
-            SourceName(name): kind(SourceName(name), settings) for name, (kind, settings) in loaded.sources.items()
-        }
-        for source in sources.values():
-            stack.push_async_callback(_shielded, source.aclose)
         ends = {name: kind(name, settings) for name, (kind, settings, _) in loaded.receivers.items()} | dict(
             notifiers or {}
         )
@@ -153,10 +153,14 @@ async def assemble(
         for notifier in ends.values():
             stack.push_async_callback(_shielded, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
-        accounts = accounts_of(sources, {name: settings for name, (_, settings) in loaded.sources.items()}, clock)
         pollers = {
             name: Poller(
-                source, loaded.sources[name][1], ledger, retention=loaded.service.retention, account=accounts[name]
+                source,
+                loaded.sources[name][1],
+                ledger,
+                retention=loaded.service.retention,
+                budget=outset.budgets[name],
+                ahead=outset.ahead.get(name),
             )
             for name, source in sources.items()
         }
@@ -201,21 +205,6 @@ async def assemble(
         )
 
 
-def accounts_of(
-    sources: Mapping[SourceName, JobSource], settings: Mapping[str, SourceSettings], clock: Clock
-) -> dict[SourceName, Account]:
-    """The request budget of each source: one for all that belong to the same account and region, as DLC counts them together.
-
-    Where they were given different rates, the largest holds: each says how much the account can bear.
-    """
-    named = {name: source.account if isinstance(source, ListReader) else name for name, source in sources.items()}
-    rates: dict[str, float] = {}
-    for name, account in named.items():
-        rates[account] = max(rates.get(account, 0.0), settings[name].budget.requests_per_second)
-    made = {account: Account(rate, clock) for account, rate in rates.items()}
-    return {name: made[account] for name, account in named.items()}
-
-
 def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
     """What the configuration says of a receiver beyond its notifier; one that was handed in is not in it."""
     configured = loaded.receivers.get(receiver)
@@ -244,8 +233,6 @@ async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -
 
 async def _work(service: Service, stop: anyio.Event, *, serve_http: bool) -> None:
     async with anyio.create_task_group() as tasks:
-        for poller in service.pollers:
-            tasks.start_soon(poller.ask_ahead)
         await _load(service)
         for poller in service.pollers:
             tasks.start_soon(poller.poll)

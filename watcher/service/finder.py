@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from types import MappingProxyType
-
-import anyio
 
 from watcher.core.capabilities import Capabilities, compared
 from watcher.core.docket import Rank
@@ -17,25 +13,15 @@ from watcher.core.observation import ListPass, absent, summary_differs
 from watcher.core.phases import TERMINAL
 from watcher.core.schedule import PAGE, PASS_SHARE
 from watcher.core.selection import Selection, is_news, news_since
-from watcher.core.shares import Use
 from watcher.errors import SourceError, StoreUnavailable
 from watcher.ports import JobSource, ListReader
+from watcher.service.asking import Asking
 from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger
 from watcher.service.outlook import Outlook
-from watcher.service.questions import put
 from watcher.service.roster import Entry, Roster
 from watcher.service.telemetry import log
 from watcher.settings import Select, SourceSettings
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A pass, from its beginning to what came of it."""
-
-    began: datetime
-    outcome: Listing | SourceError = field(default_factory=lambda: SourceError("the pass was broken off"))
-    over: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Finder:
@@ -50,6 +36,7 @@ class Finder:
         budget: waited for before each request.
         jitter: draws from 0 to 1.
         retention: see `Poller`.
+        ahead: the first pass, if it is under way already.
 
     Attributes:
         selection: which jobs are watched.
@@ -68,12 +55,13 @@ class Finder:
         budget: RequestBudget,
         jitter: Callable[[], float],
         retention: timedelta | None,
+        ahead: Asking | None = None,
     ) -> None:
         self.selection = selection_of(settings.select)
         self._source, self._every, self._ledger, self._roster = source, settings.discover_every, ledger, roster
         self._outlook, self._budget, self._jitter, self._retention = outlook, budget, jitter, retention
         self._last_pass: ListPass | None = None
-        self._ahead: _Asked | None = None
+        self._ahead = ahead
         self.reader = source if isinstance(source, ListReader) and not self.selection.only_ids else None
         self.learnt = Capabilities()
 
@@ -90,38 +78,19 @@ class Finder:
         pages = len(self._last_pass.jobs) / PAGE + self.reader.scopes
         return max(self._every, timedelta(seconds=pages / (PASS_SHARE * self._budget.rate)))
 
-    async def list_ahead(self) -> None:
-        """Ask for the first pass while what is stored is still being read. The first `list_once` takes in what it shows."""
-        if not self.selection.only_ids:
-            self._ahead = _Asked(self._ledger.clock.now())
-            await self._ask(self._ahead)
-
-    async def _ask(self, asked: _Asked) -> None:
-        try:
-            asked.outcome = await put(
-                self._ledger.metrics,
-                self._source.name,
-                "ListJobs",
-                lambda: self._source.list_jobs(partial(self._budget.permit, Use.PASS), self._roster.digests),
-            )
-        except SourceError as exc:
-            asked.outcome = exc
-        finally:
-            asked.over.set()
-
     async def list_once(self) -> None:
         """One pass over ListJobs."""
-        asked, self._ahead = self._ahead, None
-        if asked is None:
-            asked = _Asked(self._ledger.clock.now())
-            await self._ask(asked)
-        await asked.over.wait()
-        if isinstance(asked.outcome, SourceError):
-            await self._outlook.failed("ListJobs", asked.outcome)
+        asking, self._ahead = self._ahead, None
+        if asking is None:
+            asking = Asking(self._source, self._budget, self._ledger.metrics, self._ledger.clock.now())
+            await asking.ask(self._roster.digests)
+        outcome = await asking.outcome()
+        if isinstance(outcome, SourceError):
+            await self._outlook.failed("ListJobs", outcome)
             return
         await self._outlook.answered("ListJobs")
         try:
-            await self._take_in(asked.outcome, asked.began)
+            await self._take_in(outcome, asking.began)
         except StoreUnavailable as exc:
             log.error("listing_put_off", source=self._source.name, error=str(exc))
 

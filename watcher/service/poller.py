@@ -29,6 +29,7 @@ from watcher.core.shares import Use
 from watcher.core.sight import Promise, Sight
 from watcher.errors import JobNotFound, SourceError, StoreError, StoreUnavailable
 from watcher.ports import JobSource
+from watcher.service.asking import Asking
 from watcher.service.budget import Account, RequestBudget
 from watcher.service.feeder import Feeder
 from watcher.service.finder import Finder
@@ -61,10 +62,11 @@ class Poller:
         ledger: where observations go.
         jitter: draws from 0 to 1.
         retention: how long ended jobs are kept; a job that ended before is old news, as it may have been told and forgotten.
-        account: the request budget, where other sources draw on it, too; None for one of its own.
+        budget: all requests to this source wait for it; None for one of its own.
+        ahead: the first pass over the lists, if it is under way already.
 
     Attributes:
-        budget: all requests to this source wait for it.
+        budget: see above.
     """
 
     def __init__(
@@ -75,12 +77,15 @@ class Poller:
         jitter: Callable[[], float] = random.random,
         retention: timedelta | None = None,
         *,
-        account: Account | None = None,
+        budget: RequestBudget | None = None,
+        ahead: Asking | None = None,
     ) -> None:
         self._source, self._settings, self._ledger, self._jitter = source, settings, ledger, jitter
         self.name = source.name
-        account = account or Account(settings.budget.requests_per_second, ledger.clock)
-        self.budget = self._budget = RequestBudget(account, ledger.metrics, self.name)
+        if budget is None:
+            account = Account(settings.budget.requests_per_second, ledger.clock)
+            budget = RequestBudget(account, ledger.metrics, self.name)
+        self.budget = self._budget = budget
         self._outlook = Outlook(
             self.name,
             settings.blind_after,
@@ -102,6 +107,7 @@ class Poller:
             budget=self._budget,
             jitter=jitter,
             retention=retention,
+            ahead=ahead,
         )
         self._recorder = Recorder(source, ledger, self._finder, lambda: self.gap)
         reader = self._finder.reader
@@ -133,10 +139,6 @@ class Poller:
     def learnt(self) -> Capabilities:
         """What the source's lists can do, as far as that is known."""
         return self._finder.learnt
-
-    async def ask_ahead(self) -> None:
-        """Begin the first pass over the lists beside `load`: what it shows is taken in after that."""
-        await self._finder.list_ahead()
 
     async def load(self) -> None:
         """Take up where the last run stopped."""
