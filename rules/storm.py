@@ -6,7 +6,7 @@ Longer than other rules: finding storms, naming them and telling their course ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from watcher.api import (
@@ -43,11 +43,13 @@ from watcher.api import (
 
 Dimension = Literal["node", "quota", "reason", "workspace", "type"]
 
+_LONGEST: Final = 12
+"""So many times `within` is the span after which a storm that goes on is told anew."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COVERS: Final = 0.8
 """A cause names a storm when it covers at least this part of what the widest shared cause covers."""
 _MOST_NAMES: Final = 10
 _MOST_OWNERS: Final = 5
-_MOST_VERDICTS: Final = 50_000
 _WORDS: Final[Mapping[str, Said]] = {
     "evicted": say("evicted", zh="被驱逐"),
     "failed": say("failed", zh="失败"),
@@ -108,7 +110,8 @@ class StormRule:
     What it says:
         How many jobs of what were hit in which time; as facts the jobs, their owners, the GPUs, the job that likely took their
         place and why we think so, and who runs again. When it was quiet for `within`, one line with the totals, who is back and
-        who still waits. What the rules in `absorbs` say about the jobs of the storm meanwhile is not told by itself.
+        who still waits. What the rules in `absorbs` say about the jobs of the storm meanwhile is not told by itself. A storm that
+        goes on is told anew every hour or so (12 times `within`, by the clock), with what there was before.
 
     Options:
         `count` (5) and `within` (5m): how many jobs in which time. `by` (node, quota, reason, workspace, type): what can be the
@@ -124,7 +127,7 @@ class StormRule:
 
     def __init__(self, options: StormOptions | None = None) -> None:
         self.options = options or StormOptions()
-        self.looks_back = 12 * self.options.within
+        self.looks_back = 2 * _LONGEST * self.options.within
         self.holds = dict.fromkeys(self.options.absorbs, self.options.hold)
         self._record = _Record(self.options)
 
@@ -165,6 +168,9 @@ class StormRule:
             yield Silence("the storm is remembered no more")
             return
         quiet_at = storm.seen_at + self.options.within
+        if stage == _OVER and storm.goes_on:
+            yield Silence("it goes on, which is told")
+            return
         if stage == _OVER:
             yield (
                 Deadline(event.key, quiet_at)
@@ -220,16 +226,22 @@ class _Storm:
         trip: the event that made it a storm.
         first_at, last_at: when the first and the last hit happened.
         opened_at, grew_at, seen_at: when we learnt of the trip, of the last job that joined, of the last hit.
+        until: what happens later is not part of it.
+        before: of the storm that this one is the rest of, how many jobs were hit and within which time.
+        goes_on: another one is the rest of this.
     """
 
     def __init__(
-        self, cause: _Cause, trip: EventId, hits: Iterable[_Hit], seen_at: datetime, by: tuple[str, ...]
+        self, cause: _Cause, trip: EventId, hits: Iterable[_Hit], seen_at: datetime, options: StormOptions
     ) -> None:
-        self.cause, self.trip, self.by = cause, trip, by
+        self.cause, self.trip, self.by = cause, trip, options.by
+        self.before: tuple[int, timedelta] | None = None
+        self.goes_on = False
         self.hits = {hit.job: hit for hit in hits}
         self.first_at = min(hit.first_at for hit in self.hits.values())
         self.last_at = max(hit.last_at for hit in self.hits.values())
         self.opened_at = self.grew_at = self.seen_at = seen_at
+        self.until = _until(self.first_at, _LONGEST * options.within)
 
     def name(self) -> tuple[_Cause, int]:
         """The most specific cause that covers the storm as it is by now, and how many jobs share it."""
@@ -241,6 +253,10 @@ class _Storm:
         best = min(fitting, key=lambda one: (self.by.index(one.dimension), -counts[one], one), default=self.cause)
         return best, counts[best]
 
+    def lately(self, at: datetime, within: timedelta) -> Iterator[_Hit]:
+        """The last hits, without what those jobs met before."""
+        return (hit._replace(first_at=hit.last_at) for hit in self.hits.values() if abs(at - hit.last_at) <= within)
+
     def near(self, at: datetime, within: timedelta) -> bool:
         return self.first_at - within <= at <= self.last_at + within
 
@@ -251,6 +267,14 @@ class _Storm:
         self.hits[hit.job] = hit if held is None else held.with_more(hit)
         self.first_at, self.last_at = min(self.first_at, hit.first_at), max(self.last_at, hit.last_at)
         self.seen_at = seen_at
+
+
+def _until(first_at: datetime, longest: timedelta) -> datetime:
+    """The end of the span of the clock in which a storm begins; of the next one, where that is near.
+
+    By the clock, so that storms have the same ends whichever of their events is the first that is still remembered.
+    """
+    return _EPOCH + ((first_at - _EPOCH + longest / 2) // longest + 1) * longest
 
 
 class _Verdict(NamedTuple):
@@ -305,36 +329,44 @@ class _Record:
             self._verdicts[event.id] = self._judged(happening)
             if event.id == event_id:
                 break
-        while len(self._verdicts) > _MOST_VERDICTS:
+        while self._verdicts and next(iter(self._verdicts)) not in fleet:
             del self._verdicts[next(iter(self._verdicts))]
 
     def _judged(self, happening: Happening) -> _Verdict:
         event, member, within = happening.event, happening.member, self._options.within
         at, seen_at = event.when.at, event.when.observed_at
-        self._storms = [storm for storm in self._storms if storm.seen_at >= seen_at - self._fleet.keep]
+        long_ago = seen_at - 2 * _LONGEST * within
+        self._storms = [storm for storm in self._storms if storm.seen_at >= long_ago]
         hit = None if member is None else _hit(event, member, self._options.by)
         if member is None or hit is None:
             own = next((s for s in self._storms if member and member.ref in s.hits and s.near(at, within)), None)
             return _Verdict(
                 own, f"part of the storm {_place(own.cause, own, self._fleet)}" if own else "no sign of a storm"
             )
+        former = None
         for storm in self._storms:
             if storm.near(at, within) and (storm.cause in hit.causes or hit.job in storm.hits):
-                storm.add(hit, seen_at)
-                return _Verdict(storm, f"part of the storm {_place(storm.cause, storm, self._fleet)}")
+                if at < storm.until:
+                    storm.add(hit, seen_at)
+                    return _Verdict(storm, f"part of the storm {_place(storm.cause, storm, self._fleet)}")
+                former = storm
         self._single = {
             job: one for job, one in self._single.items() if abs(at - one.last_at) <= within or one.last_at > at
         }
         held = self._single.get(hit.job)
         self._single[hit.job] = hit if held is None else held.with_more(hit)
         near = [one for one in self._single.values() if abs(at - one.last_at) <= within]
+        if former is not None:
+            near += [one for one in former.lately(at, within) if one.job not in self._single]
         cause, number = self._shared(self._single[hit.job], near)
         if cause is None:
             return _Verdict(None, f"{number} of {self._options.count} jobs with the same cause")
-        storm = _Storm(cause, event.id, (one for one in near if cause in one.causes), seen_at, self._options.by)
+        storm = _Storm(cause, event.id, (one for one in near if cause in one.causes), seen_at, self._options)
         self._storms.append(storm)
+        if former is not None:
+            former.goes_on, storm.before = True, (len(former.hits), former.last_at - former.first_at)
         for job in storm.hits:
-            del self._single[job]
+            self._single.pop(job, None)
         return _Verdict(storm, "", opens=True)
 
     def _shared(self, hit: _Hit, near: list[_Hit]) -> tuple[_Cause | None, int]:
@@ -400,6 +432,7 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
         ("Owners", _owners(members)),
         ("GPUs", _gpus(members)),
         ("Likely pre-emptor", _preemptor(storm, members, fleet, within)),
+        ("Before", _before(*storm.before) if storm.before else None),
         (
             "Back already",
             say("{n}: {names}", zh="{n} 个：{names}", n=len(back), names=_names(back))
@@ -407,13 +440,18 @@ def _begun(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:
             else say("none", zh="无"),
         ),
     )
+    course = _course(storm, fleet)
     return Notify(
-        headline=_course(storm, fleet),
+        headline=say("Goes on: {course}", zh="仍在持续：{course}", course=course) if storm.before else course,
         facts=known(*found),
         dedup_key=_key(_SAY, storm),
         across_jobs=True,
         series=storm.trip,
     )
+
+
+def _before(jobs: int, length: timedelta) -> Said:
+    return say("{n} jobs within {length}", zh="{length}内 {n} 个作业", n=jobs, length=length)
 
 
 def _ended(storm: _Storm, fleet: Fleet, within: timedelta) -> Notify:

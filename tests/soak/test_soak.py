@@ -20,8 +20,11 @@ JOBS, HOURS, SEED = size_of("SOAK_JOBS", 120), size_of("SOAK_HOURS", 2), size_of
 A_DAY = HOURS >= 24
 
 THROTTLED_SHARE = 0.01
-WARM = 6
-"""Hours after which memory is flat: so long happenings are remembered and ended jobs kept."""
+KEPT = 6
+"""Hours for which ended jobs are kept, in a day."""
+
+WARM = KEPT + 1
+"""Hours after which memory is flat: as many ended jobs are forgotten as jobs end, at the latest with the next full pass."""
 
 MEMORY_SLACK = 0.05
 PLACES = 1.25
@@ -38,7 +41,7 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Soak:
     per_second = max(1.5, JOBS / 1000)
     soak = Soak(
         jobs=JOBS, hours=HOURS, seed=SEED, settled=120 if A_DAY else 40, ceiling=2 * per_second, secret=per_second,
-        folder=tmp_path_factory.mktemp("soak"), keep=timedelta(hours=WARM if A_DAY else 1), median_s=43_200.0,
+        folder=tmp_path_factory.mktemp("soak"), keep=timedelta(hours=KEPT if A_DAY else 1), median_s=43_200.0,
         report=lambda line: print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     set_up_logging("error")

@@ -65,6 +65,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "Asks for": "申请实例",
         "Attempt": "运行轮次",
         "Back already": "已恢复",
+        "Before": "此前",
         "Blind since": "失联起始",
         "Live jobs": "运行中作业数",
         "Oldest look": "最早一次查看",
