@@ -90,7 +90,10 @@ QUICK = Size(
 
 
 def parts(size: Size, pods: int, directory: Path) -> Mapping[str, Callable[[], Table]]:
-    """Every part of a run, by name, in order. What a part needs is loaded when it is run."""
+    """Every part of a run, by name, in order. What a part needs is loaded when it is run.
+
+    Each has a folder of its own in the directory: a store that one part leaves behind is not the start of the next.
+    """
 
     def part(name: str, *given: object, of: str = "") -> Callable[[], Table]:
         def measured() -> Table:
@@ -100,14 +103,14 @@ def parts(size: Size, pods: int, directory: Path) -> Mapping[str, Callable[[], T
         return measured
 
     return {
-        "polls": part("polls", *size.polls, pods, directory),
-        "lists": part("lists", *size.lists, pods, directory),
+        "polls": part("polls", *size.polls, pods, directory / "polls"),
+        "lists": part("lists", *size.lists, pods, directory / "lists"),
         "large": part("large", *size.large),
-        "commits": part("commits", *size.commits, directory),
-        "sending": part("sending", size.sent, directory),
-        "startup": part("startup", *size.stored, 8, directory),
-        "lag": part("lag", *size.lag, directory),
-        "realtime": part("realtime", *size.realtime, directory),
+        "commits": part("commits", *size.commits, directory / "commits"),
+        "sending": part("sending", size.sent, directory / "sending"),
+        "startup": part("startup", *size.stored, 8, directory / "startup"),
+        "lag": part("lag", *size.lag, directory / "lag"),
+        "realtime": part("realtime", *size.realtime, directory / "realtime"),
         "memory": part("memory", *size.memory, 8),
         "detection": part("delays", size.fleets, size.seeds, of="detection"),
     }
@@ -124,6 +127,7 @@ def bench(size: Size, pods: int, only: Sequence[str], done: list[Done]) -> None:
             load, began = os.getloadavg()[0], time.monotonic()
             say(f"{part} (load {load:.2f})")
             table, failed = None, ""
+            (directory / part).mkdir(mode=0o755)
             try:
                 table = measured()
             except Exception as exc:  # noqa: BLE001 - whatever it is, it is told, and the exit code says so

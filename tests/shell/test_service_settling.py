@@ -38,8 +38,11 @@ def test_it_is_on_again_when_a_load_fails() -> None:
 
 def test_a_service_leaves_the_collector_as_it_found_it() -> None:
     before = list(gc.callbacks)
-    with short_collections(), settled_memory():
-        loaded = [[number] for number in range(1000)]
+    with short_collections():
+        with settled_memory():
+            loaded = [[number] for number in range(1000)]
+        gc.disable()
+    assert gc.isenabled()
     assert gc.callbacks == before
     assert gc.get_freeze_count() == 0
     assert any(thing is loaded for thing in gc.get_objects())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -12,19 +13,19 @@ from watcher.errors import WatcherError
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Watch until told to stop (SIGTERM or Ctrl-C). A restart goes on where it stopped."""
-    from watcher.service.settling import settled_memory, short_collections
+    from watcher.service.settling import short_collections
 
     with short_collections():
-        with settled_memory():
-            import anyio
+        gc.disable()  # until all is loaded: see `service.settling`
+        import anyio
 
-            from watcher.service.app import assemble, run_until_signalled
-            from watcher.service.outset import setting_out
-            from watcher.service.telemetry import set_up_logging
+        from watcher.service.app import assemble, run_until_signalled
+        from watcher.service.outset import setting_out
+        from watcher.service.telemetry import set_up_logging
 
-            loaded = load_configuration(config)
-            set_up_logging(loaded.service.log.level, loaded.service.log.format)
-            _warn(loaded.warnings)
+        loaded = load_configuration(config)
+        set_up_logging(loaded.service.log.level, loaded.service.log.format)
+        _warn(loaded.warnings)
 
         async def watch() -> None:
             async with setting_out(loaded) as outset, assemble(loaded, outset=outset) as service:

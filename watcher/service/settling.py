@@ -46,16 +46,22 @@ _LONG_COLLECTIONS: Final = LongCollections()
 
 @contextlib.contextmanager
 def short_collections() -> Iterator[None]:
-    """Let no full collection be long twice. What was taken out meanwhile is in the collector's sight again afterwards."""
+    """Let no full collection be long twice.
+
+    Afterwards what was taken out meanwhile is in the collector's sight again, and the collector is on if it was.
+    """
     if _LONG_COLLECTIONS in gc.callbacks:
         yield
         return
+    collects = gc.isenabled()
     gc.callbacks.append(_LONG_COLLECTIONS)
     try:
         yield
     finally:
         gc.callbacks.remove(_LONG_COLLECTIONS)
         gc.unfreeze()
+        if collects:
+            gc.enable()
 
 
 @contextlib.contextmanager
