@@ -28,6 +28,8 @@ one takes a place in the queue at once, where shares decide."""
 PATIENCE_REGAINED: Final = timedelta(seconds=1)
 """... and each time that something is left over, asides stand back so much longer again."""
 
+_NONE: Final = timedelta(0)
+
 
 class _Ticket:
     """Somebody who waits."""
@@ -63,15 +65,19 @@ class Account:
 
     def set_pace(self, pace: pacing.Pace) -> None:
         """The pace from now on."""
+        if pace is self.pace:  # as after most answers
+            return
         self.pace = pace
         for gauge in self._gauges:
             gauge.set(pace.rate)
 
     async def permit(self, use: Use) -> None:
         """Wait for the right to send one request. Of one use, who asked first is first; between uses, shares decide."""
-        if not self._waiting and not pacing.spare(self.pace, self.clock.now()):
-            self.pace, _ = pacing.permit(self.pace, self.clock.now())
-            return
+        if not self._waiting:
+            pace, wait = pacing.permit(self.pace, self.clock.now())
+            if not wait:
+                self.pace = pace
+                return
         ticket = _Ticket()
         self._waiting.setdefault(use, deque()).append(ticket)
         try:
@@ -141,12 +147,14 @@ class RequestBudget:
     @property
     def held(self) -> bool:
         """Whether nothing at all may be asked at the moment."""
-        return self._hold() > timedelta(0)
+        return self._hold() > _NONE
 
     def _hold(self) -> timedelta:
+        held_until, blocked_until = self._held_until, self._account.pace.blocked_until
+        if held_until is None and blocked_until is None:
+            return _NONE
         now = self._clock.now()
-        ends = (until for until in (self._held_until, self._account.pace.blocked_until) if until is not None)
-        return max(max(ends, default=now) - now, timedelta(0))
+        return max(held_until or now, blocked_until or now, now) - now
 
     async def permit(self, use: Use = Use.ROUND) -> None:
         """Wait for the right to send one request. What was held back while somebody waited holds that one back, too.

@@ -45,6 +45,7 @@ from watcher.settings import SourceSettings
 _STORE_PATIENCE: Final = timedelta(seconds=5)
 _MOMENT: Final = timedelta(milliseconds=1)
 _RECKON_EVERY: Final = timedelta(seconds=15)
+_WISH_EVERY_S: Final = 1.0
 _HISTORY: Final = timedelta(days=7)
 _MOST_EVENTS: Final = 5_000
 """Of the stored past, from which rates are learnt at the start."""
@@ -96,6 +97,7 @@ class Poller:
         )
         self._unread = ledger.metrics.unread.labels(self.name)
         self._passing = False
+        self._wished_s = -_WISH_EVERY_S
         self.docket: Docket[JobRef] = Docket(Rates(), Wish(), self._budget.rate)
         self._roster = Roster(ledger.metrics.jobs_watched.labels(self.name), self.docket)
         self._finder = Finder(
@@ -355,22 +357,28 @@ class Poller:
         turn, now = self._roster.turn(entry), self._ledger.clock.now()
         if turn is None:
             return
-        self.docket.plan(now.timestamp(), self._budget.rate, wish=self._wish())
+        now_s = now.timestamp()
+        self._plan(now_s)
         keen = entry.ref.job_id in self._finder.selection.jobs or self._ledger.book.troubles.awaited(entry.ref)
         if watch is None:
-            habit = aged(
-                turn.habit._replace(keen=keen), now.timestamp() - turn.phase_s, now.timestamp() - turn.changed_s
-            )
+            habit = aged(turn.habit._replace(keen=keen), now_s - turn.phase_s, now_s - turn.changed_s)
         else:
             turn.phase_s = watch.phase_since.timestamp()
             turn.changed_s = max(turn.changed_s, turn.phase_s)
             changed_at = datetime.fromtimestamp(turn.changed_s, UTC)
             habit = habit_of(watch, changed_at, now, keen=keen)
-        self.docket.looked(turn, habit, now.timestamp(), self._jitter())
+        self.docket.looked(turn, habit, now_s, self._jitter())
         if watch is not None and watch.doubts != Doubts():  # what may be alarming is seen again soon
             soon = min(self.docket.due_s(turn), (now + self._settings.poll_every).timestamp())
             self.docket.put_off(turn, soon, rank=Rank.END)
         self._roster.bell.ring()
+
+    def _plan(self, now_s: float) -> None:
+        """Divide the budget anew if it is time to. What is wished changes seldom, and is put together once a second at most."""
+        wish = None
+        if not self._wished_s <= now_s < self._wished_s + _WISH_EVERY_S:
+            wish, self._wished_s = self._wish(), now_s
+        self.docket.plan(now_s, self._budget.rate, wish=wish)
 
     def _note(self, entry: Entry, observed: reading.Observed) -> None:
         """Learn from a look how often jobs change: what it showed happened, if nobody says when, halfway since the last one."""
