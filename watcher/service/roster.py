@@ -144,7 +144,8 @@ class Roster:
         self._entries[ref] = Entry(ref, self._packer, version, listed=listed)
         shown = phase if listed is None else listed.phase
         rank = Rank.END if shown in TERMINAL else Rank.CHANGE if listed is not None else Rank.ROUND
-        self.docket.enrol(ref, Habit(shown), now.timestamp(), rank=rank, now_s=now.timestamp(), scope=scope)
+        now_s = now.timestamp()
+        self.docket.enrol(ref, Habit(shown), now_s, rank=rank, now_s=now_s, scope=scope)
         self.bell.ring()
 
     def retire(self, entry: Entry) -> None:

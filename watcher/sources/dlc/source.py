@@ -85,6 +85,14 @@ def _part_of_path(name: str, what: str) -> str:
         ) from None
 
 
+def _scopes_of(settings: DlcSettings) -> list[dict[str, str]]:
+    """By which parameters each list is asked for."""
+    scopes = [{"WorkspaceId": workspace} for workspace in dict.fromkeys(settings.workspaces)]
+    if settings.own_jobs_everywhere:
+        scopes.append({"FromAllWorkspaces": "true", "ShowOwn": "true"})
+    return scopes or [{}]
+
+
 def _window(since: datetime | None, pod_uid: str = "", **limit: int) -> dict[str, str]:
     params = {name: str(number) for name, number in limit.items()}
     if pod_uid:
@@ -120,6 +128,8 @@ class DlcSource:
             wall: the real time, for request dates and for `observed_at`. Not an accelerated clock: servers refuse a wrong date.
         """
         self._name, self._settings, self._wall = name, settings, wall
+        self._scopes = _scopes_of(settings)
+        self._scope_of = {scope.get("WorkspaceId"): number for number, scope in enumerate(self._scopes)}
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
         self._many_pods = ManyPods()
         self._keyring = Keyring(settings.credentials, wall=wall, proxy=proxy)
@@ -189,7 +199,7 @@ class DlcSource:
         """One pass over ListJobs. See `JobSource.list_jobs` and the class."""
         pass_ = _Pass(known)
         complete = True
-        for scope in self._scopes():
+        for scope in self._scopes:
             params = {
                 **scope,
                 "StartTime": self._listed_since().strftime(DATE_FORMAT),
@@ -203,7 +213,7 @@ class DlcSource:
     @property
     def scopes(self) -> int:
         """How many lists there are. See `ListReader.scopes`."""
-        return len(self._scopes())
+        return len(self._scopes)
 
     @property
     def account(self) -> str:
@@ -212,15 +222,11 @@ class DlcSource:
 
     def scope_of(self, workspace_id: str) -> int:
         """See `ListReader.scope_of`."""
-        scopes = self._scopes()
-        if len(scopes) == 1:
-            return 0
-        found = (number for number, scope in enumerate(scopes) if scope.get("WorkspaceId") == workspace_id)
-        return next(found, -1)
+        return 0 if len(self._scopes) == 1 else self._scope_of.get(workspace_id, -1)
 
     async def list_some(self, question: ListQuestion, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> ListAnswer:
         """One request to ListJobs. See `ListReader.list_some`."""
-        params = params_of(question, self._scopes()[question.scope], self._listed_since())
+        params = params_of(question, self._scopes[question.scope], self._listed_since())
         page = await self._page(await self._client.get("ListJobs", _JOBS, params), known)
         return ListAnswer(
             jobs=page.jobs,
@@ -233,12 +239,6 @@ class DlcSource:
     def _listed_since(self) -> datetime:
         within = self._settings.created_within
         return EVER if within is None else max(self._wall() - within, EVER)
-
-    def _scopes(self) -> list[dict[str, str]]:
-        scopes = [{"WorkspaceId": workspace} for workspace in dict.fromkeys(self._settings.workspaces)]
-        if self._settings.own_jobs_everywhere:
-            scopes.append({"FromAllWorkspaces": "true", "ShowOwn": "true"})
-        return scopes or [{}]
 
     async def _read_pages(self, params: Mapping[str, str], permit: Permit, pass_: _Pass) -> bool:
         """Read pages into `pass_` until there are no more; return whether that was all there is.
