@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from watcher.service.settling import LONG_S, LongCollections, settled_memory, short_collections
+from watcher.service.settling import FULL_AFTER, LONG_S, LongCollections, settled_memory, short_collections
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +37,14 @@ def test_it_is_on_again_when_a_load_fails() -> None:
 
 
 def test_a_service_leaves_the_collector_as_it_found_it() -> None:
-    before = list(gc.callbacks)
+    before, thresholds = list(gc.callbacks), gc.get_threshold()
     with short_collections():
+        assert gc.get_threshold() == (*thresholds[:2], FULL_AFTER)
         with settled_memory():
             loaded = [[number] for number in range(1000)]
         gc.disable()
     assert gc.isenabled()
-    assert gc.callbacks == before
+    assert (gc.callbacks, gc.get_threshold()) == (before, thresholds)
     assert gc.get_freeze_count() == 0
     assert any(thing is loaded for thing in gc.get_objects())
 
