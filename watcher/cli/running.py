@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -19,7 +20,6 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
         gc.disable()  # until all is loaded: see `service.settling`
         import anyio
 
-        from watcher.service.app import assemble, run_until_signalled
         from watcher.service.outset import setting_out
         from watcher.service.telemetry import set_up_logging
 
@@ -28,10 +28,19 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
         _warn(loaded.warnings)
 
         async def watch() -> None:
-            async with setting_out(loaded) as outset, assemble(loaded, outset=outset) as service:
-                await run_until_signalled(service)
+            async with setting_out(loaded) as outset:
+                rest = await anyio.to_thread.run_sync(_the_rest)
+                async with rest.assemble(loaded, outset=outset) as service:
+                    await rest.run_until_signalled(service)
 
         anyio.run(watch)
+
+
+def _the_rest() -> ModuleType:
+    """What the first requests do not wait for: it is imported beside them."""
+    from watcher.service import app
+
+    return app
 
 
 def once(config: ConfigOption = DEFAULT_CONFIG) -> None:
