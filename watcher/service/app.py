@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -42,6 +42,7 @@ from watcher.service.settling import settled_memory, short_collections
 from watcher.service.silencer import Silencer
 from watcher.service.taking_on import take_on
 from watcher.service.telemetry import Metrics, log
+from watcher.service.waiting import let_go
 from watcher.settings import fingerprint, reveal
 from watcher.store import open_store
 from watcher.templates import NONE as NO_TEMPLATES
@@ -128,20 +129,20 @@ async def assemble(
         clock: real time unless given.
         store: the configured one unless given.
         notifiers: by receiver name, instead of those the configuration names (the demo's own console).
-        outset: what there is of it already, its clock included.
+        outset: what there is of it already, its clock included; whoever made it closes it.
 
     Raises:
         StoreError: the store cannot be opened.
     """
-    outset = outset or Outset.of(loaded, clock or SystemClock())
-    clock, metrics, sources = outset.clock, outset.metrics, outset.sources
     async with contextlib.AsyncExitStack() as stack:
-        for source in sources.values():
-            stack.push_async_callback(_shielded, source.aclose)
+        if outset is None:
+            outset = Outset.of(loaded, clock or SystemClock())
+            stack.push_async_callback(outset.aclose)
+        clock, metrics, sources = outset.clock, outset.metrics, outset.sources
         if store is None:
             # In a thread, as what that imports takes long: first requests go out beside it.
             store = await anyio.to_thread.run_sync(open_store, loaded.store.url)
-        stack.push_async_callback(_shielded, store.aclose)
+        stack.push_async_callback(let_go, store.aclose)
         await store.open()
         left = await store.release(clock.now())
         if left:
@@ -151,7 +152,7 @@ async def assemble(
         )
         locales = {name: receiver.common.locale for name, receiver in loaded.receivers.items()}
         for notifier in ends.values():
-            stack.push_async_callback(_shielded, notifier.aclose)
+            stack.push_async_callback(let_go, notifier.aclose)
         ledger = Ledger(store, loaded.book, clock, metrics)
         pollers = {
             name: Poller(
@@ -211,11 +212,6 @@ def _told_of(loaded: Loaded, receiver: str) -> dict[str, Any]:
     if configured is None:
         return {}
     return {"common": configured.common, "target": fingerprint(configured.settings)}
-
-
-async def _shielded(close: Callable[[], Any]) -> None:
-    with anyio.move_on_after(2, shield=True):
-        await close()
 
 
 async def run(service: Service, stop: anyio.Event, *, serve_http: bool = True) -> None:

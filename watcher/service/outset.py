@@ -19,6 +19,7 @@ from watcher.service.budget import Account, RequestBudget
 from watcher.service.clock import SystemClock
 from watcher.service.finder import selection_of
 from watcher.service.telemetry import Metrics
+from watcher.service.waiting import let_go
 from watcher.settings import SourceSettings
 
 
@@ -51,6 +52,11 @@ class Outset:
         budgets = {name: RequestBudget(account, metrics, name) for name, account in accounts.items()}
         return cls(clock, metrics, sources, budgets)
 
+    async def aclose(self) -> None:
+        """Let go of the sources."""
+        for source in self.sources.values():
+            await let_go(source.aclose)
+
 
 @contextlib.asynccontextmanager
 async def setting_out(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Outset]:
@@ -69,11 +75,14 @@ async def setting_out(loaded: Loaded, clock: Clock | None = None) -> AsyncIterat
         for name, source in outset.sources.items()
         if not selection_of(loaded.sources[name][1].select).only_ids
     }
-    async with anyio.create_task_group() as tasks:
-        for asking in ahead.values():
-            tasks.start_soon(asking.ask, {})
-        yield replace(outset, ahead=ahead)
-        tasks.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as tasks:
+            for asking in ahead.values():
+                tasks.start_soon(asking.ask, {})
+            yield replace(outset, ahead=ahead)
+            tasks.cancel_scope.cancel()
+    finally:
+        await outset.aclose()
 
 
 def accounts_of(

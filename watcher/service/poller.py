@@ -63,11 +63,11 @@ class Poller:
         ledger: where observations go.
         jitter: draws from 0 to 1.
         retention: how long ended jobs are kept; a job that ended before is old news, as it may have been told and forgotten.
-        budget: all requests to this source wait for it; None for one of its own.
+        budget: what may be asked; None for a budget of its own.
         ahead: the first pass over the lists, if it is under way already.
 
     Attributes:
-        budget: see above.
+        budget: all requests to this source wait for it.
     """
 
     def __init__(

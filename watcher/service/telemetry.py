@@ -10,22 +10,24 @@ import re
 import sys
 import unicodedata
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal, TextIO
+from types import ModuleType
+from typing import Any, Final, Literal, TextIO, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _RICH: Final = "rich"
 # structlog imports all of rich for tracebacks that show local variables, which we never want. As if it were not there, that is a
-# tenth less of a start. None in `sys.modules` is Python's own way to say that a module cannot be imported; its type as declared
-# knows modules only, hence the check that is switched off.
-_there: Final = sys.modules.get(_RICH)
+# tenth less of a start. None in `sys.modules` is Python's own way to say that a module cannot be imported; as declared, the mapping
+# knows modules only.
+_modules: Final = cast("dict[str, ModuleType | None]", sys.modules)
+_there: Final = _modules.get(_RICH)
 if _there is None:
-    sys.modules[_RICH] = None  # type: ignore[assignment]
+    _modules[_RICH] = None
 try:
     import structlog
 finally:
     if _there is None:
-        del sys.modules[_RICH]
+        del _modules[_RICH]
 
 _SECRET_NAMES: Final = re.compile(
     r"passw|secret|token|authorization|cookie|signature|api_?key|access_?key", re.IGNORECASE

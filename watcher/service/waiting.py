@@ -1,4 +1,4 @@
-"""Waiting for a time or for news, whichever comes first; and letting others have a turn while work is long."""
+"""Waiting for a time or for news, whichever comes first; letting others have a turn while work is long; closing in short time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 _STEPS: Final = 8
 """Of long work, which together take no more than some milliseconds."""
+
+_CLOSING_S: Final = 2.0
 
 
 async def sleep_or(sleep: Callable[[timedelta], Awaitable[None]], length: timedelta, *rung: anyio.Event) -> None:
@@ -38,3 +40,9 @@ async def in_turns(steps: Steps[T]) -> T:
         if number % _STEPS == 0:
             await cancel_shielded_checkpoint()
     return result[0]
+
+
+async def let_go(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something, even where all is being cancelled; what does not end soon is left."""
+    with anyio.move_on_after(_CLOSING_S, shield=True):
+        await close()
