@@ -1,7 +1,7 @@
 """Tell many evictions, failures or queueings with one cause as one thing.
 
-Longer than other rules: finding storms, naming them and telling their course are read together, and a rule is one file that needs no
-more than the public interface, as a stranger's would.
+Longer than other rules: finding storms, naming them and telling their course are read together, and a rule is one file that needs
+no more than the public interface, as a stranger's would.
 """
 
 from __future__ import annotations
