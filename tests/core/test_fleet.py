@@ -64,6 +64,14 @@ def test_what_a_stored_job_says_like_others_is_kept_once_and_says_the_same() -> 
     assert fleet.members[REF].running_at is fleet.members[REF].phase_since
 
 
+def test_stored_jobs_that_are_read_one_by_one_have_one_text_where_they_say_the_same() -> None:
+    text = brief_to_json(brief_of(watch(job("Running", user_id="268", quota_id="quota-1"))))
+    one, other = (brief_from_json(bytes(text)).member for _ in range(2))
+    for name in ("status", "owner", "quota_id"):
+        assert getattr(one, name)
+        assert getattr(one, name) is getattr(other, name), name
+
+
 def test_only_jobs_of_events_that_are_remembered_in_full_are_wanted_so() -> None:
     blind = happening(WatchBlind, source=REF.source, since=NOW, permanent=True, error="refused")
     news = (failed(1), evicted(2), failed(3, ref=OTHER), blind)

@@ -154,22 +154,22 @@ def _member(job: JobSnapshot, phase_since: datetime, course: Course, *, vanished
 
 
 def _shared(member: Member) -> Member:
-    """The same, with one text where many jobs say the same. `_member` makes it so from the beginning."""
-    for name in _SAID_ALIKE:
-        # Not `replace`: this is done for each stored job at a start, and the value is not known to anybody else yet.
-        object.__setattr__(member, name, intern(getattr(member, name)))
-    object.__setattr__(member, "nodes", tuple(map(intern, member.nodes)))
-    object.__setattr__(member, "gpus", _same_number(member.gpus))
-    object.__setattr__(member, "waited", _same_length(member.waited))
-    object.__setattr__(member, "prepared", _same_length(member.prepared))
+    """The same, with one value where many jobs have the same. `_member` makes it so from the beginning.
+
+    Short texts need no care: the reader of JSON keeps those that it met and gives out the same ones again (pydantic's
+    `cache_strings`, which is on unless it is switched off). Names of nodes are very many, so they are made sure of.
+    """
+    # Not `replace`: this is done for each stored job at a start, and the value is not known to anybody else yet.
+    keep = object.__setattr__
+    keep(member, "nodes", tuple(map(intern, member.nodes)))
+    keep(member, "gpus", _same_number(member.gpus))
+    keep(member, "waited", _same_length(member.waited))
+    keep(member, "prepared", _same_length(member.prepared))
     if member.tags:
-        object.__setattr__(member, "tags", _shared_tags(member.tags))
+        keep(member, "tags", _shared_tags(member.tags))
     if member.running_at == member.phase_since:
-        object.__setattr__(member, "running_at", member.phase_since)
+        keep(member, "running_at", member.phase_since)
     return member
-
-
-_SAID_ALIKE: Final = ("status", "owner", "workspace_id", "quota_id", "quota_name", "resource_type", "reason_code")
 
 
 @lru_cache(maxsize=1024)
