@@ -12,7 +12,7 @@ from watcher.core.model import JobId, JobRef, JobSummary, Listed, Listing, Watch
 from watcher.core.observation import ListPass, absent, summary_differs
 from watcher.core.phases import TERMINAL
 from watcher.core.schedule import PAGE, PASS_SHARE
-from watcher.core.selection import Selection, is_news, news_since
+from watcher.core.selection import is_news, news_since
 from watcher.errors import SourceError, StoreUnavailable
 from watcher.ports import JobSource, ListReader
 from watcher.service.asking import Asking
@@ -20,8 +20,9 @@ from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger
 from watcher.service.outlook import Outlook
 from watcher.service.roster import Entry, Roster
+from watcher.service.selecting import selection_of
 from watcher.service.telemetry import log
-from watcher.settings import Select, SourceSettings
+from watcher.settings import SourceSettings
 
 
 class Finder:
@@ -186,16 +187,3 @@ class Finder:
     def absent(self, watch: Watch) -> bool:
         """Whether the list left out a job that GetJob did not find. Where nothing is listed, GetJob alone decides."""
         return self.selection.only_ids or absent(watch, self._last_pass)
-
-
-def selection_of(select: Select) -> Selection:
-    """The settings as the core's value."""
-    return Selection(
-        name=select.name,
-        user=select.user,
-        status=select.status,
-        quota=select.quota,
-        type=select.type,
-        tags=dict(select.tags),
-        jobs=select.jobs,
-    )

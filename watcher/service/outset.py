@@ -17,7 +17,7 @@ from watcher.ports import Clock, JobSource, ListReader
 from watcher.service.asking import Asking
 from watcher.service.budget import Account, RequestBudget
 from watcher.service.clock import SystemClock
-from watcher.service.finder import selection_of
+from watcher.service.selecting import selection_of
 from watcher.service.telemetry import Metrics
 from watcher.service.waiting import let_go
 from watcher.settings import SourceSettings
