@@ -61,9 +61,9 @@ async def fill(path: Path, jobs: int, pods: int) -> None:
 
     def put(connection: Connection, first: int) -> None:
         numbers = range(first, min(first + _AT_ONCE, jobs))
-        connection.execute(
-            insert(schema.jobs), [dict(rows.watch_row(watch_of(bodies, number), None)) for number in numbers]
-        )
+        watches = [watch_of(bodies, number) for number in numbers]
+        connection.execute(insert(schema.jobs), [dict(rows.watch_row(watch, None)) for watch in watches])
+        connection.execute(insert(schema.briefs), [dict(rows.brief_row(watch)) for watch in watches])
 
     for first in range(0, jobs, _AT_ONCE):
         await store._database.write(partial(put, first=first))  # noqa: SLF001 - a commit for each would take minutes

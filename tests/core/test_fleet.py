@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.strategies import NOW, REF, at, happening, job, pod, watch
 from watcher.core import fleet as fleets
-from watcher.core.codec import brief_from_json, brief_to_json
+from watcher.core.codec import brief_to_json, briefs_from_json
 from watcher.core.events import Event, EventId, JobFailed, PodEvicted, WatchBlind, When
 from watcher.core.fleet import EMPTY, KEEP, Fleet, Happening, Member, brief_of, member_of
 from watcher.core.model import JobId, JobRef, JobSettings, RestartCount, RoleSpec, SourceName
@@ -42,7 +42,7 @@ def test_a_stored_job_is_known_by_its_brief() -> None:
     assert (brief.member.sub_status, brief.member.restarts, brief.member.live) == ("Waiting", 2, True)
     assert not member_of(watch(job("Failed"))).live
     assert not member_of(watch(job("Running"), vanished=True)).live
-    assert brief_from_json(brief_to_json(brief)) == brief
+    assert briefs_from_json([brief_to_json(brief)]) == [brief]
     fleet = Fleet()
     fleet.know(brief.member)
     assert fleet.members == {REF: member_of(held)}
@@ -66,10 +66,21 @@ def test_what_a_stored_job_says_like_others_is_kept_once_and_says_the_same() -> 
 
 def test_stored_jobs_that_are_read_one_by_one_have_one_text_where_they_say_the_same() -> None:
     text = brief_to_json(brief_of(watch(job("Running", user_id="268", quota_id="quota-1"))))
-    one, other = (brief_from_json(bytes(text)).member for _ in range(2))
+    one, other = (briefs_from_json([bytes(text)])[0].member for _ in range(2))
     for name in ("status", "owner", "quota_id"):
         assert getattr(one, name)
         assert getattr(one, name) is getattr(other, name), name
+
+
+def test_briefs_are_read_many_at_a_time_each_from_its_own_text() -> None:
+    briefs = [brief_of(watch(replace(job("Running"), ref=ref))) for ref in (REF, OTHER)]
+    texts = [brief_to_json(brief) for brief in briefs]
+    assert briefs_from_json(texts) == briefs
+    assert briefs_from_json([]) == []
+    with pytest.raises(ValueError, match="1 texts hold 2 values"):
+        briefs_from_json([b",".join(texts)])
+    with pytest.raises(ValueError, match="Brief"):
+        briefs_from_json([texts[0], b"7"])
 
 
 def test_only_jobs_of_events_that_are_remembered_in_full_are_wanted_so() -> None:

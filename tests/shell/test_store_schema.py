@@ -17,22 +17,29 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, text
 
-from watcher.core.model import SourceName
+from watcher.core.fleet import brief_of
+from watcher.core.model import JobId, JobRef, SourceName
 from watcher.core.sight import Sight
-from watcher.store import open_store, reading
+from watcher.store import open_store, reading, rows
 from watcher.store.schema import KNOWN_REVISIONS, REVISION, VERSION_TABLE, metadata
 from watcher.store.upgrade import bring_up
+from watcher.testing.store_contract import a_watch
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 
 
-def scripts() -> ScriptDirectory:
+def scripts_of(connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", "watcher.store:migrations")
-    return ScriptDirectory.from_config(config)
+    config.attributes["connection"] = connection
+    return config
+
+
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(scripts_of())
 
 
 def test_the_migrations_end_at_the_revision_the_program_reads() -> None:
@@ -56,16 +63,28 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema() -> None:
 def test_a_database_of_the_first_schema_is_brought_up_with_its_rows() -> None:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", "watcher.store:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(scripts_of(connection), "0001")
         values = "'hangzhou', '2026-03-01T12:00:00.000000+00:00', ''"
         connection.exec_driver_sql(f"INSERT INTO sights (source, watching_since, error) VALUES ({values})")
         bring_up(connection, "here")
         (sight,) = reading.sights(connection)
         assert sight == Sight(source=SourceName("hangzhou"), watching_since=datetime(2026, 3, 1, 12, tzinfo=UTC))
         assert sight.seen_at is None
+    engine.dispose()
+
+
+def test_what_is_held_gets_a_brief_when_briefs_move_apart() -> None:
+    refs = [JobRef(SourceName("hangzhou"), JobId(f"dlc{number:04}")) for number in range(1002)]  # more than go at once
+    held = [a_watch(ref, version=3, status="Failed" if ref == refs[-1] else "Running") for ref in refs]
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        command.upgrade(scripts_of(connection), "0011")
+        old = text("INSERT INTO jobs VALUES (:source, :job_id, :version, :live, NULL, :watch, NULL)")
+        connection.execute(old, [dict(rows.watch_row(watch, None)) for watch in held])
+        bring_up(connection, "here")
+        assert reading.briefs(connection, source=None) == tuple(brief_of(watch) for watch in held)
+        assert reading.watch(connection, refs[-1]) == held[-1]
+        assert reading.counts(connection)["jobs.ended"] == 1
     engine.dispose()
 
 

@@ -71,9 +71,9 @@ class Feed(StrEnum):
 K = TypeVar("K", bound=Hashable)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Turn(Generic[K]):
-    """One live job's place.
+    """One live job's place. No other place is equal to it, whatever it holds.
 
     Attributes:
         key: which job.
@@ -200,11 +200,14 @@ class Docket(Generic[K]):
         self, key: K, habit: Habit, due_s: float, *, rank: Rank = Rank.CHANGE, now_s: float, scope: int = -1
     ) -> Turn[K]:
         """Take a job in, to be looked at then."""
-        self.drop(key)
-        turn = self._turns[key] = Turn(key, self._shared(habit), rank, due_s, now_s)
+        if key in self._turns:
+            self.drop(key)
+        habit = self._shared(habit)
+        turn = self._turns[key] = Turn(key, habit, rank, due_s + self._ahead_s(rank), now_s, scope)
         self._population[habit] = self._population.get(habit, 0) + 1
-        self.put_off(turn, due_s, rank=rank)
-        self.stands_in(turn, scope, now_s)
+        self._push(turn)
+        if scope >= 0:
+            self._relist(turn, now_s)
         return turn
 
     def drop(self, key: K) -> None:

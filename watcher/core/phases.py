@@ -38,6 +38,8 @@ class Phase(StrEnum):
     STOPPED = "stopped"
     UNKNOWN = "unknown"
 
+    __hash__ = str.__hash__  # that of enumerations is a call of Python: for each job, some times a look
+
 
 class PodPhase(StrEnum):
     """A pod's status, folded. DLC documents Pending, Running, Succeeded, Failed and Unknown."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, case, delete, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, not_, or_, select
 
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryState, Receipt
 from watcher.core.events import Event, EventId
@@ -17,6 +18,9 @@ from watcher.core.sight import Sight
 from watcher.ports import StoryLine
 from watcher.store import rows, schema, troubles
 from watcher.store.schema import deliveries, events, jobs, receipts
+
+_AT_ONCE: Final = 1000
+"""Rows that are fetched and read in one go where all there are is read."""
 
 
 def _of(table: Table, job: JobRef) -> ColumnElement[bool]:
@@ -45,14 +49,13 @@ def watches(
 
 
 def briefs(connection: Connection, *, source: SourceName | None) -> tuple[Brief, ...]:
-    """All jobs, in order of their names. One that an earlier version wrote has no brief yet, and is read as a whole."""
-    # The long text is not touched where the short one is there.
-    whole = case((jobs.c.brief.is_(None), jobs.c.watch))
-    found = select(jobs.c.brief, whole).order_by(jobs.c.source, jobs.c.job_id)
+    """All jobs, in order of their names."""
+    table = schema.briefs
+    found = select(table.c.body).order_by(table.c.source, table.c.job_id)
     if source is not None:
-        found = found.where(jobs.c.source == source)
-    rows_ = connection.execution_options(yield_per=1000).execute(found)
-    return tuple(rows.brief_of_row(brief, watch_) for brief, watch_ in rows_)
+        found = found.where(table.c.source == source)
+    bodies = connection.execute(found, execution_options={"yield_per": _AT_ONCE}).scalars()
+    return tuple(chain.from_iterable(rows.briefs_of(some) for some in bodies.partitions()))
 
 
 def sights(connection: Connection) -> tuple[Sight, ...]:
@@ -203,6 +206,7 @@ def prune(connection: Connection, before: datetime, limit: int) -> frozenset[Job
         schema.deadlines,
         schema.silences,
         schema.cards,
+        schema.briefs,
         jobs,
     ):
         match = and_(table.c.source == bindparam("of_source"), table.c.job_id == bindparam("of_job"))

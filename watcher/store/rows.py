@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, select
 
 from watcher.core.codec import (
-    brief_from_json,
     brief_to_json,
+    briefs_from_json,
     event_from_json,
     event_to_json,
     notification_from_json,
@@ -36,15 +36,16 @@ from watcher.store.faults import Unreadable
 from watcher.store.schema import deliveries, notifications
 
 Text = TypeVar("Text", str, bytes)
+Stored = TypeVar("Stored")
 Value = TypeVar("Value")
 
 DELIVERIES: Final[Select[Any]] = select(deliveries, notifications.c.body).join_from(deliveries, notifications)
 """Rows for `delivery_of`."""
 
 
-def _read(reader: Callable[[Text], Value], text: Text, what: str) -> Value:
+def _read(reader: Callable[[Stored], Value], stored: Stored, what: str) -> Value:
     try:
-        return reader(text)
+        return reader(stored)
     except ValueError as exc:
         raise Unreadable(what) from exc
 
@@ -55,14 +56,12 @@ def _job(job: JobRef | None) -> Row:
 
 def watch_row(watch: Watch, ended_at: datetime | None) -> Row:
     """For `jobs`."""
-    body = watch_to_json(watch).decode()
     return {
         **_job(watch.snapshot.ref),
         "version": watch.version,
         "live": watch.live,
         "ended_at": ended_at,
-        "watch": body,
-        "brief": brief_to_json(brief_of(watch)).decode(),
+        "watch": watch_to_json(watch).decode(),
     }
 
 
@@ -71,11 +70,14 @@ def watch_of(text: str) -> Watch:
     return _read(watch_from_json, text, "what is held about a job")
 
 
-def brief_of_row(brief: str | None, watch: str | None) -> Brief:
-    """From `jobs.brief`, or where there is none, from `jobs.watch`."""
-    if brief is None:
-        return brief_of(watch_of(watch or ""))
-    return _read(brief_from_json, brief, "what is held about a job, in brief")
+def brief_row(watch: Watch) -> Row:
+    """For `briefs`."""
+    return {**_job(watch.snapshot.ref), "body": brief_to_json(brief_of(watch)).decode()}
+
+
+def briefs_of(bodies: Sequence[str]) -> list[Brief]:
+    """From many a `briefs.body`."""
+    return _read(briefs_from_json, bodies, "what is held about jobs, in brief")
 
 
 def snapshot_row(snapshot: JobSnapshot) -> Row:

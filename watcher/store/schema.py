@@ -33,11 +33,11 @@ from sqlalchemy.types import TypeEngine
 
 from watcher.store.faults import Unreadable
 
-REVISION: Final = "0011"
+REVISION: Final = "0012"
 """The schema this program reads and writes."""
 
 KNOWN_REVISIONS: Final = frozenset(
-    {"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"}
+    {"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"}
 )
 """Every schema that this program can bring up to `REVISION`."""
 
@@ -119,10 +119,17 @@ jobs: Final = Table(
     Column("live", Boolean, nullable=False),
     Column("ended_at", Instant),
     Column("watch", Text, nullable=False),
-    Column("brief", Text),
     Index(None, "live", "source"),
-    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version. A start reads brief, "
-    "which is empty where an earlier version wrote the row.",
+    comment="One row for each job: what is held about it between two polls. Compare-and-set goes by version.",
+)
+
+briefs: Final = Table(
+    "briefs",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("job_id", Words, primary_key=True),
+    Column("body", Text, nullable=False),
+    comment="One row for each row of jobs: what of it a start must know, a tenth of the whole.",
 )
 
 snapshots: Final = Table(

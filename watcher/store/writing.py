@@ -113,10 +113,11 @@ def _advance(connection: Connection, observation: Observation) -> None:
                 jobs.c.job_id == row["job_id"],
                 jobs.c.version == observation.expected_version,
             )
-            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"], brief=row["brief"])
+            .values(version=watch.version, live=watch.live, ended_at=ended_at, watch=row["watch"])
         ).rowcount
     if moved != 1:
         raise stale(observation)
+    put(connection, schema.briefs, [rows.brief_row(watch)])
     if observation.snapshot_changed:
         put_new(connection, schema.snapshots, [rows.snapshot_row(watch.snapshot)])
     if observation.expected_version:
