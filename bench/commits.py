@@ -20,7 +20,7 @@ from watcher.core.events import CauseId
 from watcher.core.model import JobId, JobRef, Watch
 from watcher.core.observation import first_sight
 from watcher.core.rule import Decision, RuleReason
-from watcher.ports import Observation, Store
+from watcher.ports.store import Observation, Store
 from watcher.store import open_store
 
 AT_ONCE = (1, 64)

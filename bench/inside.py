@@ -15,7 +15,7 @@ from watcher.core.fleet import Brief, brief_of
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.observation import first_sight
 from watcher.core.routing import Route
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.clock import SpedUpClock
 from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller

@@ -22,7 +22,7 @@ from prometheus_client import Histogram
 from bench.realtime import CONFIGURATION, at_share
 from bench.server import serving
 from bench.tables import Table
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.plugins import discover
 from watcher.service.app import assemble, run
 from watcher.service.pulse import BEAT_S

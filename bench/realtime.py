@@ -26,10 +26,10 @@ import anyio
 from bench.children import ENDS_WITH_PARENT
 from bench.peers import BenchFailed
 from bench.tables import Table
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.events import JobAppeared, JobStatusChanged
 from watcher.plugins import discover
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.app import assemble, run
 from watcher.store.sql import SqlStore
 

@@ -24,7 +24,7 @@ from bench.inside import watch_of
 from bench.measure import Spread
 from bench.peers import BenchFailed
 from bench.tables import Table, cell
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import Consequences, consequences
 from watcher.core.events import CauseId
 from watcher.core.model import JobSnapshot, Watch

@@ -15,7 +15,7 @@ from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.message import JobCard, Message, compose, job_card
 from watcher.core.model import JobId, JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.ledger import observation
 from watcher.simulator.answers import Moment, get_job
 from watcher.simulator.life import state_at, states

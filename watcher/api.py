@@ -89,7 +89,7 @@ from watcher.core.rule import (
 from watcher.core.safe_text import block, clean, link, one_line
 from watcher.errors import NotifierError
 from watcher.patience import Limit, Patience, Quantile, passed_over
-from watcher.ports import Capabilities, LastingNotifier, LivingNotifier, Notifier, Wire
+from watcher.ports.notifier import Capabilities, LastingNotifier, LivingNotifier, Notifier, Wire
 from watcher.settings import Duration, OneOrMany, SecretFile, Settings, exactly_one, reveal
 
 __all__ = [

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from watcher.core.rule import Rule
 from watcher.errors import WatcherError
-from watcher.ports import Notifier
+
+if TYPE_CHECKING:  # a source is looked up before a start has what these need
+    from watcher.core.rule import Rule
+    from watcher.ports.notifier import Notifier
 
 
 class PluginFault(WatcherError):

@@ -20,10 +20,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar, get_args
 
-from watcher.core.events import Event
-from watcher.core.rule import RuleOptions, Severity
 from watcher.kinds import Kinds, PluginFault, RuleFile
-from watcher.ports import Capabilities
 from watcher.settings import Settings, SourceSettings
 
 SOURCES: Final = "dlc_watcher.sources"
@@ -48,8 +45,31 @@ def _own_name(member: Any, name: str) -> bool:
     return bool(member == name)
 
 
+# What rules and notifiers are made of is imported by the first that is looked up, not by a start that asks its sources first.
+
+
 def _event_types(member: Any, _name: str) -> bool:
+    from watcher.core.events import Event  # noqa: PLC0415
+
     return isinstance(member, tuple) and bool(member) and all(event_type in get_args(Event) for event_type in member)
+
+
+def _severity(member: Any, _name: str) -> bool:
+    from watcher.core.rule import Severity  # noqa: PLC0415
+
+    return isinstance(member, Severity)
+
+
+def _options(member: Any, name: str) -> bool:
+    from watcher.core.rule import RuleOptions  # noqa: PLC0415
+
+    return _subclass_of(RuleOptions)(member, name)
+
+
+def _capabilities(member: Any, _name: str) -> bool:
+    from watcher.ports.notifier import Capabilities  # noqa: PLC0415
+
+    return isinstance(member, Capabilities)
 
 
 _METHOD: Final = (_method, "a method")
@@ -65,7 +85,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, tuple[Check, str]]]] = {
     NOTIFIERS: {
         "kind": (_own_name, "the name of the entry point"),
         "Settings": (_subclass_of(Settings), "a subclass of Settings"),
-        "capabilities": (lambda member, _name: isinstance(member, Capabilities), "a value of Capabilities"),
+        "capabilities": (_capabilities, "a value of Capabilities"),
         "render": _METHOD,
         "send": _METHOD,
         "aclose": _METHOD,
@@ -73,8 +93,8 @@ MEMBERS: Final[Mapping[str, Mapping[str, tuple[Check, str]]]] = {
     RULES: {
         "name": (_own_name, "the name of the entry point"),
         "on": (_event_types, "a tuple of event types"),
-        "severity": (lambda member, _name: isinstance(member, Severity), "a Severity"),
-        "Options": (_subclass_of(RuleOptions), "a subclass of RuleOptions"),
+        "severity": (_severity, "a Severity"),
+        "Options": (_options, "a subclass of RuleOptions"),
         "consider": _METHOD,
     },
 }

@@ -16,9 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from watcher.core.shown import Shown, ShownItem, samples
-
 if TYPE_CHECKING:
+    from watcher.core.shown import Shown, ShownItem
     from watcher.sandbox import Sandbox
 
 SUFFIX: Final = ".j2"
@@ -178,6 +177,8 @@ def read_templates(where: Path | Mapping[str, Path], *, shown: Mapping[Path, str
     else:
         parts = {part: f"{part}{SUFFIX}" for part in where}
         sources = {f"{part}{SUFFIX}": (_read(path, named(path)), named(path)) for part, path in where.items()}
+    from watcher.core.shown import samples  # noqa: PLC0415 - only who has templates pays for it
+
     templates = Templates(parts, sources)
     for part in parts:
         for sample in samples():

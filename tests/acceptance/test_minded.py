@@ -18,11 +18,11 @@ import anyio
 import pytest
 
 from tests.acceptance.stepped import START, SteppedClock, until_listed, until_told
-from watcher.config import Loaded, load
+from watcher.config.loading import Loaded, load
 from watcher.core.delivery import Receipt
 from watcher.core.message import Item, Message
 from watcher.plugins import discover
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.service.app import Service, assemble, run
 from watcher.settings import Settings
 from watcher.simulator import DEMO_KEY, Scenario, ScriptedJob, Simulator, SimulatorServer

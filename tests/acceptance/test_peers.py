@@ -20,7 +20,7 @@ from tests.acceptance.peers_node import MAILDEV, free_port, running
 from tests.acceptance.peers_slack import CHANNEL, PUBLIC, TOKEN, WEBHOOK, Emulator, losing_answers, slack_emulator
 from tests.acceptance.test_spine import SPEED, TOLD, wrong
 from tests.acceptance.world import world
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.message import Message
 from watcher.errors import NotifierError
 from watcher.notifiers.email import EmailNotifier, EmailSettings

@@ -15,9 +15,9 @@ import pytest
 
 from tests.acceptance.peers_haproxy import limited
 from tests.acceptance.peers_slack import CHANNEL, TOKEN, Emulator, is_card, job_of, slack_emulator
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import consequences
-from watcher.core.delivery import DeliveryState
+from watcher.core.delivery import DeliveryState, Receipt
 from watcher.core.events import CauseId, EventId, JobStatusChanged, When
 from watcher.core.model import JobId, JobRef, JobSnapshot, SourceName, Watch
 from watcher.core.phases import Phase
@@ -26,7 +26,7 @@ from watcher.errors import NotifierError
 from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_settings import SlackSettings
 from watcher.plugins import discover
-from watcher.ports import Receipt, Wire
+from watcher.ports.notifier import Wire
 from watcher.service.app import Service, assemble
 from watcher.service.ledger import observation
 from watcher.testing.messages import SAMPLES

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.acceptance.world import SMTP_PASSWORD, World, world
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.plugins import discover
 from watcher.service.app import assemble, run
 from watcher.service.clock import SpedUpClock

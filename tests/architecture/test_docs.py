@@ -17,7 +17,7 @@ import pytest
 
 from tests.shell.installed import installed_kinds
 from watcher.cli.app import app
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.duration import spell_duration
 from watcher.core.events import EVENT_TYPES, kind_of
 from watcher.core.matching import LABELS

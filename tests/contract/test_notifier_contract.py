@@ -1,4 +1,4 @@
-"""Every notifier keeps the contract of `watcher.ports.Notifier`, each against a real far side on this machine."""
+"""Every notifier keeps the contract of `watcher.ports.notifier.Notifier`, each against a real far side on this machine."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("watcher.testing.store_contract")
 
-from watcher.ports import Store  # noqa: E402 - after the line above
+from watcher.ports.store import Store  # noqa: E402 - after the line above
 from watcher.store import open_store  # noqa: E402
 from watcher.testing.store_contract import StoreContract  # noqa: E402
 

@@ -12,7 +12,7 @@ import pytest
 from tests.core.strategies import at, happening
 from tests.core.test_consequence import Larger, Tell
 from tests.drive import SOURCE, START, Drive
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import Book
 from watcher.core.delivery import Delivery
 from watcher.core.events import (

@@ -14,7 +14,7 @@ from tests.shell.service_world import SOURCE, START, VirtualClock
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import SourceError
-from watcher.ports import NOTHING_KNOWN, Fetched, Permit
+from watcher.ports.source import NOTHING_KNOWN, Fetched, Permit
 from watcher.simulator.answers import Moment, get_job
 from watcher.simulator.behaviour import Behaviour
 from watcher.simulator.faults import Refusal

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from watcher.cli.app import run_app
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.store import open_store
 
 PROGRAM = [sys.executable, "-c", "from watcher.cli import main; main()"]

@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 
 import anyio
 
-from watcher.config import ConfiguredReceiver, Loaded, load
+from watcher.config.loading import Loaded, load
+from watcher.config.receivers import ConfiguredReceiver
+from watcher.config.sources import ConfiguredSource
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event
 from watcher.core.message import Message
@@ -31,7 +33,9 @@ from watcher.core.model import (
 )
 from watcher.errors import JobNotFound, NotifierError, SourceError, StoreError
 from watcher.plugins import discover
-from watcher.ports import NOTHING_KNOWN, Capabilities, Fetched, Observation, Permit, Store, Wire
+from watcher.ports.notifier import Capabilities, Wire
+from watcher.ports.source import NOTHING_KNOWN, Fetched, Permit
+from watcher.ports.store import Observation, Store
 from watcher.service.aside import Aside
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger
@@ -361,7 +365,8 @@ def loaded_of(rules: str = "", *, service: str = "", clock: VirtualClock | None 
     text = _TEXT + (f"rules:\n{rules}" if rules else "") + (f"service: {service}\n" if service else "")
     loaded = load(text, file="test.yaml", env={}, kinds=discover(), base_dir=Path.cwd())
     if source is not None:
-        loaded = replace(loaded, sources={"hz": (lambda _name, _settings: source, source_settings(**settings or {}))})
+        kind: Any = lambda _name, _settings: source  # noqa: E731 - a class is called like this
+        loaded = replace(loaded, sources={"hz": ConfiguredSource(kind, source_settings(**settings or {}))})
     if receivers is not None:
         ends = {
             name: ConfiguredReceiver(lambda _name, _settings, end=end: end, Settings())

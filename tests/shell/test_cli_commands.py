@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from tests.shell.service_cli import CONFIGURATION, DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import START, World, job
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.simulator import DEMO_KEY, SimulatorServer, StaticApp
 
 ROOT = Path(__file__).resolve().parents[2]

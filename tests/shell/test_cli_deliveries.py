@@ -12,7 +12,7 @@ from tests.shell.service_cli import Cli, in_process, stored
 from tests.shell.service_world import START, job
 from watcher.core.breaker import Breaker, heard
 from watcher.core.delivery import Failure, FlushId
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.testing.store_contract import T0, a_delivery, an_observation, leased, send, settlement_for
 
 GONE = Failure(error="the hook answered 410. Put in a new address", permanent=True, disables=True)

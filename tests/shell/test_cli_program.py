@@ -282,6 +282,58 @@ def test_the_service_imports_nothing_that_it_may_not_need(tmp_path: Path) -> Non
     assert loaded & {*unneeded, "sqlalchemy.dialects.postgresql", "watcher.web"} == set()
 
 
+_SETTING_OUT = """
+import sys
+from pathlib import Path
+from watcher.cli import app, running
+from watcher.config.document import parse, read_text
+from watcher.config.sources import sources_of
+from watcher.plugins import discover
+from watcher.service.clock import SystemClock
+from watcher.service.outset import Outset
+file = Path("dlc-watcher.yaml")
+sources = sources_of(parse(read_text(file), file="", env={}), discover(), Path())
+assert Outset.of(sources, SystemClock()).sources.keys() == {"hz"}
+print(*sys.modules, sep="\\n")
+"""
+
+
+def test_first_requests_wait_for_the_imports_of_sources_only(tmp_path: Path) -> None:
+    import sys
+
+    configure(tmp_path, "http://127.0.0.1:9")
+    done = subprocess.run([sys.executable, "-c", _SETTING_OUT], cwd=tmp_path, env=environment(), capture_output=True,
+                          text=True, timeout=60, check=True)  # fmt: skip
+    there = set(done.stdout.split())
+    assert {"watcher.sources.dlc", "watcher.service.asking", "watcher.core.model"} <= there
+    later = {
+        "config.loading",
+        "config.model",
+        "core.events",
+        "core.rule",
+        "core.fleet",
+        "ports.store",
+        "store",
+        "notifiers",
+    }
+    assert there & {"sqlalchemy", "rules", "rich", "jinja2", *(f"watcher.{name}" for name in later)} == set()
+
+
+@pytest.mark.parametrize("command", ["run", "once"])
+def test_what_is_wrong_beside_the_sources_ends_a_start_with_the_same_sentence_as_a_check(
+    tmp_path: Path, command: str
+) -> None:
+    configure(tmp_path, "http://127.0.0.1:9")
+    file = tmp_path / "dlc-watcher.yaml"
+    file.write_text(file.read_text().replace("route: {receiver: terminal}", "route: {receiver: nobody}"))
+    ended, checked = program(command, cwd=tmp_path), program("check", cwd=tmp_path)
+    assert (ended.code, ended.err) == (checked.code, checked.err)
+    assert ended.code == 2
+    assert ended.err.startswith("dlc-watcher.yaml:14:")
+    assert "nobody" in ended.err
+    assert "Traceback" not in ended.err
+
+
 def test_every_command_has_a_help_text_of_its_own(tmp_path: Path) -> None:
     listed = program("--help", cwd=tmp_path).out
     commands = [line.split()[0] for line in listed.partition("Commands:")[2].splitlines() if line.strip()]

@@ -18,7 +18,7 @@ from tests.shell.installed import installed_kinds
 from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import START, World, job
 from watcher.core.events import EVENT_TYPES, kind_of
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.store import open_store
 from watcher.testing.cases import load_cases
 from watcher.testing.previews import of_rule, sample_events, sample_file

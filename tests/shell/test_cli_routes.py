@@ -9,7 +9,7 @@ import pytest
 
 from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import World, job
-from watcher.ports import Store
+from watcher.ports.store import Store
 
 CONFIGURATION = """\
 sources:

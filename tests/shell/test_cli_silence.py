@@ -13,7 +13,7 @@ import pytest
 from tests.shell.service_cli import Cli, in_process, stored
 from tests.shell.service_world import SOURCE, World, job
 from watcher.core.delivery import DeliveryReason
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.keeper import HEED_EVERY, Keeper
 from watcher.store import open_store
 

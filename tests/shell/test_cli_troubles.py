@@ -11,7 +11,7 @@ import pytest
 
 from tests.shell.service_cli import HOSTILE, Cli, in_process, stored
 from tests.shell.service_world import SOURCE, World, job
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.keeper import HEED_EVERY, Keeper
 from watcher.store import open_store
 

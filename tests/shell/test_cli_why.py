@@ -13,7 +13,7 @@ from tests.shell.service_cli import DRIVES_A_TERMINAL, HOSTILE, Cli, in_process,
 from tests.shell.service_world import SOURCE, START, World, job, seconds
 from watcher.core.delivery import Failure, Receipt, settle
 from watcher.errors import Forbidden
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.keeper import Keeper
 from watcher.store import open_store
 
@@ -196,7 +196,7 @@ def test_news_that_was_told_before_says_why_nothing_is_owed() -> None:
     from watcher.core.codec import plain
     from watcher.core.events import CauseId, EventId, JobVanished, When
     from watcher.core.model import JobId, JobRef
-    from watcher.ports import StoryLine
+    from watcher.ports.store import StoryLine
 
     event = JobVanished(
         id=EventId("e1"),

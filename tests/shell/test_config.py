@@ -10,9 +10,11 @@ import jsonschema
 import pytest
 
 from tests.shell.installed import ROOT, installed_kinds
-from watcher.config import Loaded, json_schema, load, load_file
 from watcher.config.document import parse
+from watcher.config.loading import Loaded, load, load_file
 from watcher.config.nodes import plain_value
+from watcher.config.schema import json_schema
+from watcher.config.sources import ConfiguredSource, sources_of
 from watcher.config.variables import substitute
 from watcher.config.wording import SENTENCES, sentence
 from watcher.core.inhibition import DEFAULTS
@@ -91,6 +93,18 @@ def test_the_schema_is_a_schema_and_describes_every_installed_kind() -> None:
     assert schema["$defs"]["ServiceSettings"]["properties"]["retention"]["description"].startswith(
         "How long an ended job"
     )
+
+
+def test_sources_are_known_ahead_of_the_rest_whatever_is_wrong_with_that() -> None:
+    kinds = installed_kinds()
+
+    def ahead(text: str) -> dict[str, ConfiguredSource]:
+        return sources_of(parse(text, file="FILE", env=ENV), kinds, Path("/nonexistent"))
+
+    assert ahead(HEAD) == loaded(HEAD + "route: {receiver: term}\n").sources
+    assert ahead(HEAD + "rules: [{use: nothing-like-it}]\nroute: 7\n").keys() == {"hz"}
+    second = HEAD.replace("}}\n", "}, other: {kind: dlc, region: 5}}\n", 1)
+    assert ahead(HEAD + "store: {url: a, url: b}\n") == ahead(second) == ahead("sources: 3\n") == {}
 
 
 def test_left_out_parts_have_their_defaults() -> None:

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 from tests.shell.installed import ROOT, installed_kinds
-from watcher.config import json_schema, load, load_file
 from watcher.config.document import MAX_BYTES, parse
+from watcher.config.loading import load, load_file
+from watcher.config.schema import json_schema
 from watcher.errors import ConfigurationError, Problem
 
 BAD: Final = ROOT / "tests" / "config" / "bad"

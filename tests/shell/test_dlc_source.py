@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from tests.shell.dlc_server import JOB, KEY_ID, SECRET, Answer, Asked, Peer, refusal, response, says, serving
 from watcher.core.model import JobId, SourceName
 from watcher.errors import GarbledAnswer, InvalidRequest, ServerFault
-from watcher.ports import JobSource
+from watcher.ports.source import JobSource
 from watcher.sources.dlc import DlcSettings, DlcSource
 from watcher.sources.dlc import source as dlc_source
 from watcher.sources.dlc.endpoints import parse_endpoint

@@ -14,12 +14,12 @@ import pytest
 
 from tests.drive import SOURCE, Drive, Sent, Stage
 from watcher.cli.words import story_told
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import Book
 from watcher.core.model import JobId, JobRef
 from watcher.notifiers.console import render_lines
 from watcher.plugins import discover
-from watcher.ports import StoryLine
+from watcher.ports.store import StoryLine
 from watcher.simulator.life import states
 from watcher.simulator.reading import bundled, bundled_names
 from watcher.simulator.scenario import Scenario

@@ -18,8 +18,8 @@ import pytest
 
 from tests.acceptance.stepped import SteppedClock, until_listed, until_looked
 from tests.shell.service_world import FakeNotifier, FakeSource, job, passing, source_settings
-from watcher.config import Loaded, load
-from watcher.config.ends import ConfiguredReceiver
+from watcher.config.loading import Loaded, load
+from watcher.config.receivers import ConfiguredReceiver
 from watcher.core.delivery import TERMINAL_STATES, Delivery, DeliveryReason, DeliveryState
 from watcher.core.message import Message
 from watcher.core.model import JobSnapshot

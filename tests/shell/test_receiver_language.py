@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.shell.installed import installed_kinds
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.language import PLAIN, Language, Locale, spoken
 from watcher.core.rule import Context
 from watcher.errors import ConfigurationError

@@ -19,7 +19,7 @@ import pytest
 
 from tests.drive import Drive
 from tests.shell.service_cli import in_process
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import Book
 from watcher.plugins import discover
 from watcher.simulator.scenario import Restart, ScriptedJob, Step

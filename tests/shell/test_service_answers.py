@@ -19,7 +19,7 @@ from watcher.core.ongoing import Ongoing
 from watcher.core.rule import NotificationId
 from watcher.core.trouble import Trouble
 from watcher.errors import NotifierError, PressRefused, Unreachable
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.answers import MOST_WAITING, Answers
 from watcher.service.aside import Aside
 from watcher.testing.store_contract import CAUSE, a_notification

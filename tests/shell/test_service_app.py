@@ -193,7 +193,7 @@ async def test_the_first_pass_begins_before_what_is_stored_is_read_and_counts_af
     store.may_read = anyio.Event()
     loaded, stop = loaded_of(source=source, receivers={"team": notifier}, service="{http: {port: null}}"), anyio.Event()
     async with (
-        setting_out(loaded, clock) as outset,
+        setting_out(loaded.sources, clock) as outset,
         assemble(loaded, store=store, outset=outset) as service,
         anyio.create_task_group() as tasks,
     ):
@@ -214,7 +214,7 @@ async def test_a_first_pass_that_fails_is_told_once_what_is_stored_is_known() ->
     stop = anyio.Event()
     loaded = loaded_of(source=source, service="{http: {port: null}}")
     async with (
-        setting_out(loaded, clock) as outset,
+        setting_out(loaded.sources, clock) as outset,
         assemble(loaded, store=store, outset=outset) as service,
         anyio.create_task_group() as tasks,
     ):
@@ -234,7 +234,10 @@ async def test_a_store_that_cannot_be_read_ends_the_start_and_the_first_pass() -
     loaded = loaded_of(source=source)
     store.may_read.set()
     with pytest.raises(ExceptionGroup) as caught, anyio.fail_after(5):
-        async with setting_out(loaded, clock) as outset, assemble(loaded, store=store, outset=outset) as service:
+        async with (
+            setting_out(loaded.sources, clock) as outset,
+            assemble(loaded, store=store, outset=outset) as service,
+        ):
             await run(service, anyio.Event())
     assert caught.group_contains(StoreUnavailable, match="disk gone")
 

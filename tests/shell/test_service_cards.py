@@ -27,7 +27,8 @@ from watcher.core.events import CauseId
 from watcher.core.living import MOST_REPLIES, UPDATE_EVERY, CardLoss, CardView, LivingCard
 from watcher.core.model import JobSnapshot, Watch
 from watcher.errors import CardLost, NotifierError, StoreUnavailable
-from watcher.ports import Observation, Wire
+from watcher.ports.notifier import Wire
+from watcher.ports.store import Observation
 from watcher.service.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.shell.service_world import FakeNotifier, VirtualClock
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.message import Message
 from watcher.plugins import discover
 from watcher.service.app import assemble, run

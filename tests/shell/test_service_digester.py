@@ -15,7 +15,7 @@ from tests.shell.service_world import FakeNotifier, FlakyStore, World, job
 from watcher.core.digest import DIGESTER, Schedule
 from watcher.core.rule import Occasion
 from watcher.errors import StoreUnavailable
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.keeper import Keeper
 

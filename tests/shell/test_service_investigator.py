@@ -19,7 +19,7 @@ from watcher.core.inquiry import INVESTIGATOR, Topic
 from watcher.core.model import JobId, JobSnapshot, PodSnapshot
 from watcher.core.rule import BoundRule, Context, Intent, Investigate, NoOptions, RuleDeadline, RuleOptions, Severity
 from watcher.errors import Forbidden, ServerFault, SourceError, StoreUnavailable, Throttled
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.investigator import LEASE, PUT_OFF
 from watcher.service.keeper import Keeper
 

@@ -17,7 +17,7 @@ from watcher.core.grouping import owe
 from watcher.core.routing import Route
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.errors import NotifierError
-from watcher.ports import LastingNotifier, LivingNotifier
+from watcher.ports.notifier import LastingNotifier, LivingNotifier
 from watcher.service.dispatcher import Dispatcher
 from watcher.testing.store_contract import JOB, OTHER_JOB, a_trouble, an_observation
 

@@ -21,7 +21,7 @@ from watcher.core.routing import Escalation, Route
 from watcher.core.rule import Occasion
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.errors import StoreUnavailable, Unreachable
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.service.dispatcher import Dispatcher
 from watcher.service.keeper import Keeper
 

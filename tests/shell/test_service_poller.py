@@ -139,7 +139,7 @@ async def test_a_job_that_was_pruned_is_not_told_a_second_time_after_a_restart()
 def _sight_since(world: World) -> object:
     from watcher.core.events import CauseId
     from watcher.core.sight import Sight
-    from watcher.ports import Observation
+    from watcher.ports.store import Observation
 
     return Observation(
         cause=CauseId("made"), at=world.clock.now(), sight=Sight(source=world.source.name, watching_since=START)

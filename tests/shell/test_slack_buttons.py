@@ -26,7 +26,7 @@ from watcher.errors import NotifierError, PressRefused
 from watcher.notifiers.slack import SlackNotifier
 from watcher.notifiers.slack_check import fault
 from watcher.notifiers.slack_settings import SlackSettings
-from watcher.ports import AnsweringNotifier
+from watcher.ports.notifier import AnsweringNotifier
 from watcher.testing.cards import CARDS
 from watcher.testing.messages import SAMPLES
 from watcher.testing.slack import Fault, SlackServer, serve_slack

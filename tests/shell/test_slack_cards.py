@@ -16,7 +16,7 @@ from watcher.notifiers.slack_card import SQUARES, render_card
 from watcher.notifiers.slack_check import fault
 from watcher.notifiers.slack_replies import LOST
 from watcher.notifiers.slack_settings import SlackSettings
-from watcher.ports import LivingNotifier
+from watcher.ports.notifier import LivingNotifier
 from watcher.testing.cards import CARDS, standing_there
 from watcher.testing.messages import HOSTILE, SAMPLES, reply
 from watcher.testing.notifier_contract import texts

@@ -13,13 +13,13 @@ import pytest
 
 from tests.drive import START, Drive
 from tests.shell.installed import installed_kinds
-from watcher.config import load
+from watcher.config.loading import load
 from watcher.core.consequence import Book
 from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, Receipt, settle
 from watcher.core.model import JobRef
 from watcher.core.rehearsal import compare, rehearse
 from watcher.core.rule import RuleReason
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.app import assemble, run
 from watcher.service.clock import SpedUpClock
 from watcher.simulator import DEMO_KEY, Simulator, SimulatorServer, SpeedUp

@@ -10,7 +10,7 @@ import pytest
 from tests.shell.installed import installed_kinds
 from tests.shell.service_world import FakeNotifier, World, seconds
 from tests.shell.test_service_dispatcher import Desk
-from watcher.config import Loaded, load
+from watcher.config.loading import Loaded, load
 from watcher.core.message import Message
 from watcher.core.rule import Severity
 from watcher.core.shown import samples

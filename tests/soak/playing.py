@@ -23,13 +23,14 @@ from sqlalchemy import Connection
 
 from tests.shell.service_world import START, VirtualClock
 from tests.soak.region import ENDS, Region
-from watcher.config import Loaded, load
+from watcher.config.loading import Loaded, load
 from watcher.core.delivery import Receipt
 from watcher.core.events import Event, JobAppeared, JobStatusChanged, job_of
 from watcher.core.message import Message
 from watcher.core.model import SourceName
 from watcher.plugins import discover
-from watcher.ports import Capabilities, Observation, Wire
+from watcher.ports.notifier import Capabilities, Wire
+from watcher.ports.store import Observation
 from watcher.service.app import Service, assemble, run
 from watcher.settings import Settings
 from watcher.sources.dlc import DlcSettings, DlcSource

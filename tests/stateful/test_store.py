@@ -35,7 +35,7 @@ from watcher.core.model import JobRef
 from watcher.core.phases import Phase
 from watcher.core.rule import Decision, RuleDeadline, RuleReason, Severity
 from watcher.errors import StaleObservation
-from watcher.ports import Lease, Observation, Store
+from watcher.ports.store import Lease, Observation, Store
 from watcher.store.memory import MemoryStore
 from watcher.store.sql import SqlStore
 from watcher.testing.store_contract import (

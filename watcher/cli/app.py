@@ -70,19 +70,22 @@ def run_app() -> None:
     """Run the command line and exit."""
     try:
         app(prog_name="dlc-watcher")
-    except ConfigurationError as exc:
-        _say(str(exc))
-        sys.exit(2)
     except (WatcherError, OSError) as exc:
-        _say(f"dlc-watcher: {exc}")
-        sys.exit(1)
+        sys.exit(_told(exc))
     except ExceptionGroup as group:
         expected, rest = group.split((WatcherError, OSError))
         if rest is not None or expected is None:
             raise
-        for leaf in _leaves(expected):
-            _say(f"dlc-watcher: {leaf}")
-        sys.exit(1)
+        sys.exit(max(_told(leaf) for leaf in _leaves(expected)))
+
+
+def _told(exc: BaseException) -> int:
+    """Say what was wrong; the exit code for it."""
+    if isinstance(exc, ConfigurationError):
+        _say(str(exc))
+        return 2
+    _say(f"dlc-watcher: {exc}")
+    return 1
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:

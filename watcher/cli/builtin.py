@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
 
 _TEXT = """\
 sources:
@@ -19,7 +19,7 @@ route: {receiver: terminal}
 
 def builtin_configuration(text: str = _TEXT) -> Loaded:
     """Load a configuration that this program brings along."""
-    from watcher.config import load
+    from watcher.config.loading import load
     from watcher.plugins import discover
 
     return load(text, file="built-in configuration", env={}, kinds=discover(), base_dir=Path.cwd())

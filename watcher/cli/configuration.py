@@ -45,7 +45,7 @@ def _count(things: object, word: str) -> str:
 
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    from watcher.config import json_schema
+    from watcher.config.schema import json_schema
     from watcher.plugins import discover
 
     print_json(json_schema(discover()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from watcher.core.breaker import Breaker
     from watcher.core.delivery import Delivery, DeliveryState
     from watcher.core.interventions import Action
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 deliveries = typer.Typer(
     help="Deliveries: what each receiver is owed, was told, or could not be.",

@@ -17,7 +17,8 @@ from watcher.cli.options import JsonOption, print_json
 if TYPE_CHECKING:
     import anyio
 
-    from watcher.ports import Notifier, Store
+    from watcher.ports.notifier import Notifier
+    from watcher.ports.store import Store
     from watcher.service.app import Service
     from watcher.simulator import Simulator, SpeedUp
 

@@ -19,7 +19,7 @@ from watcher.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
     from watcher.core.digest import Schedule
 
 

@@ -11,11 +11,11 @@ from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_c
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
     from watcher.core.capabilities import Capabilities
     from watcher.core.feeds import ListQuestion
     from watcher.core.model import JobSummary
-    from watcher.ports import ListReader
+    from watcher.ports.source import ListReader
 
 _OURS = "dlc-watcher"
 _TOPS = ("watcher", "rules")
@@ -77,7 +77,7 @@ def _changed(files: Sequence[Any]) -> list[str]:
 
 async def _ask_all(loaded: Loaded) -> dict[str, dict[str, Any]]:
     from watcher.core.model import SourceName
-    from watcher.ports import ListReader
+    from watcher.ports.source import ListReader
 
     told: dict[str, dict[str, Any]] = {}
     for name, (kind, settings) in loaded.sources.items():

@@ -12,7 +12,7 @@ from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreO
 
 if TYPE_CHECKING:
     from watcher.core.model import JobRef, Watch
-    from watcher.ports import Store, StoryLine
+    from watcher.ports.store import Store, StoryLine
 
 T = TypeVar("T")
 

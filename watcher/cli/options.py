@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="DLC_WATCHER_CONFIG", help="The configuration file.", metavar="FILE")
@@ -30,7 +30,7 @@ def load_configuration(path: Path) -> Loaded:
     Raises:
         ConfigurationError: it cannot be read, or something in it is wrong.
     """
-    from watcher.config import load_file
+    from watcher.config.loading import load_file
     from watcher.plugins import discover
 
     return load_file(path, env=os.environ, kinds=discover())

@@ -24,7 +24,7 @@ from watcher.errors import WatcherError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 receivers = typer.Typer(
     help="Receivers: who can be told, who cannot, and why.", rich_markup_mode=None, no_args_is_help=True

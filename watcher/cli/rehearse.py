@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.core.events import Event
     from watcher.core.model import JobRef, JobSnapshot
     from watcher.core.rehearsal import Busiest, Comparison, Said
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 _EVERYTHING = 2**62
 """More rows than there can be."""

@@ -20,10 +20,10 @@ from watcher.cli.options import DEFAULT_CONFIG, StoreOption, named_store
 from watcher.errors import WatcherError
 
 if TYPE_CHECKING:
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
     from watcher.core.message import Message
     from watcher.core.model import JobSnapshot
-    from watcher.ports import Store
+    from watcher.ports.store import Store
     from watcher.testing.previews import Preview
 
 _BUILT_IN: Final = """\
@@ -118,7 +118,7 @@ def render(
 
 
 def _configuration(config: Path | None) -> Loaded:
-    from watcher.config import load, load_file
+    from watcher.config.loading import load, load_file
     from watcher.plugins import discover
 
     if config is None and not DEFAULT_CONFIG.exists():

@@ -24,12 +24,12 @@ from watcher.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from watcher.config import Loaded
+    from watcher.config.loading import Loaded
     from watcher.core.matching import Labels
     from watcher.core.model import JobSnapshot
     from watcher.core.routing import Route, Step
     from watcher.core.wishes import Wish
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 routes = typer.Typer(
     help="The route tree: who hears what, and why.",

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, load_configuration, print_json
 from watcher.errors import WatcherError
+
+if TYPE_CHECKING:
+    from watcher.config.document import Document
+    from watcher.config.loading import Loaded
+    from watcher.kinds import Kinds
+    from watcher.service.app import Service
 
 
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -20,27 +30,11 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
         gc.disable()  # until all is loaded: see `service.settling`
         import anyio
 
-        from watcher.service.outset import setting_out
-        from watcher.service.telemetry import set_up_logging
-
-        loaded = load_configuration(config)
-        set_up_logging(loaded.service.log.level, loaded.service.log.format)
-        _warn(loaded.warnings)
-
         async def watch() -> None:
-            async with setting_out(loaded) as outset:
-                rest = await anyio.to_thread.run_sync(_the_rest)
-                async with rest.assemble(loaded, outset=outset) as service:
-                    await rest.run_until_signalled(service)
+            async with _started(config) as (app, service):
+                await app.run_until_signalled(service)
 
         anyio.run(watch)
-
-
-def _the_rest() -> ModuleType:
-    """What the first requests do not wait for: it is imported beside them."""
-    from watcher.service import app
-
-    return app
 
 
 def once(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -50,20 +44,47 @@ def once(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """
     import anyio
 
-    from watcher.service.app import assemble, pass_once
-    from watcher.service.outset import setting_out
-    from watcher.service.telemetry import set_up_logging
-
-    loaded = load_configuration(config)
-    set_up_logging(loaded.service.log.level, loaded.service.log.format)
-    _warn(loaded.warnings)
-
     async def look() -> bool:
-        async with setting_out(loaded) as outset, assemble(loaded, outset=outset) as service:
-            return await pass_once(service)
+        async with _started(config) as (app, service):
+            seen: bool = await app.pass_once(service)
+            return seen
 
     if not anyio.run(look):
         raise typer.Exit(1)
+
+
+@contextlib.asynccontextmanager
+async def _started(config: Path) -> AsyncIterator[tuple[ModuleType, Service]]:
+    """The service of a configuration, and the module that runs it. Its sources are asked while the rest is read and checked.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or is no YAML.
+        ExceptionGroup: of whatever else it is that ends the start or the run.
+    """
+    import anyio
+
+    from watcher.config.document import parse, read_text
+    from watcher.config.sources import sources_of
+    from watcher.plugins import discover
+    from watcher.service.outset import setting_out
+    from watcher.service.telemetry import set_up_logging
+
+    set_up_logging()  # how the configuration wants it is not known yet
+    document, kinds = parse(read_text(config), file=str(config), env=os.environ), discover()
+    async with setting_out(sources_of(document, kinds, config.parent)) as outset:
+        loaded, app = await anyio.to_thread.run_sync(_the_rest, document, kinds, config.parent)
+        set_up_logging(loaded.service.log.level, loaded.service.log.format)
+        _warn(loaded.warnings)
+        async with app.assemble(loaded, outset=outset) as service:
+            yield app, service
+
+
+def _the_rest(document: Document, kinds: Kinds, base_dir: Path) -> tuple[Loaded, ModuleType]:
+    """What the first requests do not wait for: it is imported, and checked, beside them."""
+    from watcher.config.loading import load_document
+    from watcher.service import app
+
+    return load_document(document, kinds=kinds, base_dir=base_dir), app
 
 
 def _warn(warnings: tuple[object, ...]) -> None:
@@ -81,7 +102,7 @@ def send_test(
 
     from watcher.errors import NotifierError
     from watcher.notifiers.own_words import in_own_words
-    from watcher.ports import Notifier
+    from watcher.ports.notifier import Notifier
     from watcher.service.trial import trial_message
 
     loaded = load_configuration(config)

@@ -15,7 +15,7 @@ from watcher.errors import WatcherError
 if TYPE_CHECKING:
     from watcher.core.matching import Matcher
     from watcher.core.silencing import Silencing
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 silence = typer.Typer(
     help="Silences: what nobody wants to hear for a while.", rich_markup_mode=None, no_args_is_help=True

@@ -12,7 +12,7 @@ from watcher.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, StoreO
 
 if TYPE_CHECKING:
     from watcher.core.trouble import Trouble
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 
 def troubles(

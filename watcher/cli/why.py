@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.core.model import JobSnapshot
     from watcher.core.rule import BoundRule
     from watcher.core.wishes import Wish
-    from watcher.ports import Store, StoryLine
+    from watcher.ports.store import Store, StoryLine
 
 
 @dataclass(frozen=True, slots=True)

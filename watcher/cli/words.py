@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from watcher.core.attempts import JobAttempt
-    from watcher.ports import StoryLine
+    from watcher.ports.store import StoryLine
 
 
 @dataclass(frozen=True, slots=True)

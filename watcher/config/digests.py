@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, time
 
-from watcher.config.ends import ConfiguredReceiver
 from watcher.config.findings import Findings, as_mapping
 from watcher.config.matches import LABELS_OF_JOBS, Vocabulary, check_match
+from watcher.config.receivers import ConfiguredReceiver
 from watcher.core.digest import Schedule
 from watcher.core.matching import Matcher
 from watcher.settings import WEEKDAYS

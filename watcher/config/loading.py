@@ -8,15 +8,16 @@ from pathlib import Path
 
 from watcher.config.digests import check_digests, schedules_of
 from watcher.config.document import Document, parse, read_text
-from watcher.config.ends import ConfiguredReceiver, ConfiguredSource, bind_receivers, bind_sources
 from watcher.config.findings import Findings, as_mapping
 from watcher.config.inhibits import check_inhibits, inhibits_of
 from watcher.config.matches import ROUTE_LABELS, Vocabulary, vocabulary
 from watcher.config.model import Outline, ServiceSettings, StoreSettings
 from watcher.config.mutes import check_mutes
 from watcher.config.owners import check_owners, directory_of
+from watcher.config.receivers import ConfiguredReceiver, bind_receivers
 from watcher.config.routes import check_routes, receivers_of, route_tree
 from watcher.config.rules import RuleBinder
+from watcher.config.sources import ConfiguredSource, bind_sources
 from watcher.config.wording import listed
 from watcher.core.consequence import Book
 from watcher.core.digest import Schedule
@@ -97,7 +98,16 @@ def load(text: str, *, file: str, env: Mapping[str, str], kinds: Kinds, base_dir
     Raises:
         ConfigurationError: with all problems, in file order.
     """
-    document = parse(text, file=file, env=env)
+    return load_document(parse(text, file=file, env=env), kinds=kinds, base_dir=base_dir, secrets=secrets)
+
+
+def load_document(document: Document, *, kinds: Kinds, base_dir: Path, secrets: bool = True) -> Loaded:
+    """The same from a text that was parsed already.
+
+    Raises:
+        ConfigurationError: with all problems, in file order.
+    """
+    file = document.file
     found = Findings(document, base_dir, secrets=secrets)
     outline = found.validate(Outline, document.data, ())
     sources = bind_sources(found, kinds)

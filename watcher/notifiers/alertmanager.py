@@ -27,7 +27,7 @@ from watcher.notifiers.addresses import Timeout, check_web_address, reveal_now
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
 from watcher.notifiers.statuses import classify
 from watcher.notifiers.text import block, link, one_line
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.settings import CertificateFile, Duration, SecretFile, exactly_one
 
 API: Final = "/api/v2/alerts"

@@ -26,7 +26,7 @@ from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.addresses import Timeout, reveal_now
 from watcher.notifiers.text import MARKS, block, one_line, several_jobs
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one
 
 _MOST_ITEMS: Final = 20

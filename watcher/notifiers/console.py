@@ -21,7 +21,7 @@ from watcher.core.rule import Severity
 from watcher.errors import NotifierError
 from watcher.notifiers.console_cards import Panel, render_card
 from watcher.notifiers.text import link, one_line
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 
 _MOST_ITEMS: Final = 30
 _MOST_FACTS: Final = 8

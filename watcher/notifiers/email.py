@@ -32,7 +32,7 @@ from watcher.notifiers.addresses import LOOPBACK, Timeout, check_web_address, re
 from watcher.notifiers.mail import compose_mail, parse_address, render_mail
 from watcher.notifiers.smtp_replies import GREYLISTED, Stage, classify, classify_reply
 from watcher.notifiers.text import link, one_line
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.settings import CertificateFile, OneOrMany, SecretFile, exactly_one
 
 

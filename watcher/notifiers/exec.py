@@ -32,7 +32,7 @@ from watcher.core.redaction import redact
 from watcher.errors import NotifierError
 from watcher.notifiers.cloud_events import render_event
 from watcher.notifiers.text import one_line
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.settings import Duration
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -56,7 +56,7 @@ from watcher.notifiers.slack_socket import hear
 from watcher.notifiers.slack_web import FOREIGN, SlackWeb
 from watcher.notifiers.slack_whole import FILE_NAME, whole_said, whole_text, whole_wire
 from watcher.notifiers.text import link as shown_link
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 
 _CHANNEL_ID: Final = re.compile(r"[CDG][A-Z0-9]{6,}")
 

@@ -28,7 +28,7 @@ from watcher.notifiers.cloud_events import CONTENT_TYPE, render_event
 from watcher.notifiers.outgoing import AddressRefused, Outgoing, Unconnected, classify_broken
 from watcher.notifiers.statuses import classify
 from watcher.notifiers.text import one_line
-from watcher.ports import Capabilities, Wire
+from watcher.ports.notifier import Capabilities, Wire
 from watcher.settings import SecretFile, exactly_one, left_alone
 
 FIXES: Final[Mapping[int, str]] = {

@@ -29,7 +29,7 @@ from watcher.core.answering import (
 from watcher.core.language import PLAIN, Locale, Moment, Text, say
 from watcher.core.model import JobRef, SourceName
 from watcher.errors import NotifierError, PressRefused, SourceError, StoreError
-from watcher.ports import AnsweringNotifier, Notifier
+from watcher.ports.notifier import AnsweringNotifier, Notifier
 from watcher.service.aside import Aside
 from watcher.service.ledger import Bell, Ledger
 from watcher.service.telemetry import log

@@ -22,12 +22,15 @@ import anyio
 import anyio.to_thread
 from prometheus_client import CollectorRegistry
 
-from watcher.config import Loaded
+from watcher.config.loading import Loaded
 from watcher.core.codec import plain
 from watcher.core.language import PLAIN
 from watcher.core.model import SourceName
 from watcher.errors import StoreError
-from watcher.ports import Clock, JobSource, Notifier, Store
+from watcher.ports.clock import Clock
+from watcher.ports.notifier import Notifier
+from watcher.ports.source import JobSource
+from watcher.ports.store import Store
 from watcher.service.answers import Answers
 from watcher.service.aside import Aside
 from watcher.service.clock import SystemClock
@@ -136,7 +139,7 @@ async def assemble(
     """
     async with contextlib.AsyncExitStack() as stack:
         if outset is None:
-            outset = Outset.of(loaded, clock or SystemClock())
+            outset = Outset.of(loaded.sources, clock or SystemClock())
             stack.push_async_callback(outset.aclose)
         clock, metrics, sources = outset.clock, outset.metrics, outset.sources
         if store is None:

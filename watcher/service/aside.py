@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from watcher.core.evidence import Action, Question, Reading
 from watcher.core.model import JobId
 from watcher.errors import Forbidden, JobNotFound, SourceError, Throttled
-from watcher.ports import JobSource
+from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import SourceSettings

@@ -12,7 +12,7 @@ import anyio
 from watcher.core.model import JobId, Listing
 from watcher.core.shares import Use
 from watcher.errors import SourceError
-from watcher.ports import JobSource
+from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.questions import put
 from watcher.service.telemetry import Metrics

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from watcher.core import pacing
 from watcher.core.shares import Turns, Use, first, served
-from watcher.ports import Clock
+from watcher.ports.clock import Clock
 from watcher.service.telemetry import Metrics
 
 SHARE: Final = 5

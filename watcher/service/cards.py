@@ -31,7 +31,7 @@ from watcher.core.living import (
 )
 from watcher.core.model import JobRef
 from watcher.errors import CardLost, StoreUnavailable
-from watcher.ports import LivingNotifier, Wire
+from watcher.ports.notifier import LivingNotifier, Wire
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 

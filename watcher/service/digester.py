@@ -14,7 +14,7 @@ from watcher.core.events import CauseId, deterministic_id, job_of
 from watcher.core.model import JobRef
 from watcher.core.rule import RuleDeadline
 from watcher.core.wishes import wishes_of
-from watcher.ports import Store
+from watcher.ports.store import Store
 from watcher.service.ledger import Ledger, observation
 
 _AT_ONCE: Final = 100

@@ -37,7 +37,9 @@ from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import newly_refused
 from watcher.errors import NotifierError, StoreUnavailable
 from watcher.notifiers.own_words import in_own_words
-from watcher.ports import JobSource, LastingNotifier, Lease, LivingNotifier, Notifier
+from watcher.ports.notifier import LastingNotifier, LivingNotifier, Notifier
+from watcher.ports.source import JobSource
+from watcher.ports.store import Lease
 from watcher.service.cards import Cards
 from watcher.service.gate import Gate
 from watcher.service.lasting import Lasting

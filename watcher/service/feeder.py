@@ -22,7 +22,7 @@ from watcher.core.feeds import ENDED, MOST_PAGES, RARE, ListAnswer, ListQuestion
 from watcher.core.model import JobRef
 from watcher.core.shares import Use
 from watcher.errors import InvalidRequest, SourceError, StoreUnavailable
-from watcher.ports import ListReader
+from watcher.ports.source import ListReader
 from watcher.service.budget import RequestBudget
 from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger

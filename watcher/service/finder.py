@@ -14,7 +14,7 @@ from watcher.core.phases import TERMINAL
 from watcher.core.schedule import PAGE, PASS_SHARE
 from watcher.core.selection import is_news, news_since
 from watcher.errors import SourceError, StoreUnavailable
-from watcher.ports import JobSource, ListReader
+from watcher.ports.source import JobSource, ListReader
 from watcher.service.asking import Asking
 from watcher.service.budget import RequestBudget
 from watcher.service.ledger import Ledger

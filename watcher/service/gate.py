@@ -12,7 +12,7 @@ from watcher.core.delivery import Delivery, DeliveryReason, DeliveryState, Flush
 from watcher.core.events import CauseId
 from watcher.core.fallback import GATHER, Why, told_instead, waiting_news
 from watcher.errors import StoreUnavailable
-from watcher.ports import Lease, Observation
+from watcher.ports.store import Lease, Observation
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 from watcher.settings import ReceiverSettings

@@ -26,7 +26,7 @@ from watcher.core.inquiry import INVESTIGATOR
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.rule import Context, RuleDeadline
 from watcher.errors import StoreUnavailable
-from watcher.ports import JobSource
+from watcher.ports.source import JobSource
 from watcher.service.digester import Digester
 from watcher.service.investigator import Investigator
 from watcher.service.ledger import Ledger, observation

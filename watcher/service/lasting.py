@@ -13,7 +13,8 @@ from uuid import uuid4
 from watcher.core.delivery import Delivery, Failure, Outcome
 from watcher.core.ends import owed_end
 from watcher.core.events import CauseId
-from watcher.ports import LastingNotifier, Observation
+from watcher.ports.notifier import LastingNotifier
+from watcher.ports.store import Observation
 from watcher.service.ledger import Ledger
 from watcher.service.telemetry import log
 

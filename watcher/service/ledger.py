@@ -20,7 +20,8 @@ from watcher.core.model import SourceName
 from watcher.core.people import Address
 from watcher.core.steps import Steps
 from watcher.errors import StaleObservation, StoreError
-from watcher.ports import Clock, Observation, Store
+from watcher.ports.clock import Clock
+from watcher.ports.store import Observation, Store
 from watcher.service.telemetry import Metrics, log
 from watcher.service.waiting import in_turns
 

@@ -1,6 +1,6 @@
-"""What a service has before it has its store. By then its sources can be asked for their first lists.
+"""What a service has before it has read more of its configuration than its sources: they can be asked for their first lists.
 
-What it takes to read a store is a third of all that a start imports: that is not waited for.
+Rules, routes, receivers and a store are two thirds of all that a start imports: that is not waited for.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from watcher.config import Loaded
+from watcher.config.sources import ConfiguredSource
 from watcher.core.model import SourceName
-from watcher.ports import Clock, JobSource, ListReader
+from watcher.ports.clock import Clock
+from watcher.ports.source import JobSource, ListReader
 from watcher.service.asking import Asking
 from watcher.service.budget import Account, RequestBudget
 from watcher.service.clock import SystemClock
@@ -42,13 +43,11 @@ class Outset:
     ahead: Mapping[SourceName, Asking] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, loaded: Loaded, clock: Clock) -> Outset:
-        """That of a configuration."""
+    def of(cls, configured: Mapping[str, ConfiguredSource], clock: Clock) -> Outset:
+        """That of these sources."""
         metrics = Metrics()
-        sources = {
-            SourceName(name): kind(SourceName(name), settings) for name, (kind, settings) in loaded.sources.items()
-        }
-        accounts = accounts_of(sources, {name: settings for name, (_, settings) in loaded.sources.items()}, clock)
+        sources = {SourceName(name): kind(SourceName(name), settings) for name, (kind, settings) in configured.items()}
+        accounts = accounts_of(sources, {name: settings for name, (_, settings) in configured.items()}, clock)
         budgets = {name: RequestBudget(account, metrics, name) for name, account in accounts.items()}
         return cls(clock, metrics, sources, budgets)
 
@@ -59,21 +58,21 @@ class Outset:
 
 
 @contextlib.asynccontextmanager
-async def setting_out(loaded: Loaded, clock: Clock | None = None) -> AsyncIterator[Outset]:
+async def setting_out(configured: Mapping[str, ConfiguredSource], clock: Clock | None = None) -> AsyncIterator[Outset]:
     """Ask for the first lists of the sources while the service is put together. It takes in what they show when it can.
 
     Args:
-        loaded: the configuration.
+        configured: the sources.
         clock: real time unless given.
 
     Raises:
         ExceptionGroup: of what is raised within.
     """
-    outset = Outset.of(loaded, clock or SystemClock())
+    outset = Outset.of(configured, clock or SystemClock())
     ahead = {
         name: Asking(source, outset.budgets[name], outset.metrics, outset.clock.now())
         for name, source in outset.sources.items()
-        if not selection_of(loaded.sources[name][1].select).only_ids
+        if not selection_of(configured[name].settings.select).only_ids
     }
     try:
         async with anyio.create_task_group() as tasks:

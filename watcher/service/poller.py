@@ -28,7 +28,7 @@ from watcher.core.schedule import JITTER, Wish
 from watcher.core.shares import Use
 from watcher.core.sight import Promise, Sight
 from watcher.errors import JobNotFound, SourceError, StoreError, StoreUnavailable
-from watcher.ports import JobSource
+from watcher.ports.source import JobSource
 from watcher.service.asking import Asking
 from watcher.service.budget import Account, RequestBudget
 from watcher.service.feeder import Feeder

@@ -18,7 +18,7 @@ from watcher.core.packing import MANY_PODS, takes_long
 from watcher.core.recognition import confirmed, known_by
 from watcher.core.rule import Context
 from watcher.errors import StaleObservation
-from watcher.ports import Fetched, JobSource
+from watcher.ports.source import Fetched, JobSource
 from watcher.service.finder import Finder
 from watcher.service.ledger import Ledger, observation
 from watcher.service.roster import Entry

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from watcher.config import Loaded
+from watcher.config.loading import Loaded
 from watcher.config.matches import mistake
 from watcher.core.codec import plain
 from watcher.core.matching import Matcher, matcher_from

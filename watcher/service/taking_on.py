@@ -8,7 +8,7 @@ from watcher.core.model import JobRef
 from watcher.core.rule import NotificationId
 from watcher.core.trouble import Trouble
 from watcher.errors import NothingToTakeOn, WatcherError
-from watcher.ports import Store
+from watcher.ports.store import Store
 
 
 async def find_job(store: Store, wanted: str, *, also: str = "") -> JobRef:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from watcher.ports import Store
+    from watcher.ports.store import Store
 
 __all__ = ["open_store"]
 

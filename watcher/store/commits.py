@@ -19,7 +19,7 @@ import anyio
 from sqlalchemy import Connection
 
 from watcher.errors import StaleObservation, StoreUnavailable
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.store import writing
 
 MOST_AT_ONCE: Final = 100

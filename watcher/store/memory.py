@@ -43,7 +43,7 @@ from watcher.core.rule import Decision, Notification, NotificationId, RuleDeadli
 from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble, TroubleEnd
-from watcher.ports import Lease, Observation, StoryLine
+from watcher.ports.store import Lease, Observation, StoryLine
 from watcher.store import breakers, outbox, queue, rows, writing
 from watcher.store.queue import Turn, Waiting
 
@@ -56,7 +56,7 @@ class _Told:
 
 
 class MemoryStore:
-    """A `watcher.ports.Store` that forgets everything with the process."""
+    """A `watcher.ports.store.Store` that forgets everything with the process."""
 
     def __init__(self) -> None:
         self._watches: dict[JobRef, Watch] = {}

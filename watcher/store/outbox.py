@@ -29,7 +29,7 @@ from watcher.core.people import Address
 from watcher.core.phases import Phase
 from watcher.core.recipients import Acceptance
 from watcher.core.rule import RuleDeadline
-from watcher.ports import Lease
+from watcher.ports.store import Lease
 from watcher.store import breakers, queue, rows
 from watcher.store.dialects import put, put_new
 from watcher.store.queue import Waiting

@@ -15,7 +15,7 @@ from watcher.core.fleet import Brief
 from watcher.core.model import JobRef, SourceName, Watch
 from watcher.core.recipients import RecipientOutcome
 from watcher.core.sight import Sight
-from watcher.ports import StoryLine
+from watcher.ports.store import StoryLine
 from watcher.store import rows, schema, troubles
 from watcher.store.schema import deliveries, events, jobs, receipts
 

@@ -30,7 +30,7 @@ from watcher.core.recipients import Acceptance, RecipientOutcome
 from watcher.core.rule import Decision, Notification, RuleDeadline
 from watcher.core.sight import Sight
 from watcher.core.trouble import Trouble
-from watcher.ports import StoryLine
+from watcher.ports.store import StoryLine
 from watcher.store.dialects import Row
 from watcher.store.faults import Unreadable
 from watcher.store.schema import deliveries, notifications

@@ -28,7 +28,7 @@ from watcher.core.sight import Sight
 from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble
 from watcher.errors import StoreError
-from watcher.ports import Lease, Observation, StoryLine
+from watcher.ports.store import Lease, Observation, StoryLine
 from watcher.store import breakers, cards, outbox, reading, silences, troubles, writing
 from watcher.store.commits import Commits
 from watcher.store.sqlite import SqliteDatabase
@@ -89,7 +89,7 @@ def _database(url: str, *, read_only: bool, beside: bool, patience: timedelta) -
 
 
 class SqlStore:
-    """A `watcher.ports.Store` on SQLite or PostgreSQL.
+    """A `watcher.ports.store.Store` on SQLite or PostgreSQL.
 
     Args:
         url: `sqlite:///watcher.db` (relative to the working directory), `sqlite:////data/watcher.db` (absolute), or

@@ -13,7 +13,7 @@ from watcher.core.ends import SUFFIX, ToldTrouble
 from watcher.core.model import JobRef
 from watcher.core.ongoing import UNTIL_ANSWERED, Ongoing
 from watcher.core.trouble import Trouble, TroubleEnd
-from watcher.ports import StoryLine
+from watcher.ports.store import StoryLine
 from watcher.store import rows
 from watcher.store.dialects import Row, put_new
 from watcher.store.schema import deliveries, notifications, troubles

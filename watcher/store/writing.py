@@ -8,7 +8,7 @@ from watcher.core.delivery import Delivery, DeliveryState, absorbed
 from watcher.core.events import job_of
 from watcher.core.inhibition import BEFORE, inhibited
 from watcher.errors import StaleObservation
-from watcher.ports import Observation
+from watcher.ports.store import Observation
 from watcher.store import cards, rows, schema, troubles
 from watcher.store.dialects import put, put_new
 from watcher.store.schema import Instant, deadlines, deliveries, jobs

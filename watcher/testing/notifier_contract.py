@@ -29,7 +29,7 @@ import pytest
 
 from watcher.core.delivery import Receipt
 from watcher.errors import NotifierError
-from watcher.ports import LastingNotifier, LivingNotifier, Notifier
+from watcher.ports.notifier import LastingNotifier, LivingNotifier, Notifier
 from watcher.settings import Settings
 from watcher.testing.cards import CARDS, standing_there
 from watcher.testing.messages import SAMPLES, again

@@ -1,4 +1,4 @@
-"""The contract of `watcher.ports.Store`, as tests: each sentence of the Protocol's docstrings is one.
+"""The contract of `watcher.ports.store.Store`, as tests: each sentence of the Protocol's docstrings is one.
 
 An adapter runs them by naming how it is made:
 
@@ -55,7 +55,7 @@ from watcher.core.silencing import Silencing, SilencingId
 from watcher.core.trouble import Trouble, TroubleEnd
 from watcher.core.withholding import withheld
 from watcher.errors import StaleObservation
-from watcher.ports import Lease, Observation, Store
+from watcher.ports.store import Lease, Observation, Store
 
 T0 = datetime(2026, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
 """When every sample begins. Has microseconds, so that a store that drops them is found out."""

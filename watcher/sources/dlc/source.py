@@ -13,7 +13,7 @@ from anyio import to_thread
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
 from watcher.errors import InvalidRequest
-from watcher.ports import NOTHING_KNOWN, Fetched, Permit
+from watcher.ports.source import NOTHING_KNOWN, Fetched, Permit
 from watcher.sources.dlc.acs3 import DATE_FORMAT, percent_encode
 from watcher.sources.dlc.asking import EVER, PAGE_SIZE, params_of
 from watcher.sources.dlc.client import SignedClient, WallClock, utc_now
@@ -103,7 +103,7 @@ def _window(since: datetime | None, pod_uid: str = "", **limit: int) -> dict[str
 
 
 class DlcSource:
-    """Implements `watcher.ports.JobSource` for Alibaba Cloud PAI-DLC.
+    """Implements `watcher.ports.source.JobSource` for Alibaba Cloud PAI-DLC.
 
     What a pass over ListJobs covers. DLC can sort and filter by creation time, not by change, and by default shows seven days.
     So a pass reads, newest first, the jobs created within `created_within` (30 days unless set), in each configured workspace; in

@@ -1,4 +1,4 @@
-"""`sources:` and `receivers:`: each entry is validated by the settings model that its kind brings."""
+"""`receivers:`: each entry is validated by the settings model that its kind brings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ from watcher.config.document import Place
 from watcher.config.findings import Findings, as_mapping
 from watcher.config.wording import listed, unknown
 from watcher.kinds import Kinds, PluginFault
-from watcher.ports import Notifier
-from watcher.settings import ReceiverSettings, Settings, SourceSettings
-
-
-class ConfiguredSource(NamedTuple):
-    """A source as configured: the class that the kind names, and its validated settings."""
-
-    kind: type[Any]
-    settings: SourceSettings
+from watcher.ports.notifier import Notifier
+from watcher.settings import ReceiverSettings, Settings
 
 
 class ConfiguredReceiver(NamedTuple):
@@ -30,30 +23,6 @@ class ConfiguredReceiver(NamedTuple):
 
 COMMON: Final = frozenset(ReceiverSettings.model_fields)
 """Keys that may stand beside a receiver's kind."""
-
-
-def bind_sources(found: Findings, kinds: Kinds) -> dict[str, ConfiguredSource]:
-    """The sources that are right; the others are among the findings."""
-    sources: dict[str, ConfiguredSource] = {}
-    for name, written in as_mapping(found.document.data.get("sources")).items():
-        place: Place = ("sources", name)
-        if not isinstance(written, dict):
-            continue
-        word = written.get("kind")
-        if not isinstance(word, str):
-            found.add_at_key(f'"kind" says which source this is; allowed are: {listed(kinds.sources)}', place)
-        elif word not in kinds.sources:
-            found.add(unknown("kind of source", word, kinds.sources), (*place, "kind"))
-        else:
-            try:
-                kind = kinds.sources[word]
-            except PluginFault as fault:
-                found.add(str(fault), (*place, "kind"))
-                continue
-            settings = found.validate(kind.Settings, written, place)
-            if settings is not None:
-                sources[name] = ConfiguredSource(kind, settings)
-    return sources
 
 
 def bind_receivers(found: Findings, kinds: Kinds) -> dict[str, ConfiguredReceiver]:
