@@ -181,8 +181,9 @@ def startup(sizes: Sequence[int], rounds: int, pods: int, directory: Path) -> Ta
         data.append({"jobs": jobs} | {name: spread.__dict__ for name, spread in spreads.items()})
     note = (
         f"`dlc-watcher run` after kill -9, SQLite, {pods} pods a job, {rounds} starts in turns; modules are compiled, as "
-        "installed ones are. The first pass over the lists begins once the sources are known, and is taken in after the stored jobs "
-        "are; with no stored job a start is importing. What is known completely again is the budget's matter: a look at each job."
+        "installed ones are. The first pass over the lists begins once the sources are known, and is taken in after the "
+        "stored jobs are; with no stored job a start is importing. What is known completely again is the budget's matter: "
+        "a look at each job."
     )
     heading = (
         "start on",

@@ -7,6 +7,7 @@ import functools
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -249,8 +250,6 @@ print("\\n".join(sorted({{name.split(".")[0] for name in sys.modules}})), file=s
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["run", "--help"], ["demo", "--help"]], ids=" ".join)
 def test_help_imports_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
-    import sys
-
     done = subprocess.run([sys.executable, "-c", _LOOK.format(args=args)], cwd=tmp_path, env=environment(), capture_output=True,
                           text=True, timeout=60, check=True)  # fmt: skip
     assert done.stdout
@@ -259,13 +258,24 @@ def test_help_imports_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert set(done.stderr.split()) & HEAVY - own == set()
 
 
-def test_the_service_imports_nothing_that_it_may_not_need(tmp_path: Path) -> None:
-    import sys
+def said(code: str, folder: Path) -> set[str]:
+    """What a program of this code prints, word by word."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(done.stdout.split())
 
-    look = 'import sys, watcher.service.app, watcher.store.sql, watcher.sources.dlc; print(*sys.modules, sep="\\n")'
-    done = subprocess.run([sys.executable, "-c", look], cwd=tmp_path, env=environment(), capture_output=True,
-                          text=True, timeout=60, check=True)  # fmt: skip
-    loaded = set(done.stdout.split())
+
+def test_the_service_imports_nothing_that_it_may_not_need(tmp_path: Path) -> None:
+    loaded = said(
+        "import sys, watcher.service.app, watcher.store.sql, watcher.sources.dlc; print(*sys.modules)", tmp_path
+    )
     assert {"sqlalchemy", "structlog", "pydantic"} <= loaded
     unneeded = {
         "aiohttp",
@@ -294,17 +304,13 @@ from watcher.service.outset import Outset
 file = Path("dlc-watcher.yaml")
 sources = sources_of(parse(read_text(file), file="", env={}), discover(), Path())
 assert Outset.of(sources, SystemClock()).sources.keys() == {"hz"}
-print(*sys.modules, sep="\\n")
+print(*sys.modules)
 """
 
 
 def test_first_requests_wait_for_the_imports_of_sources_only(tmp_path: Path) -> None:
-    import sys
-
     configure(tmp_path, "http://127.0.0.1:9")
-    done = subprocess.run([sys.executable, "-c", _SETTING_OUT], cwd=tmp_path, env=environment(), capture_output=True,
-                          text=True, timeout=60, check=True)  # fmt: skip
-    there = set(done.stdout.split())
+    there = said(_SETTING_OUT, tmp_path)
     assert {"watcher.sources.dlc", "watcher.service.asking", "watcher.core.model"} <= there
     later = {
         "config.loading",
