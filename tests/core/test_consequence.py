@@ -8,10 +8,11 @@ from typing import ClassVar
 import pytest
 
 from tests.core.strategies import CAUSE, NOW, REF, at, happening, job
-from watcher.core.consequence import Book, Consequences, consequences
+from watcher.core.consequence import Book, Consequences, concluding, consequences
 from watcher.core.delivery import DeliveryReason, DeliveryState
 from watcher.core.events import Event, EventId, JobFailed, PodRestarted, RuleFailed
-from watcher.core.matching import Matcher
+from watcher.core.inhibition import Inhibit
+from watcher.core.matching import Labels, Matcher
 from watcher.core.model import JobSettings, PodKey
 from watcher.core.routing import Route
 from watcher.core.rule import (
@@ -75,6 +76,28 @@ ROOT = Route(path="route", receiver="team")
 
 def test_nothing_follows_from_nothing() -> None:
     assert consequences((), CONTEXT, Book((BoundRule(name="tell", rule=Tell()),), TREE), NOW) == Consequences()
+
+
+def test_what_is_inhibited_is_asked_of_one_delivery_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, steps, matches = 0, [], Matcher.matches
+
+    def counted(matcher: Matcher, labels: Labels) -> bool:
+        nonlocal asked
+        asked += 1
+        return matches(matcher, labels)
+
+    monkeypatch.setattr(Matcher, "matches", counted)
+    nothing = Matcher.of({"kind": "nothing.*"})
+    inhibits = tuple(
+        Inhibit(name=name, source=nothing, target=nothing, equal=(), lasts=timedelta(hours=1)) for name in ("a", "b")
+    )
+    events = [replace(FAILED, id=EventId(f"e{number}")) for number in range(50)]
+    book = Book((BoundRule(name="tell", rule=Tell()),), TREE, inhibits=inhibits)
+    for _ in concluding(events, CONTEXT, book, NOW):
+        steps.append(asked)
+        asked = 0
+    assert sum(steps) >= len(events) * len(inhibits)
+    assert max(steps) <= 2 * len(TREE.routes)
 
 
 def test_every_notification_is_owed_to_every_receiver_that_hears_it() -> None:

@@ -158,7 +158,11 @@ def concluding(events: Sequence[Event], context: Context, book: Book, now: datet
             reduce(lambda one, absorption: absorbed(one, absorption, now), evaluation.absorptions, delivery)
         )
         yield
-    inhibitions = begun(book.inhibits, deliveries)
+    inhibitions: list[Inhibiting] = []
+    for inhibit in book.inhibits:
+        for delivery in deliveries:
+            inhibitions += begun((inhibit,), (delivery,))
+            yield
     inhibiting = (*lasting(book.inhibiting, events, now), *inhibitions)
     for place, delivery in enumerate(deliveries):
         deliveries[place] = inhibited(delivery, inhibiting, now)
@@ -189,6 +193,6 @@ def concluding(events: Sequence[Event], context: Context, book: Book, now: datet
             *wanted,
         ),
         absorptions=evaluation.absorptions,
-        inhibitions=inhibitions,
+        inhibitions=tuple(inhibitions),
         troubles=(*over_now, *opening),
     )

@@ -314,8 +314,11 @@ class Fleet:
                 continue
             happening = Happening(event, member, job if event.kind in self._in_full else None)
             self._happenings[event.id] = happening
-            if (ref := job_of(event)) is not None:
-                self._of_job.setdefault(ref, deque()).append(happening)
+            if (ref := job_of(event)) is None:
+                continue
+            if (own := self._of_job.get(ref)) is None:
+                own = self._of_job[ref] = deque()
+            own.append(happening)
         while self._overdue(now):
             self._forget_first()
 
