@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,7 @@ from watcher.sources.dlc.errors import ErrorBody, error_from
 from watcher.sources.dlc.likeness import digest
 from watcher.sources.dlc.pages import read_page
 from watcher.sources.dlc.wire import snapshot_from_json
+from watcher.sources.permitted import permitted
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -101,13 +103,15 @@ class DirectSource:
             raise self._refused(exc.refusal, "ListJobs") from None
         return read_page(json.dumps(body).encode(), source=self.name, known=known)
 
+    async def _page(self, number: int, known: Mapping[JobId, bytes]) -> Any:
+        return self._list(params_of(ListQuestion(page=number), {}, EVER), known)
+
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         jobs: dict[JobId, JobSummary] = {}
         unchanged: dict[JobId, None] = {}
         digests: dict[JobId, bytes] = {}
         for number in range(1, 1000):
-            await permit()
-            page = self._list(params_of(ListQuestion(page=number), {}, EVER), known)
+            page = await permitted(permit, partial(self._page, number, known))
             jobs |= {job.ref.job_id: job for job in page.jobs}
             unchanged |= dict.fromkeys(page.unchanged)
             digests |= page.digests

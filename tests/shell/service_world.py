@@ -42,6 +42,7 @@ from watcher.service.ledger import Ledger
 from watcher.service.poller import Poller
 from watcher.service.telemetry import Metrics
 from watcher.settings import Settings, SourceSettings
+from watcher.sources.permitted import permitted
 from watcher.store.memory import MemoryStore
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -207,10 +208,12 @@ class FakeSource:
         return None if known == digest else Fetched(told, digest)
 
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
-        await permit()
-        self.asked.append((self.clock.now(), "ListJobs", ""))
-        await self._take_time()
-        self._fail("ListJobs")
+        async def ask() -> None:
+            self.asked.append((self.clock.now(), "ListJobs", ""))
+            await self._take_time()
+            self._fail("ListJobs")
+
+        await permitted(permit, ask)
         told = [self._told(one) for one in self.jobs.values()] if self.listed is None else self.listed
         items = [replace(summary(one), **self.lend) for one in told if isinstance(one, JobSnapshot)]
         digests = {item.ref.job_id: repr(item).encode() for item in items}

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tests.shell.dlc_server import JOB, KEY_ID, SECRET, Answer, Asked, Peer, refusal, response, says, serving
 from watcher.core.model import JobId, SourceName
-from watcher.errors import GarbledAnswer, InvalidRequest, ServerFault
+from watcher.errors import GarbledAnswer, InvalidRequest, ServerFault, Throttled
 from watcher.ports.source import JobSource
 from watcher.sources.dlc import DlcSettings, DlcSource
 from watcher.sources.dlc import source as dlc_source
@@ -38,7 +38,7 @@ def source_of(peer: Peer, **settings: object) -> DlcSource:
     return DlcSource(SourceName("hz"), DlcSettings.model_validate(told), wall=lambda: NOW)
 
 
-async def permit() -> None:
+async def permit(refused: Throttled | None = None) -> None:
     return None
 
 
@@ -217,7 +217,7 @@ async def test_pages_are_read_newest_first_until_a_short_one() -> None:
     jobs = [listed(n) for n in range(230)]
     permits = []
 
-    async def counted() -> None:
+    async def counted(refused: Throttled | None = None) -> None:
         permits.append(1)
 
     async with serving(pages(lambda params: (page_of(jobs, params), 230))) as peer:
@@ -296,6 +296,30 @@ async def test_a_pass_says_whether_it_was_complete(choose: Any, jobs: int, compl
         await source.aclose()
     assert (len(listing.jobs), listing.complete) == (jobs, complete)
     assert len(peer.asked) <= 3
+
+
+async def test_a_throttled_page_is_asked_for_again_for_as_long_as_that_is_permitted() -> None:
+    first, last = ({"Jobs": [listed(n) for n in few], "TotalCount": 101} for few in (range(100), (100,)))
+    throttled = refusal(429, "Throttling.User")
+    told: list[Throttled | None] = []
+
+    async def patient(refused: Throttled | None = None) -> None:
+        told.append(refused)
+        if len(told) > 5:
+            assert refused is not None
+            raise refused
+
+    answers = (response(200, first), throttled, throttled, response(200, last))
+    async with serving(says(*answers, throttled, throttled)) as peer:
+        source = source_of(peer)
+        listing = await source.list_jobs(patient)
+        assert (len(listing.jobs), listing.complete) == (101, True)
+        assert [refused is None for refused in told] == [True, True, False, False]
+        assert [params["PageNumber"] for params in asked_params(peer)] == ["1", "2", "2", "2"]
+        with pytest.raises(Throttled):
+            await source.list_jobs(patient)
+        await source.aclose()
+    assert len(peer.asked) == 5
 
 
 async def test_a_pass_that_fails_midway_raises() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -10,11 +10,25 @@ from typing import Final, Protocol, runtime_checkable
 
 from watcher.core.feeds import ListAnswer, ListQuestion
 from watcher.core.model import JobId, JobSnapshot, JobSummary, Listing, SourceName
+from watcher.errors import Throttled
 
 NOTHING_KNOWN: Final[Mapping[JobId, bytes]] = MappingProxyType({})
 
-Permit = Callable[[], Awaitable[None]]
-"""Awaited before every single request, so that all requests of an account share one budget."""
+
+class Permit(Protocol):
+    """The right to one request. Awaited before every single one, so that all requests of an account share one budget."""
+
+    async def __call__(self, refused: Throttled | None = None) -> None:
+        """Wait for it.
+
+        Args:
+            refused: how the same request was throttled just before. It is sent again, so that a pass of a thousand requests need
+                not begin anew for one of them.
+
+        Raises:
+            Throttled: `refused` itself: it was throttled too often.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,8 @@ class JobSource(Protocol):
     async def list_jobs(self, permit: Permit, known: Mapping[JobId, bytes] = NOTHING_KNOWN) -> Listing:
         """One pass over all listed jobs this source covers, each once; `permit` is awaited before each request.
 
-        A pass that failed midway raises; it never returns a part as if it were the whole.
+        A pass that failed midway raises; it never returns a part as if it were the whole. A request that is throttled is sent again
+        with another permit; whether to go on is the permit's decision.
 
         Args:
             permit: the right to one request.

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from time import perf_counter
+from typing import Final
 
 import anyio
 
 from watcher.core.model import JobId, Listing
 from watcher.core.shares import Use
-from watcher.errors import SourceError
+from watcher.errors import SourceError, Throttled
 from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.questions import put
-from watcher.service.telemetry import Metrics
+from watcher.service.telemetry import Metrics, log
+
+MOST_REFUSALS: Final = 3
+"""So often in a row one request of a pass may be throttled before the pass is broken off. Each halves the rate, if it comes later
+than the answers to what was sent before."""
+
+_ACTION: Final = "ListJobs"
 
 
 @dataclass(slots=True)
@@ -33,6 +40,9 @@ class Asking:
     budget: RequestBudget
     metrics: Metrics
     began: datetime
+    _refusals: int = 0
+    """In a row, of the request that is being sent."""
+    _sent_s: float = 0.0
     _came: Listing | SourceError = field(default_factory=lambda: SourceError("the pass was broken off"))
     _over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -42,15 +52,28 @@ class Asking:
         Args:
             digests: see `JobSource.list_jobs`.
         """
-        permit = partial(self.budget.permit, Use.PASS)
         try:
             self._came = await put(
-                self.metrics, self.source.name, "ListJobs", lambda: self.source.list_jobs(permit, digests)
+                self.metrics, self.source.name, _ACTION, lambda: self.source.list_jobs(self._permit, digests)
             )
         except SourceError as exc:
             self._came = exc
         finally:
             self._over.set()
+
+    async def _permit(self, refused: Throttled | None = None) -> None:
+        """The right to the next request, or to the same once more. See `Permit`."""
+        if refused is None:
+            self._refusals = 0
+        else:
+            self._refusals += 1
+            if self._refusals > MOST_REFUSALS:
+                raise refused
+            self.budget.throttled(refused.retry_after)
+            self.metrics.asked(self.source.name, _ACTION, type(refused).__name__, perf_counter() - self._sent_s)
+            log.warning("throttled", source=self.source.name, action=_ACTION, rate=round(self.budget.rate, 3))
+        await self.budget.permit(Use.PASS)
+        self._sent_s = perf_counter()
 
     async def outcome(self) -> Listing | SourceError:
         """What came of it, as soon as that is known."""

@@ -24,6 +24,7 @@ from watcher.sources.dlc.many_pods import ManyPods
 from watcher.sources.dlc.pages import read_page
 from watcher.sources.dlc.settings import DlcSettings
 from watcher.sources.dlc.wire import ListingPage, lines_from_json, snapshot_from_json
+from watcher.sources.permitted import permitted
 
 _JOBS: Final = "/api/v1/jobs"
 _LONGEST_ID: Final = 256
@@ -251,9 +252,8 @@ class DlcSource:
         totals: list[int] = []
         ids: set[JobId] = set()
         for number in range(1, self._settings.max_pages + 1):
-            await permit()
-            body = await self._client.get("ListJobs", _JOBS, {**params, "PageNumber": str(number)})
-            page = await self._page(body, pass_.known)
+            asked = partial(self._client.get, "ListJobs", _JOBS, {**params, "PageNumber": str(number)})
+            page = await self._page(await permitted(permit, asked), pass_.known)
             before = len(ids)
             ids.update(page.unchanged, (job.ref.job_id for job in page.jobs))
             if len(ids) == before and (
