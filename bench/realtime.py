@@ -147,7 +147,7 @@ def _simulating(scenario_file: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout:
+        if process.stdout is not None:
             process.stdout.close()
 
 

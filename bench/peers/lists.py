@@ -19,6 +19,7 @@ from bench.peers.ours import source_of
 from bench.peers.plain_httpx import new_client
 from bench.peers.raw_socket import RawSocket
 from watcher.core.model import JobId
+from watcher.errors import Throttled
 from watcher.sources.dlc.acs3 import AccessKey, Signer, canonical_query
 
 PAGE = 100
@@ -28,8 +29,9 @@ _LEAST, _LEAST_ASYNC = 16, 4
 """Pages that a sweep reads."""
 
 
-async def _no_wait() -> None:
-    return None
+async def _no_wait(refused: Throttled | None = None) -> None:
+    if refused is not None:
+        raise refused
 
 
 def _seen(count: int, site: Site) -> None:
