@@ -47,7 +47,7 @@ def bind_sources(found: Findings, kinds: Kinds) -> dict[str, ConfiguredSource]:
 
 
 def sources_of(document: Document, kinds: Kinds, base_dir: Path) -> dict[str, ConfiguredSource]:
-    """All sources, ahead of the rest of the document.
+    """All sources, ahead of the rest of the document. Read with that, they are validated once more: faults are told together.
 
     Args:
         document: the configuration.

@@ -46,7 +46,7 @@ class Aside:
         except SourceError as exc:
             outcome = type(exc).__name__
             if isinstance(exc, Throttled):
-                self._budget.throttled(exc.retry_after)
+                self._budget.throttled(question.action, exc)
             if exc.permanent or isinstance(exc, JobNotFound):
                 return Reading.failed(question, str(exc), denied=isinstance(exc, Forbidden))
             raise

@@ -16,7 +16,7 @@ from watcher.errors import SourceError, Throttled
 from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
 from watcher.service.questions import put
-from watcher.service.telemetry import Metrics, log
+from watcher.service.telemetry import Metrics
 
 MOST_REFUSALS: Final = 3
 """So often in a row one request of a pass may be throttled before the pass is broken off. Each halves the rate, if it comes later
@@ -69,9 +69,8 @@ class Asking:
             self._refusals += 1
             if self._refusals > MOST_REFUSALS:
                 raise refused
-            self.budget.throttled(refused.retry_after)
+            self.budget.throttled(_ACTION, refused)
             self.metrics.asked(self.source.name, _ACTION, type(refused).__name__, perf_counter() - self._sent_s)
-            log.warning("throttled", source=self.source.name, action=_ACTION, rate=round(self.budget.rate, 3))
         await self.budget.permit(Use.PASS)
         self._sent_s = perf_counter()
 

@@ -15,8 +15,9 @@ from prometheus_client import Gauge
 
 from watcher.core import pacing
 from watcher.core.shares import Turns, Use, first, served
+from watcher.errors import Throttled
 from watcher.ports.clock import Clock
-from watcher.service.telemetry import Metrics
+from watcher.service.telemetry import Metrics, log
 
 SHARE: Final = 5
 """Of so many requests, at most one is an aside."""
@@ -193,9 +194,10 @@ class RequestBudget:
         """A request was answered: speed up a little."""
         self._account.set_pace(pacing.answered(self._account.pace, self._clock.now()))
 
-    def throttled(self, retry_after: timedelta | None) -> None:
-        """The account asks too often: slow down all of it."""
-        self._account.set_pace(pacing.throttled(self._account.pace, self._clock.now(), retry_after))
+    def throttled(self, action: str, refused: Throttled) -> None:
+        """The account asks too often, as this question showed: slow down all of it."""
+        self._account.set_pace(pacing.throttled(self._account.pace, self._clock.now(), refused.retry_after))
+        log.warning("throttled", source=self._source, action=action, rate=round(self.rate, 3))
 
     def hold(self, length: timedelta) -> None:
         """Ask nothing for so long, of this source."""

@@ -176,8 +176,7 @@ class Outlook:
         known = self._failing.get(action)
         self._failing[action] = exc
         if isinstance(exc, Throttled):
-            self._budget.throttled(exc.retry_after)
-            log.warning("throttled", source=self._source, action=action, rate=round(self._budget.rate, 3))
+            self._budget.throttled(action, exc)
             await self._update(exc)
             return
         if not self._budget.held:  # questions that were under way together fail together: that is one failure, not many

@@ -1,6 +1,6 @@
 """What a service has before it has read more of its configuration than its sources: they can be asked for their first lists.
 
-Rules, routes, receivers and a store are two thirds of all that a start imports: that is not waited for.
+Rules, routes, receivers and a store are nearly half of a start: that is not waited for.
 """
 
 from __future__ import annotations
