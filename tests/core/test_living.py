@@ -56,6 +56,15 @@ def test_a_root_that_stands_is_used_as_it_is() -> None:
     assert (standing().posted_at, standing().place, standing().next_at) == (at(1), "C1", at(1) + UPDATE_EVERY)
 
 
+def test_a_root_that_an_earlier_attempt_left_shows_what_was_so_then_and_is_behind_at_once() -> None:
+    found = posted(begun(), replace(RECEIPT, earlier=True), "a", at(1))
+    assert found.stands
+    assert may_update(found, at(1))
+    shown = updated(found, "a", at(2))
+    assert not shown.behind
+    assert shown.next_at == at(2) + UPDATE_EVERY
+
+
 @pytest.mark.parametrize(
     ("held", "target", "why"),
     [

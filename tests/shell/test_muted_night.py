@@ -103,10 +103,13 @@ FATES: Mapping[int, tuple[tuple[str, int], ...]] = {
 
 
 async def until_all_that_is_due_is_told(service: Service) -> None:
+    """Nothing is due, and nothing that was is still on its way: the next step of the clock must not overtake it."""
     with anyio.fail_after(30):
         for dispatcher in service.dispatchers:
             while (due := await service.store.next_due(receiver=dispatcher.name)) and due <= service.clock.now():
                 await anyio.sleep(0.002)
+        while (await service.store.counts())["deliveries.sending"]:
+            await anyio.sleep(0.002)
 
 
 async def the_night(tmp_path: Path) -> tuple[dict[str, FakeNotifier], tuple[Delivery, ...]]:

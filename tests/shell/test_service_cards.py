@@ -46,6 +46,7 @@ class Showing(FakeNotifier):
         self.tries: list[CardView] = []
         self.order: list[str] = []
         self.fails: deque[NotifierError] = deque()
+        self.lost_answers = 0
 
     def render_card(self, view: CardView) -> Wire:
         return {"title": view.card.title}
@@ -54,8 +55,13 @@ class Showing(FakeNotifier):
         self.tries.append(view)
         if self.fails:
             raise self.fails.popleft()
+        if view.id in {one.id for one in self.roots} and not view.reference:
+            return Receipt(reference=f"card-{len(self.roots)}", place="C1", earlier=True)
         self.shown.append(view)
         self.order.append("change" if view.reference else "root")
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise passing()
         reference = view.reference or f"card-{len(self.roots)}"
         return Receipt(reference=reference, thread_reference=reference, place="C1")
 
@@ -186,6 +192,36 @@ async def test_a_root_that_was_begun_by_a_process_that_died_is_tried_again_under
         await desk.owe("dlc1", "a")
         await desk.clock.advance(seconds(5))
     assert [view.attempt for view in desk.showing.tries] == [2]
+
+
+async def test_a_root_that_stood_already_when_it_was_tried_again_is_brought_up_to_date() -> None:
+    desk = CardDesk()
+    desk.showing.lost_answers = 1
+    await desk.look(status="Running")
+    async with desk.dispatching():
+        await desk.owe("dlc1", "a")
+        await desk.clock.settle()
+        await desk.look(status="Succeeded")  # before the next attempt, and the last that is ever committed about it
+        await desk.clock.advance(seconds(60))
+    assert [view.attempt for view in desk.showing.tries[:2]] == [1, 2]
+    assert desk.showing.order == ["root", "news", "change"]
+    assert desk.showing.statuses == ["Running", "Succeeded"]
+    assert not (await desk.card()).behind
+
+
+async def test_what_is_committed_while_a_card_is_begun_is_on_it() -> None:
+    class Busy(FlakyStore):
+        async def keep_card(self, card: LivingCard) -> None:
+            if not card.reference:
+                await desk.look(status="Succeeded")
+            await super().keep_card(card)
+
+    desk = CardDesk(world=World(rules=TELL_EVERYTHING, store=Busy()))
+    await desk.look(status="Running")
+    async with desk.dispatching():
+        await desk.owe("dlc1", "a")
+        await desk.clock.advance(seconds(60))
+    assert desk.showing.statuses == ["Succeeded"]
 
 
 async def test_news_whose_root_is_refused_for_good_is_a_dead_letter_with_the_fix() -> None:

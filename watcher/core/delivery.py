@@ -175,6 +175,7 @@ class Receipt:
         recipients: the last word about each recipient, where the far side answers for each. While one is deferred, the message is
             tried again for those.
         retry_after: how long the far side wants those to wait.
+        earlier: an earlier attempt had brought it there, as it was then; this one found it and sent nothing.
     """
 
     reference: str = ""
@@ -183,6 +184,7 @@ class Receipt:
     note: str = ""
     recipients: Outcomes = ()
     retry_after: timedelta | None = None
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

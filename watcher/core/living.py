@@ -13,7 +13,8 @@ was committed in between is shown by one update, the newest state. A restart cha
 A lost card is replaced with the next news, not at once: who deleted it, or archived the channel, has not asked for another.
 
 The root is marked before it is posted (`attempt`), under an id of its own that is the same on every attempt. So after a crash it is
-looked for before it is posted again, like any other message.
+looked for before it is posted again, like any other message. What was found shows an older state, so it is changed next. What is to
+be shown is read after the mark: what is committed from then on raises `news`, and nothing falls between the two.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ UPDATE_EVERY: Final = timedelta(seconds=10)
 
 MOST_REPLIES: Final = 1000
 """So many replies stand under one root; more than that Slack shows slowly and nobody scrolls through."""
+
+_NOTHING: Final = -1
+"""`seen` of a card of which nobody knows what it shows."""
 
 OVERDUE: Final = timedelta(seconds=30)
 """A card that is behind for longer than this goes before the next event: else no card would tell the truth during a storm."""
@@ -69,7 +73,7 @@ class LivingCard:
         replies: messages under it.
         shown: what it shows (`fingerprint`).
         news: raised with every commit about the job; the store's own.
-        seen: the `news` that it shows.
+        seen: the `news` that it shows; less than any where nobody knows what it shows.
         next_at: it is not updated before.
         failures: updates that failed in a row.
         lost: why it is given up, or None.
@@ -208,16 +212,11 @@ def _loss(held: LivingCard, target: str) -> CardLoss | None:
 
 
 def posted(living: LivingCard, receipt: Receipt, shown: str, now: datetime) -> LivingCard:
-    """Its root stands."""
-    return replace(
-        living,
-        reference=receipt.reference,
-        place=receipt.place,
-        posted_at=now,
-        shown=shown,
-        seen=living.news,
-        next_at=now + UPDATE_EVERY,
-    )
+    """Its root stands. One that an earlier attempt left shows what was so then, whatever that was: it is behind at once."""
+    made = replace(living, reference=receipt.reference, place=receipt.place, posted_at=now)
+    if receipt.earlier:
+        return replace(made, shown="", seen=_NOTHING, next_at=now)
+    return replace(made, shown=shown, seen=living.news, next_at=now + UPDATE_EVERY)
 
 
 def replied(living: LivingCard) -> LivingCard:

@@ -376,7 +376,7 @@ class SlackNotifier:
         if ts is None:
             return None
         note = "found there from an earlier attempt, not sent again"
-        return Receipt(reference=ts, thread_reference=ts, place=channel, note=note)
+        return Receipt(reference=ts, thread_reference=ts, place=channel, note=note, earlier=True)
 
 
 def with_buttons(wire: Wire, rows: Sequence[Mapping[str, Any]]) -> Wire:

@@ -105,7 +105,8 @@ class LivingNotifier(Notifier, Protocol):
         """Post it where `view.reference` is "", else change that message. One attempt.
 
         Returns:
-            `reference` names the message from now on; `place` where it stands.
+            `reference` names the message from now on; `place` where it stands; `earlier` where a copy was found that an earlier
+            attempt had posted: it shows what was so then, and will be changed next.
 
         Raises:
             CardLost: the message cannot be changed any more, and why; a new one will be posted with the next news of the job.

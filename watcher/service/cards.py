@@ -113,6 +113,7 @@ class Cards:
 
     async def _post(self, living: LivingCard, card: Card) -> LivingCard | Failure:
         await self._ledger.store.keep_card(living)
+        card = await self._card_of(living.job) or card  # before the mark, a commit puts no card behind
         outcome = await self._show(living, card)
         if not isinstance(outcome, Receipt):
             log.warning("card_not_posted", receiver=self._receiver, job=str(living.job), error=_words(outcome))

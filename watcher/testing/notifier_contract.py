@@ -274,6 +274,14 @@ class LivingContract:
                 assert second.reference == first.reference
                 assert len(self.shown()) == 1
 
+    async def test_what_a_repeat_leaves_shows_the_newest_or_says_that_it_does_not(self) -> None:
+        async with self.open() as bench:
+            notifier, view = _living(bench), CARDS["running"]
+            await notifier.show_card(notifier.render_card(view), view)
+            repeat = replace(view, attempt=2, card=replace(CARDS["succeeded"].card, ref=view.card.ref))
+            receipt = await notifier.show_card(notifier.render_card(repeat), repeat)
+            assert receipt.earlier != ("succeeded" in self.shown()[-1].lower())
+
     async def test_a_failure_to_show_is_a_notifier_error_without_secrets(self) -> None:
         async with self.open() as bench:
             notifier, view = _living(bench), CARDS["running"]
