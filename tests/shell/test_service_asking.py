@@ -76,6 +76,7 @@ async def test_a_pass_goes_on_where_it_was_throttled_and_only_as_fast_as_it_may(
     ]
     assert disturbed.budget.rate < undisturbed.budget.rate == 10.0
     assert (undisturbed.counted("Throttled"), disturbed.counted("Throttled")) == (None, 3)
+    assert undisturbed.counted("ok") == disturbed.counted("ok") == undisturbed.source.asked["ListJobs"]
 
 
 async def test_a_page_that_is_always_throttled_ends_the_pass() -> None:
@@ -83,7 +84,7 @@ async def test_a_page_that_is_always_throttled_ends_the_pass() -> None:
     outcome = await broken.outcome()
     assert isinstance(outcome, Throttled)
     assert broken.source.asked["ListJobs"] == 2 + 1 + MOST_REFUSALS
-    assert broken.counted("Throttled") == 1 + MOST_REFUSALS
+    assert (broken.counted("ok"), broken.counted("Throttled")) == (2, 1 + MOST_REFUSALS)
 
 
 async def test_only_refusals_in_a_row_end_a_pass() -> None:

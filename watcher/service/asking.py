@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import perf_counter
 from typing import Final
 
 import anyio
@@ -15,7 +14,7 @@ from watcher.core.shares import Use
 from watcher.errors import SourceError, Throttled
 from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
-from watcher.service.questions import put
+from watcher.service.questions import Requests, put_in
 from watcher.service.telemetry import Metrics
 
 MOST_REFUSALS: Final = 3
@@ -32,7 +31,7 @@ class Asking:
     Attributes:
         source: whose lists.
         budget: waited for before each page.
-        metrics: where the question is counted.
+        metrics: where the requests are counted.
         began: what came to be after this time, the pass may not show.
     """
 
@@ -42,9 +41,12 @@ class Asking:
     began: datetime
     _refusals: int = 0
     """In a row, of the request that is being sent."""
-    _sent_s: float = 0.0
+    _requests: Requests = field(init=False)
     _came: Listing | SourceError = field(default_factory=lambda: SourceError("the pass was broken off"))
     _over: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self._requests = Requests(self.metrics, self.source.name, _ACTION)
 
     async def ask(self, digests: Mapping[JobId, bytes]) -> None:
         """Ask for page after page; how it ends, `outcome` tells.
@@ -53,9 +55,7 @@ class Asking:
             digests: see `JobSource.list_jobs`.
         """
         try:
-            self._came = await put(
-                self.metrics, self.source.name, _ACTION, lambda: self.source.list_jobs(self._permit, digests)
-            )
+            self._came = await put_in(self._requests, lambda: self.source.list_jobs(self._permit, digests))
         except SourceError as exc:
             self._came = exc
         finally:
@@ -64,15 +64,16 @@ class Asking:
     async def _permit(self, refused: Throttled | None = None) -> None:
         """The right to the next request, or to the same once more. See `Permit`."""
         if refused is None:
+            self._requests.answered()
             self._refusals = 0
         else:
+            self._requests.answered(type(refused).__name__)
             self._refusals += 1
             if self._refusals > MOST_REFUSALS:
                 raise refused
             self.budget.throttled(_ACTION, refused)
-            self.metrics.asked(self.source.name, _ACTION, type(refused).__name__, perf_counter() - self._sent_s)
         await self.budget.permit(Use.PASS)
-        self._sent_s = perf_counter()
+        self._requests.sent()
 
     async def outcome(self) -> Listing | SourceError:
         """What came of it, as soon as that is known."""
