@@ -9,7 +9,7 @@ READY := .venv/.ready
 export ALIBABA_CLOUD_ECS_METADATA_DISABLED = true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types contracts coverage soak mutants dockerfile golden bench bench-quick picture pictures peers lock clean
+.PHONY: help demo test check others format lint types contracts coverage soak mutants dockerfile golden bench bench-quick picture pictures peers lock clean
 
 help:           ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,7 +27,10 @@ demo: $(READY)  ## simulated DLC jobs, watched and told on this terminal; ARGS="
 test: $(READY)  ## all tests; ARGS goes to pytest
 	$(BIN)/python -m pytest -q $(ARGS)
 
-check: format lint types contracts dockerfile test coverage  ## all that CI demands
+check: format lint types contracts dockerfile others coverage  ## all that CI demands, each test once
+
+others: $(READY)
+	$(BIN)/python -m pytest -q --ignore=tests/core
 
 format: $(READY)  ## is the code formatted? (mend with: .venv/bin/ruff format .)
 	$(BIN)/ruff format --check .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -20,6 +22,8 @@ from watcher.service.dispatcher import Dispatcher
 from watcher.service.keeper import Keeper
 
 NINE = Schedule(zone=ZoneInfo("Asia/Shanghai"), at=time(9))  # 01:00 UTC; the world begins at 12:00 UTC
+RARELY: Mapping[str, Any] = {"poll_every": "5m", "discover_every": "5m"}
+"""Days go by, and nothing happens to the jobs."""
 
 
 class Days:
@@ -57,7 +61,7 @@ class Days:
 
 @pytest.mark.anyio
 async def test_it_comes_at_nine_in_shanghai_once_whatever_is_restarted_and_however_many_keep_watch() -> None:
-    days = Days(World(job("dlc1")))
+    days = Days(World(job("dlc1"), **RARELY))
     await days.go_on(timedelta(hours=12, minutes=59), keepers=2)
     assert days.told == []
     for _ in range(3):
@@ -72,7 +76,7 @@ async def test_it_comes_at_nine_in_shanghai_once_whatever_is_restarted_and_howev
 
 @pytest.mark.anyio
 async def test_what_was_missed_while_the_program_was_down_is_told_late_and_once() -> None:
-    days = Days(World(job("dlc1")))
+    days = Days(World(job("dlc1"), **RARELY))
     await days.go_on(timedelta(hours=1))
     await days.world.clock.advance(timedelta(days=3))
     await days.go_on(timedelta(minutes=5))
@@ -86,7 +90,7 @@ async def test_what_was_missed_while_the_program_was_down_is_told_late_and_once(
 @pytest.mark.anyio
 async def test_a_store_that_refuses_puts_it_off_and_it_is_told_once() -> None:
     store = FlakyStore()
-    days = Days(World(job("dlc1"), store=store))
+    days = Days(World(job("dlc1"), store=store, **RARELY))
     await days.go_on(timedelta(hours=12, minutes=59))
     store.refuse("due_deadlines", StoreUnavailable("full"))
     store.refuse("commit", StoreUnavailable("full"))
@@ -96,7 +100,7 @@ async def test_a_store_that_refuses_puts_it_off_and_it_is_told_once() -> None:
 
 @pytest.mark.anyio
 async def test_a_receiver_that_wants_none_any_more_gets_none() -> None:
-    days = Days(World(job("dlc1")))
+    days = Days(World(job("dlc1"), **RARELY))
     await days.go_on(timedelta(hours=1))
     days.schedules = {}
     await days.go_on(timedelta(days=2))
