@@ -189,6 +189,8 @@ WRONG: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "list_items", ("simulate", "--switch", "list_items=fat")),
     (2, "nonsense", ("simulate", "--switch", "nonsense=1")),
     (2, "lower", ("simulate", "--secret-rate", "5", "2")),
+    (2, "does nothing with --static", ("simulate", "--static", "5", "--secret-rate", "2", "5")),
+    (2, "does nothing without --static", ("simulate", "--pods", "5")),
     (2, "No such command", ("frobnicate",)),
     (1, "cannot be read", ("replay", "missing.json")),
 )

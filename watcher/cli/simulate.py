@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from watcher.simulator import Behaviour, Scenario
 
 
+_OF_STORIES: Final = ("scenario", "speed", "requests_per_second", "switch", "secret_rate")
+_OF_STATIC_JOBS: Final = ("pods",)
+
+
 def simulate(
+    context: typer.Context,
     scenario: Annotated[
         str, typer.Option("--scenario", "-s", help="A bundled scenario, or a YAML file.", metavar="NAME|FILE")
     ] = "demo",
@@ -69,6 +74,7 @@ def simulate(
         for name, field in Behaviour.model_fields.items():
             typer.echo(f"{name}={str(field.default).lower():20} {' '.join((field.description or '').split())}")
         return
+    _refuse_what_would_do_nothing(context, static=static is not None)
     if secret_rate is not None and (requests_per_second is not None or not 0 < secret_rate[0] <= secret_rate[1]):
         raise typer.BadParameter(
             "give two numbers above 0, the lower one first, and no --requests-per-second", param_hint="--secret-rate"
@@ -96,6 +102,15 @@ def simulate(
             await _signalled()
 
     anyio.run(serve)
+
+
+def _refuse_what_would_do_nothing(context: typer.Context, *, static: bool) -> None:
+    for name in _OF_STORIES if static else _OF_STATIC_JOBS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            why = "whose server answers anything at once" if static else "which makes the jobs that have them"
+            word = "with" if static else "without"
+            raise typer.BadParameter(f"does nothing {word} --static, {why}", param_hint=f"--{name.replace('_', '-')}")
 
 
 def behaviour_of(switches: list[str]) -> Behaviour:
