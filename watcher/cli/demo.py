@@ -264,7 +264,8 @@ def _tell(counts: Mapping[str, Any]) -> None:
         if scripted := counts["scripted"].get(kind, 0):
             table.add_row(label, str(scripted), str(sum(counts["seen"].get(event, 0) for event in events)))
     out.print(table)
-    told = ", ".join(f"{rule} {number}" for rule, number in counts["told"].items())
+    by_rule = ", ".join(f"{rule} {number}" for rule, number in counts["told"].items())
+    told = f"{sum(counts['told'].values())} ({by_rule})" if by_rule else "nothing"
     requests = ", ".join(f"{number} {action}" for action, number in counts["requests"].items())
-    out.print(f"\nTold: {sum(counts['told'].values())} ({told}); waiting {counts['waiting']}, lost {counts['lost']}.")
+    out.print(f"\nTold: {told}; waiting {counts['waiting']}, lost {counts['lost']}.")
     out.print(f"Asked: {requests}.")
