@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from watcher.simulator import Behaviour, Scenario
 
 
-_OF_STORIES: Final = ("scenario", "speed", "requests_per_second", "switch", "secret_rate")
-_OF_STATIC_JOBS: Final = ("pods",)
+_IDLE: Final = {
+    True: (
+        ("scenario", "speed", "requests_per_second", "switch", "secret_rate"),
+        "does nothing with --static, whose server answers anything at once",
+    ),
+    False: (("pods",), "does nothing without --static, which makes the jobs that have them"),
+}
+"""With --static, and without it: which options would do nothing, and why."""
 
 
 def simulate(
@@ -105,12 +111,11 @@ def simulate(
 
 
 def _refuse_what_would_do_nothing(context: typer.Context, *, static: bool) -> None:
-    for name in _OF_STORIES if static else _OF_STATIC_JOBS:
+    names, why = _IDLE[static]
+    for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            why = "whose server answers anything at once" if static else "which makes the jobs that have them"
-            word = "with" if static else "without"
-            raise typer.BadParameter(f"does nothing {word} --static, {why}", param_hint=f"--{name.replace('_', '-')}")
+            raise typer.BadParameter(why, param_hint=f"--{name.replace('_', '-')}")
 
 
 def behaviour_of(switches: list[str]) -> Behaviour:

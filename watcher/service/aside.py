@@ -14,6 +14,7 @@ from watcher.core.model import JobId
 from watcher.errors import Forbidden, JobNotFound, SourceError, Throttled
 from watcher.ports.source import JobSource
 from watcher.service.budget import RequestBudget
+from watcher.service.questions import CANCELLED, OK, Requests
 from watcher.service.telemetry import Metrics, log
 from watcher.settings import SourceSettings
 
@@ -39,10 +40,11 @@ class Aside:
             SourceError: it was not answered, and may be later.
         """
         await self._budget.permit_aside()
-        outcome = "ok"
+        requests, outcome = Requests(self._metrics, self.source.name, question.action), CANCELLED
+        requests.sent()
         try:
-            with self._metrics.request_seconds.labels(self.source.name, question.action).time():
-                return Reading.of(question, await self._asked(job_id, question))
+            reading = Reading.of(question, await self._asked(job_id, question))
+            outcome = OK
         except SourceError as exc:
             outcome = type(exc).__name__
             if isinstance(exc, Throttled):
@@ -56,7 +58,8 @@ class Aside:
             log.error("source_raised", source=self.source.name, action=question.action, kind=outcome)
             raise SourceError(f"{question.action}: the source raised {outcome}") from exc
         finally:
-            self._metrics.requests.labels(self.source.name, question.action, outcome).inc()
+            requests.answered(outcome)
+        return reading
 
     def _asked(self, job_id: JobId, question: Question) -> Awaitable[tuple[str, ...]]:
         since, most = question.since, question.most
